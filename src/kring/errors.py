@@ -1,0 +1,169 @@
+"""Every error that leaves a public function of Kring.
+
+KringError                      what was got, what was allowed, what to do next
+├── UserError        exit 2     wrong use or wrong input; the caller can mend it
+│   ├── ConfigError             one or more faults in kring.toml or a contract
+│   ├── DataError               a file or table that cannot be read as what it should be
+│   ├── ExpressionError         an expression outside the safe grammar
+│   ├── CandidateError          a candidate that cannot be fitted, exported or trusted
+│   ├── NotFound                an id, file, name or version that does not exist
+│   ├── Unsupported             a thing the design knows and this Kring does not do yet
+│   └── MissingExtra            an optional package that is not installed
+├── Refused          exit 1     the answer is no: contract broken, gate failed, law of the house
+└── Unavailable      exit 3     could not: disk, lock, newer ledger, damaged bytes
+    ├── Busy                    somebody else holds it; trying again may help (retryable)
+    ├── Conflict                compare-and-swap lost against a newer state (retryable)
+    ├── StorageError            the disk or the database failed (final)
+    ├── IntegrityError          bytes are not what their digest or signature says (final)
+    └── NewerFormat             written by a newer Kring (final)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+EXIT_DONE: Final = 0
+EXIT_NO: Final = 1
+EXIT_USE: Final = 2
+EXIT_COULD_NOT: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+
+class KringError(Exception):
+    """One error with its remedy.
+
+    `got` is what was found, `allowed` what would have been right, `next` what to do.
+    `file`, `line` and `key` say where. All of them may be empty.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = EXIT_COULD_NOT
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        got: str = "",
+        allowed: str = "",
+        next: str = "",
+        file: str = "",
+        line: int = 0,
+        key: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.got = got
+        self.allowed = allowed
+        self.next = next
+        self.file = file
+        self.line = line
+        self.key = key
+
+    @property
+    def where(self) -> str:
+        """`file:line key`, as far as known."""
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return " ".join(part for part in (place, self.key) if part)
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        for label, text in (("got", self.got), ("allowed", self.allowed), ("next", self.next)):
+            if text:
+                lines.append(f"  {label}: {text}")
+        return "\n".join(lines)
+
+
+class UserError(KringError):
+    code = "use"
+    exit_code = EXIT_USE
+
+
+class ConfigError(UserError):
+    """All the faults of one file at once; each fault is a `ConfigError` of its own."""
+
+    code = "config"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: tuple[ConfigError, ...] = (),
+        got: str = "",
+        allowed: str = "",
+        next: str = "",
+        file: str = "",
+        line: int = 0,
+        key: str = "",
+    ) -> None:
+        super().__init__(message, got=got, allowed=allowed, next=next, file=file, line=line, key=key)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(str(fault) for fault in self.faults)])
+
+
+class DataError(UserError):
+    code = "data"
+
+
+class ExpressionError(UserError):
+    code = "expression"
+
+
+class CandidateError(UserError):
+    code = "candidate"
+
+
+class NotFound(UserError):
+    code = "not_found"
+
+
+class Unsupported(UserError):
+    code = "unsupported"
+
+
+class MissingExtra(UserError):
+    """An optional package is missing; the message holds the line that installs it."""
+
+    code = "missing_extra"
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            next=f"pip install 'kring[{extra}]'",
+        )
+        self.package = package
+        self.extra = extra
+
+
+class Refused(KringError):
+    code = "refused"
+    exit_code = EXIT_NO
+
+
+class Unavailable(KringError):
+    code = "unavailable"
+    exit_code = EXIT_COULD_NOT
+
+
+class Busy(Unavailable):
+    code = "busy"
+    retryable = True
+
+
+class Conflict(Unavailable):
+    code = "conflict"
+    retryable = True
+
+
+class StorageError(Unavailable):
+    code = "storage"
+
+
+class IntegrityError(Unavailable):
+    code = "integrity"
+
+
+class NewerFormat(Unavailable):
+    code = "newer_format"

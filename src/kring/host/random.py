@@ -1,0 +1,26 @@
+"""Chance from the operating system, or from a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+
+class SystemRandom:
+    def bytes(self, n: int) -> bytes:
+        return secrets.token_bytes(n)
+
+
+class SeededRandom:
+    """SHA-256 in counter mode over `seed`: the same bytes on every machine and Python."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = str(seed).encode()
+        self._counter = 0
+
+    def bytes(self, n: int) -> bytes:
+        out = b""
+        while len(out) < n:
+            out += hashlib.sha256(self._seed + b"/" + str(self._counter).encode()).digest()
+            self._counter += 1
+        return out[:n]

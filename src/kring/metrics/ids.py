@@ -1,0 +1,92 @@
+"""Ids: 26 Crockford characters behind a prefix.
+
+Decision ids are UUIDv8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, version 8,
+12 bits of writer, variant 2, 24 bits of segment, 38 bits of sequence within the segment. So a
+decision is found without an index, and a replay gives the same ids.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kring.errors import NotFound
+from kring.record.decision import Place
+
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+VALUES: Final = {character: value for value, character in enumerate(ALPHABET)}
+LENGTH: Final = 26
+
+WRITER_BITS: Final = 12
+SEGMENT_BITS: Final = 24
+SEQUENCE_BITS: Final = 38
+
+
+def crockford(number: int) -> str:
+    """`number` (0 ≤ number < 2^128) as 26 characters of Crockford's base 32, most significant first."""
+    if not 0 <= number < 1 << 128:
+        raise ValueError(f"an id has 128 bits, got {number}")
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def from_crockford(text: str) -> int:
+    """The inverse of `crockford`; `NotFound` for a text that is no id."""
+    if len(text) != LENGTH or any(character not in VALUES for character in text) or text[0] > "7":
+        raise NotFound(
+            "this is not an id",
+            got=repr(text[:60]),
+            allowed=f"{LENGTH} characters of {ALPHABET} after the prefix",
+        )
+    number = 0
+    for character in text:
+        number = number << 5 | VALUES[character]
+    return number
+
+
+def fresh_id(prefix: str, *, at: int, entropy: bytes) -> str:
+    """An id that sorts by time: 48 bits of milliseconds of `at` (microseconds), then the 10 bytes of `entropy`."""
+    return f"{prefix}_{crockford((at // 1000) << 80 | int.from_bytes(entropy[:10], 'big'))}"
+
+
+def digest_id(prefix: str, digest: str) -> str:
+    """An id made of the first 128 bits of a hexadecimal digest: equal content, equal id."""
+    return f"{prefix}_{crockford(int(digest[:32], 16))}"
+
+
+def decision_bytes(place: Place) -> bytes:
+    """The 16 bytes of the decision at `place`."""
+    for name, value, bits in (
+        ("at_ms", place.at_ms, 48),
+        ("writer", place.writer, WRITER_BITS),
+        ("segment", place.segment, SEGMENT_BITS),
+        ("sequence", place.sequence, SEQUENCE_BITS),
+    ):
+        if not 0 <= value < 1 << bits:
+            raise ValueError(f"{name} {value} does not fit into {bits} bits")
+    high = place.at_ms << 16 | 8 << 12 | place.writer
+    low = 2 << 62 | place.segment << SEQUENCE_BITS | place.sequence
+    return (high << 64 | low).to_bytes(16, "big")
+
+
+def decision_place(raw: bytes) -> Place:
+    """The inverse of `decision_bytes`; `NotFound` for bytes that no Kring made."""
+    number = int.from_bytes(raw, "big")
+    if len(raw) != 16 or number >> 76 & 15 != 8 or number >> 62 & 3 != 2:
+        raise NotFound("this is not the id of a decision", got=raw.hex(), allowed="a UUID of version 8")
+    return Place(
+        at_ms=number >> 80,
+        writer=number >> 64 & (1 << WRITER_BITS) - 1,
+        segment=number >> SEQUENCE_BITS & (1 << SEGMENT_BITS) - 1,
+        sequence=number & (1 << SEQUENCE_BITS) - 1,
+    )
+
+
+def decision_id(raw: bytes) -> str:
+    """`d_` and 26 characters."""
+    return f"d_{crockford(int.from_bytes(raw, 'big'))}"
+
+
+def decision_raw(id: str) -> bytes:
+    """The 16 bytes behind a decision's text id."""
+    if not id.startswith("d_"):
+        raise NotFound("this is not the id of a decision", got=repr(id[:60]), allowed="d_ and 26 characters")
+    return from_crockford(id[2:]).to_bytes(16, "big")

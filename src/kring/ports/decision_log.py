@@ -1,0 +1,51 @@
+"""The log of decisions and outcomes: what was acknowledged is never lost (law 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.event import Segment
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """One frame of the log: its record, the place of its first row, and the cursor after it."""
+
+    place: Place
+    record: Decisions | Outcomes
+    cursor: tuple[int, int]
+
+
+class DecisionLog(Protocol):
+    """One writer's log. Cursors are (segment, byte offset)."""
+
+    def append(self, record: Decisions | Outcomes) -> list[str]:
+        """Buffer one frame. Returns the ids of its decisions (an outcome frame has none).
+        Nothing is acknowledged before `commit` has returned."""
+        ...
+
+    def commit(self) -> None:
+        """Write and fsync all that is buffered: one group. After a failure the log is read-only
+        and every later call that writes raises `StorageError`."""
+        ...
+
+    def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
+        """Committed frames after a cursor, in order. Damage in the middle of a segment is an
+        `IntegrityError` that names the segment and offset; a torn tail is the end."""
+        ...
+
+    def find(self, id: str) -> tuple[Decisions, int]:
+        """The decisions that hold this id and its row number in them, without an index.
+        `NotFound` when the id is not in this log."""
+        ...
+
+    def seal(self) -> list[Segment]:
+        """Close the current segment and describe every segment that was sealed since last asked."""
+        ...
+
+    def close(self) -> None:
+        """Commit and close. Closing twice is allowed."""
+        ...

@@ -1,0 +1,30 @@
+"""Columns of n rows: what guard, prepare, route, runtime, policy and log hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+
+class Column(Protocol):
+    """One value per row: a numpy array or a list. Missing is NaN in floats and None elsewhere."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> object: ...
+
+    def __iter__(self) -> Iterator[object]: ...
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """`n` rows as named columns in a fixed order; every column has length `n`."""
+
+    n: int
+    columns: dict[str, Column]
+
+    def __post_init__(self) -> None:
+        for name, column in self.columns.items():
+            if len(column) != self.n:
+                raise ValueError(f"column {name!r} has {len(column)} rows, the batch has {self.n}")

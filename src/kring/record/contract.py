@@ -1,0 +1,102 @@
+"""What the data promises: the parts of an ODCS v3.1 contract that Kring enforces."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LogicalType = Literal["string", "date", "timestamp", "number", "integer", "boolean"]
+Severity = Literal["block", "warn"]
+Metric = Literal[
+    "nullValues",
+    "missingValues",
+    "invalidValues",
+    "duplicateValues",
+    "rowCount",
+    "zeroValues",
+    "expression",
+    "freshness",
+]
+Unit = Literal["rows", "percent"]
+Scalar = bool | int | float | str | None
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """An allowed interval of a measured number; `exclude_*` makes an end open, `negate` inverts it."""
+
+    low: float | None = None
+    high: float | None = None
+    exclude_low: bool = False
+    exclude_high: bool = False
+    negate: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One quality rule: count the rows that `metric` means, compare the count (or percent) with `bound`.
+
+    `columns` is empty for a rule over the table. `expression` (metric `expression`) is true on good rows.
+    """
+
+    name: str
+    metric: Metric
+    columns: tuple[str, ...] = ()
+    bound: Bound = Bound(high=0)
+    unit: Unit = "rows"
+    severity: Severity = "block"
+    expression: str = ""
+    valid_values: tuple[Scalar, ...] = ()
+    pattern: str = ""
+    missing_values: tuple[Scalar, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    max_age_us: int = 0
+    description: str = ""
+    line: int = 0
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of the promise.
+
+    Limits (`minimum`, `maximum`, `allowed`, `pattern`, `min_length`, `max_length`) are rules with
+    zero tolerance; `roles` are Kring's names for what the column is for.
+    """
+
+    name: str
+    type: LogicalType
+    required: bool = False
+    unique: bool = False
+    primary_key: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+    allowed: tuple[Scalar, ...] = ()
+    pattern: str = ""
+    min_length: int | None = None
+    max_length: int | None = None
+    timezone: str = "UTC"
+    identifier: bool = False
+    personal: bool = False
+    protected: bool = False
+    description: str = ""
+    business_name: str = ""
+    line: int = 0
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """One table's promise. `digest` is the SHA-256 of the file's bytes."""
+
+    id: str
+    name: str
+    version: str
+    table: str
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
+    target: str = ""
+    time: str = ""
+    subject: str = ""
+    owner: str = ""
+    purpose: str = ""
+    file: str = ""
+    digest: str = ""

@@ -1,0 +1,55 @@
+"""The record of answers: a batch that one version gave at one moment, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Arm = Literal["live", "canary", "shadow"]
+RecordClass = Literal["online", "batch", "shadow"]
+Value = bool | int | float | str | None
+
+
+class Decisions(msgspec.Struct, frozen=True, kw_only=True):
+    """`n` answers of `version` at `at` (microseconds UTC), as columns.
+
+    `answered_by` differs from `version` when a fallback answered; `fallback` says why. `guards` names,
+    per row number, the guards that fired. Ids follow from the place in the log, see `kring.metrics.ids`.
+    `refers` holds, for shadow answers only, the ids of the decisions they shadow.
+    """
+
+    system: str
+    version: str
+    answered_by: str
+    arm: Arm
+    kind: RecordClass
+    at: int
+    n: int
+    inputs: dict[str, list[Value]]
+    outputs: dict[str, list[Value]]
+    latency_us: int
+    cost: float = 0.0
+    fallback: str = ""
+    guards: dict[int, list[str]] = {}
+    subjects: list[str] = []
+    refers: list[bytes] = []
+
+
+class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
+    """What turned out to be true of `ids` (16 bytes each), known at `at`."""
+
+    system: str
+    at: int
+    ids: list[bytes]
+    values: list[Value]
+    source: str = "feed"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a decision lies: writer, segment and sequence within the segment."""
+
+    at_ms: int
+    writer: int
+    segment: int
+    sequence: int

@@ -1,0 +1,165 @@
+"""`kring.toml` as a record: one AI use case with an owner. Durations are microseconds here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from kring.record.contract import Scalar
+from kring.record.prepare import LookupSpec
+from kring.record.verdict import GateLine
+
+Stage = Literal["frame", "data", "experiment", "release", "operate"]
+Trigger = Literal["quality", "schedule"]
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who answers for a stage, and who does the work."""
+
+    accountable: str
+    responsible: str = ""
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the system exists. `cost` is the price of each kind of mistake in `currency`,
+    `default` the answer when nothing else can answer."""
+
+    decision: str
+    good_enough: str = ""
+    cost: dict[str, float] = {}
+    currency: str = ""
+    default: Scalar = None
+    feedback: Literal["none", "some"] = "some"
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """How rows are held out: the last `test_us` of time, or the last `test_share` of the rows."""
+
+    by: Literal["time", "order"] = "time"
+    test_us: int = 0
+    test_share: float = 0.25
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the data comes from and what its columns are for.
+
+    An outcome is known at the column `outcome_at`, else `outcome_after_us` after `time`.
+    `positive` is the target's value that counts as yes (not needed for a boolean target).
+    `window_us` limits a snapshot to the rows decided in the last so many microseconds (0: all).
+    """
+
+    source: str
+    contract: str
+    target: str
+    positive: Scalar = None
+    time: str = ""
+    subject: str = ""
+    protected: tuple[str, ...] = ()
+    group: str = ""
+    outcome_at: str = ""
+    outcome_after_us: int = 0
+    window_us: int = 0
+    split: Split = Split()
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to do the job: exactly one of `rule`, `fit` ("file.py:function") and `builtin`."""
+
+    name: str
+    baseline: bool = False
+    rule: str = ""
+    fit: str = ""
+    builtin: str = ""
+    columns: tuple[str, ...] = ()
+    params: dict[str, Scalar] = {}
+    timeout_us: int = 600_000_000
+    memory_mb: int = 4096
+
+    @property
+    def kind(self) -> str:
+        """`rule`, `fit` or the built-in's name."""
+        return self.builtin or ("rule" if self.rule else "fit")
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy over evidence; fewer than `min_rows` rows can only be investigated."""
+
+    lines: tuple[GateLine, ...] = ()
+    min_rows: int = 100
+
+
+class RolloutPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a version is shadowed, which steps of traffic it walks, how long it bakes."""
+
+    shadow_us: int = 86_400_000_000
+    steps: tuple[int, ...] = ()
+    bake_us: int = 86_400_000_000
+
+
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to an input outside its contract."""
+
+    out_of_contract: Literal["reject", "flag"] = "flag"
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """`window_us` is the span of one window; realised quality is judged over `quality_us`,
+    when at least `min_windows` windows hold matured outcomes; data quality pages when more
+    than `violations` of a window's rows break the contract."""
+
+    window_us: int = 86_400_000_000
+    quality_us: int = 30 * 86_400_000_000
+    min_windows: int = 14
+    violations: float = 0.05
+
+
+class Learn(msgspec.Struct, frozen=True, kw_only=True):
+    """When to train again: on which triggers, how often at the most, and the schedule."""
+
+    retrain_on: tuple[Trigger, ...] = ()
+    every_us: int = 30 * 86_400_000_000
+    cooldown_us: int = 7 * 86_400_000_000
+
+
+class Govern(msgspec.Struct, frozen=True, kw_only=True):
+    """What the law asks to be known about the system."""
+
+    role: Literal["provider", "deployer", ""] = ""
+    risk: str = ""
+    retention_us: int = 0
+
+
+class System(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole truth of a system. `file` and `digest` are those of `kring.toml`."""
+
+    name: str
+    goal: str
+    task: str
+    owner: str
+    affects: tuple[str, ...] = ()
+    human_oversight: str = ""
+    people: dict[Stage, Person] = {}
+    frame: Frame
+    data: Data
+    prepare: dict[str, str] = {}
+    lookups: tuple[LookupSpec, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    gate: Gate = Gate()
+    rollout: RolloutPlan = RolloutPlan()
+    guard: Guard = Guard()
+    watch: Watch = Watch()
+    learn: Learn = Learn()
+    govern: Govern = Govern()
+    file: str = ""
+    digest: str = ""
+
+    @property
+    def baseline(self) -> Candidate:
+        """The one candidate that is the baseline; the reader of `kring.toml` makes sure of it."""
+        return next(candidate for candidate in self.candidates if candidate.baseline)
+
+    def accountable(self, stage: Stage) -> str:
+        """Who is accountable for `stage`; the system's owner when nobody else is named."""
+        person = self.people.get(stage)
+        return person.accountable if person else self.owner

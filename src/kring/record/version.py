@@ -1,0 +1,82 @@
+"""A system version: everything that decides, pinned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LinkKind = Literal["prepare", "rule", "onnx"]
+Output = Literal["probability", "value"]
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a chain. `file` lies in the version folder; `digest` is its SHA-256.
+
+    A `rule` carries its `expression`; an `onnx` link names its input columns in order.
+    """
+
+    kind: LinkKind
+    file: str = ""
+    digest: str = ""
+    expression: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """How an output becomes a decision: `threshold` on a probability, or none for a plain value."""
+
+    output: Output
+    threshold: float | None = None
+    labels: tuple[str, ...] = ()
+    cost: dict[str, float] = {}
+    currency: str = ""
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """Links in the order in which they run, and the policy at their end."""
+
+    candidate: str
+    links: tuple[Link, ...]
+    policy: Policy
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`manifest.json` of a version folder. It holds no time, host or path, so that equal
+    content has an equal id."""
+
+    format: int
+    system: str
+    task: str
+    chain: Chain
+    baseline: Chain
+    contract: str
+    contract_digest: str
+    config_digest: str
+    snapshot: str
+    snapshot_digest: str
+    run: str
+    baseline_run: str
+    evidence: str
+    verdict: str
+    commit: str
+    owner: str
+    accountable: str
+    environment: dict[str, str]
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version. `id` comes from `root`, the signed digest over all files."""
+
+    id: str
+    system: str
+    candidate: str
+    root: str
+    key: str
+    run: str
+    baseline_run: str
+    evidence: str
+    verdict: str
+    snapshot: str
+    size: int
+    at: int
