@@ -6,8 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from kring.record.contract import Severity
-
 CheckResult = Literal["pass", "warn", "fail"]
 
 
