@@ -28,3 +28,16 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     proposal: str
     action: str = ""
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor's finding: `metric` lies with its whole interval beyond `allowed` since `since`."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    allowed: str
+    rows: int
+    since: int
+    what: str

@@ -96,6 +96,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     time: str = ""
     subject: str = ""
+    outcome_time: str = ""
     owner: str = ""
     purpose: str = ""
     file: str = ""

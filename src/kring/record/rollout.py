@@ -57,7 +57,10 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
-    """Which versions answer: the router's whole truth. `generation` rises with each change."""
+    """Which versions answer: the router's whole truth. `generation` rises with each change.
+
+    `canary` answers the `share` (0 to 1) of units that the hash with `salt` chooses.
+    """
 
     system: str
     live: str
@@ -65,3 +68,6 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     rollout: str
     at: int
+    canary: str = ""
+    share: float = 0.0
+    salt: str = ""

@@ -1,0 +1,31 @@
+"""Which arm a unit belongs to: a stable hash, equal on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPACE: Final = 1 << 32
+
+
+def assigned(units: Sequence[str], *, salt: str, share: float) -> NDArray[np.bool_]:
+    """True for the units whose SHA-256(salt ‖ unit) mod 2^32 lies below `share` · 2^32, shape (n,).
+
+    `share` is between 0 and 1. A unit that is in at some share stays in at every larger one.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share lies between 0 and 1, got {share}")
+    if share in (0, 1):
+        return np.full(len(units), share == 1)
+    limit = int(share * SPACE)
+    prefix = hashlib.sha256(salt.encode())
+    inside = np.empty(len(units), dtype=np.bool_)
+    for i, unit in enumerate(units):
+        digest = prefix.copy()
+        digest.update(unit.encode())
+        inside[i] = int.from_bytes(digest.digest()[-4:], "big") < limit
+    return inside

@@ -1,0 +1,105 @@
+"""What the operator knows, what reaches it and what it asks for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kring.record.alarm import Alarm
+from kring.record.rollout import Pointer, Rollout
+from kring.record.verdict import GateResult
+from kring.record.verdict import Judgement
+
+Cursor = tuple[int, int]
+
+
+class WindowClosed(msgspec.Struct, frozen=True, kw_only=True, tag="window_closed"):
+    """One window of the live version has ended: `decisions` rows, of which `violations` broke the
+    contract and `fallbacks` were not answered by the version that was asked."""
+
+    start: int
+    end: int
+    decisions: int
+    violations: int
+    fallbacks: int
+
+
+class QualityJudged(msgspec.Struct, frozen=True, kw_only=True, tag="quality_judged"):
+    """The live version's matured outcomes between `start` and `end`, against the gate."""
+
+    version: str
+    start: int
+    end: int
+    windows: int
+    rows: int
+    lines: tuple[Judgement, ...]
+
+
+class Retrained(msgspec.Struct, frozen=True, kw_only=True, tag="retrained"):
+    """A retraining has ended: with a verdict, and a version when the verdict is `pass`."""
+
+    trigger: str
+    result: GateResult
+    reason: str
+    run: str
+    version: str = ""
+
+
+class ShadowCompared(msgspec.Struct, frozen=True, kw_only=True, tag="shadow_compared"):
+    """What the shadow did on the same inputs as the live version, so far."""
+
+    version: str
+    rows: int
+    failures: int
+    agreement: float
+    mean_difference: float
+
+
+class RollbackAsked(msgspec.Struct, frozen=True, kw_only=True, tag="rollback_asked"):
+    """A person wants the previous version back."""
+
+    actor: str
+    reason: str
+
+
+OperatorEvent = WindowClosed | QualityJudged | Retrained | ShadowCompared | RollbackAsked
+
+
+class RaiseAlarm(msgspec.Struct, frozen=True, kw_only=True, tag="raise_alarm"):
+    alarm: Alarm
+
+
+class Retrain(msgspec.Struct, frozen=True, kw_only=True, tag="retrain"):
+    """Train again now; `trigger` says why."""
+
+    trigger: str
+
+
+class MoveRollout(msgspec.Struct, frozen=True, kw_only=True, tag="move_rollout"):
+    """A rollout has a new state."""
+
+    rollout: Rollout
+
+
+class SetPointer(msgspec.Struct, frozen=True, kw_only=True, tag="set_pointer"):
+    """Other versions answer from now on."""
+
+    pointer: Pointer
+
+
+Command = RaiseAlarm | Retrain | MoveRollout | SetPointer
+
+
+class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the next step depends on. `seq` rises with each step; `outbox` holds the commands of
+    the last step that are not yet known to be done; `quiet` maps a metric to the end of the time in
+    which its alarm is not raised again."""
+
+    system: str
+    seq: int = 0
+    pointer: Pointer | None = None
+    rollout: Rollout | None = None
+    retraining: str = ""
+    retrained_at: int = 0
+    quiet: dict[str, int] = {}
+    cursor: Cursor = (0, 0)
+    outbox: tuple[Command, ...] = ()

@@ -1,0 +1,146 @@
+"""The one way of a decision: guard, route, answer, record. Replay and serving both walk it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+import numpy as np
+
+from kring.errors import Refused, Unavailable
+from kring.metrics.assignment import assigned
+from kring.record.batch import Batch
+from kring.record.contract import Scalar
+from kring.record.decision import Arm, Decisions, RecordClass, Value
+from kring.record.rollout import Pointer
+from kring.serve.fallback import Answerer, Rows, answer_with_fallback
+
+Guard = Callable[[Rows], Mapping[int, list[str]]]
+
+
+@dataclass(frozen=True)
+class Decider(Generic[Rows]):
+    """Answers batches for one system.
+
+    `versions` holds every opened version by id, `baseline` the live version's own baseline chain.
+    `read` turns raw columns into what the prepare path wants, `guard` names the broken contract
+    rules per row, `subject` is the column that names the unit (empty: each row is its own unit).
+    Another pointer is another Decider: no answer ever sees half a change.
+    """
+
+    system: str
+    pointer: Pointer
+    versions: Mapping[str, Answerer[Rows]]
+    baseline: Answerer[Rows]
+    read: Callable[[Batch], Rows]
+    guard: Guard[Rows]
+    out_of_contract: Literal["reject", "flag"]
+    default: Scalar
+    subject: str
+    monotonic: Callable[[], float]
+
+    def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decisions]:
+        """Answer all rows: one record for each version that was asked, complete but not yet durable.
+
+        `Refused` when the contract is broken and the system rejects, `Unavailable` when neither a
+        version nor the baseline nor a declared default can answer.
+        """
+        subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
+        canary = self._canary_rows(subjects, batch.n, at)
+        if not canary.any():
+            return [self._answer(batch, subjects, "live", at, kind)]
+        records = []
+        for arm, rows in (("live", np.flatnonzero(~canary)), ("canary", np.flatnonzero(canary))):
+            if len(rows):
+                mine = [subjects[row] for row in rows] if subjects else []
+                records.append(self._answer(rows_of(batch, rows.tolist()), mine, arm, at, kind))  # type: ignore[arg-type]
+        return records
+
+    def shadow(self, batch: Batch, answerer: Answerer[Rows], *, at: int, ids: list[bytes]) -> Decisions:
+        """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
+        never raised."""
+        began = self.monotonic()
+        answered = answer_with_fallback([answerer], self.read(batch), default=lambda: Batch(batch.n, {}))
+        return Decisions(
+            system=self.system,
+            version=answerer.version,
+            answered_by=answered.version,
+            arm="shadow",
+            kind="shadow",
+            at=at,
+            n=batch.n,
+            inputs={},
+            outputs=as_lists(answered.outputs),
+            latency_us=int((self.monotonic() - began) * 1e6),
+            fallback=answered.reason,
+            refers=ids,
+        )
+
+    def _canary_rows(self, subjects: Sequence[str], n: int, at: int) -> np.typing.NDArray[np.bool_]:
+        if not self.pointer.canary or not self.pointer.share:
+            return np.zeros(n, dtype=np.bool_)
+        day = at // 86_400_000_000
+        units = [f"{subject}/{day}" for subject in subjects] if subjects else [f"{at}/{row}" for row in range(n)]
+        return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
+
+    def _answer(self, batch: Batch, subjects: list[str], arm: Arm, at: int, kind: RecordClass) -> Decisions:
+        began = self.monotonic()
+        rows = self.read(batch)
+        fired = dict(self.guard(rows))
+        if fired and self.out_of_contract == "reject":
+            raise broken_contract(fired, batch.n)
+        asked = self.pointer.canary if arm == "canary" else self.pointer.live
+        answered = answer_with_fallback(self._ladder(asked), rows, default=lambda: self._default(batch.n))
+        return Decisions(
+            system=self.system,
+            version=asked,
+            answered_by=answered.version,
+            arm=arm,
+            kind=kind,
+            at=at,
+            n=batch.n,
+            inputs=as_lists(batch),
+            outputs=as_lists(answered.outputs),
+            latency_us=int((self.monotonic() - began) * 1e6),
+            fallback=answered.reason,
+            guards=fired,
+            subjects=subjects,
+        )
+
+    def _ladder(self, asked: str) -> list[Answerer[Rows]]:
+        names = dict.fromkeys([asked, self.pointer.live, self.pointer.previous])
+        return [*(self.versions[name] for name in names if name in self.versions), self.baseline]
+
+    def _default(self, n: int) -> Batch:
+        if self.default is None:
+            raise Unavailable(
+                "nothing can answer: every version and the baseline failed, and no default is declared",
+                next="declare frame.default in kring.toml, or roll back",
+            )
+        return Batch(n, {"decision": [self.default] * n})
+
+
+def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
+    """The given rows of `batch`, in that order."""
+    return Batch(len(rows), {name: [column[row] for row in rows] for name, column in batch.columns.items()})
+
+
+def as_lists(batch: Batch) -> dict[str, list[Value]]:
+    """Plain columns for the record: numpy arrays become lists of Python values."""
+    columns: dict[str, list[Value]] = {}
+    for name, column in batch.columns.items():
+        convert = getattr(column, "tolist", None)
+        columns[name] = convert() if convert is not None else list(column)  # type: ignore[arg-type]
+    return columns
+
+
+def broken_contract(fired: Mapping[int, list[str]], n: int) -> Refused:
+    """The refusal of a batch in which at least one row breaks the contract."""
+    row, rules = min(fired.items())
+    return Refused(
+        f"{len(fired)} of {n} rows break the contract",
+        got=f"row {row}: {', '.join(rules)}",
+        allowed="what the contract promises",
+        next="mend the rows, or declare guard.out_of_contract = 'flag'",
+    )
