@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Final
 
-from kring.errors import Conflict, NotFound, StorageError
+from kring.errors import Busy, Conflict, NotFound, StorageError
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -16,9 +19,11 @@ FOLDER_MODE: Final = 0o700
 def storage_error(action: str, path: Path, error: OSError) -> StorageError:
     """What the disk said, with what to do about the usual causes."""
     remedy = {
-        28: "free some space on this disk and run the command again; nothing was half-written",
-        30: "this disk is read-only; choose another folder",
-        13: "give this user the right to write here",
+        errno.ENOSPC: "free some space on this disk and run the command again; nothing was half-written",
+        errno.EDQUOT: "free some space in this quota and run the command again; nothing was half-written",
+        errno.EROFS: "this disk is read-only; choose another folder",
+        errno.EACCES: "give this user the right to write here",
+        errno.EMFILE: "raise the limit of open files (ulimit -n) and run the command again",
     }.get(error.errno or 0, "check the disk and run the command again")
     return StorageError(f"could not {action} {path.name}", got=str(error), next=remedy, file=str(path))
 
@@ -37,6 +42,10 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         sync_folder(folder.parent)
+
+
+def _exists(target: Path) -> Conflict:
+    return Conflict(f"{target.name} exists already", file=str(target), next="nothing needs to be done twice")
 
 
 class LocalAppender:
@@ -93,24 +102,39 @@ class LocalFiles:
             raise storage_error("read", path, error) from error
 
     def write(self, path: Path, data: bytes) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
         try:
             make_folder(path.parent)
-            self._write_whole(beside, data)
-            os.replace(beside, path)
+            try:
+                self._write_whole(beside, data)
+                os.replace(beside, path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
             sync_folder(path.parent)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise storage_error("write", path, error) from error
 
     def append(self, path: Path) -> LocalAppender:
         try:
             make_folder(path.parent)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
-            sync_folder(path.parent)
         except OSError as error:
             raise storage_error("open", path, error) from error
-        return LocalAppender(path, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sync_folder(path.parent)
+            return LocalAppender(path, descriptor)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise Busy(
+                f"{path.name} is being written by another process",
+                next="wait until it has finished, or stop it",
+                file=str(path),
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise storage_error("open", path, error) from error
 
     def truncate(self, path: Path, size: int) -> None:
         try:
@@ -130,7 +154,7 @@ class LocalFiles:
 
     def publish(self, folder: Path, target: Path) -> None:
         if target.exists():
-            raise Conflict(f"{target.name} exists already", file=str(target), next="nothing needs to be done twice")
+            raise _exists(target)
         try:
             for path in folder.rglob("*"):
                 if path.is_dir():
@@ -139,7 +163,10 @@ class LocalFiles:
             make_folder(target.parent)
             os.rename(folder, target)
             sync_folder(target.parent)
+            sync_folder(folder.parent)
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise _exists(target) from error
             raise storage_error("publish", target, error) from error
 
     def remove(self, path: Path) -> None:

@@ -19,8 +19,6 @@ class SeededRandom:
         self._counter = 0
 
     def bytes(self, n: int) -> bytes:
-        out = b""
-        while len(out) < n:
-            out += hashlib.sha256(self._seed + b"/" + str(self._counter).encode()).digest()
-            self._counter += 1
-        return out[:n]
+        blocks = range(self._counter, self._counter + -(-n // 32))
+        self._counter = blocks.stop
+        return b"".join(hashlib.sha256(b"%s/%d" % (self._seed, block)).digest() for block in blocks)[:n]

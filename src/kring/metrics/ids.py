@@ -7,14 +7,23 @@ decision is found without an index, and a replay gives the same ids.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from kring.errors import NotFound
 from kring.record.decision import Place
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 VALUES: Final = {character: value for value, character in enumerate(ALPHABET)}
 LENGTH: Final = 26
+
+HIGH_PAIRS: Final = tuple(range(60, -1, -10))
+LOW_PAIRS: Final = tuple(range(50, -1, -10))
+PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 
 WRITER_BITS: Final = 12
 SEGMENT_BITS: Final = 24
@@ -25,7 +34,9 @@ def crockford(number: int) -> str:
     """`number` (0 ≤ number < 2^128) as 26 characters of Crockford's base 32, most significant first."""
     if not 0 <= number < 1 << 128:
         raise ValueError(f"an id has 128 bits, got {number}")
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    high, low = number >> 60, number & (1 << 60) - 1
+    pairs = [PAIRS[high >> shift & 1023] for shift in HIGH_PAIRS]
+    return "".join(pairs + [PAIRS[low >> shift & 1023] for shift in LOW_PAIRS])
 
 
 def from_crockford(text: str) -> int:
@@ -90,3 +101,26 @@ def decision_raw(id: str) -> bytes:
     if not id.startswith("d_"):
         raise NotFound("this is not the id of a decision", got=repr(id[:60]), allowed="d_ and 26 characters")
     return from_crockford(id[2:]).to_bytes(16, "big")
+
+
+def decision_ids(first: Place, n: int) -> list[str]:
+    """The text ids of `n` decisions at one moment whose sequences follow one another, beginning at `first`."""
+    low = int.from_bytes(decision_bytes(first), "big")
+    if first.sequence + n > 1 << SEQUENCE_BITS:
+        raise ValueError(f"sequence {first.sequence + n} does not fit into {SEQUENCE_BITS} bits")
+    ids: list[str] = []
+    while len(ids) < n:
+        number = low + len(ids)
+        begin = number & 1023
+        head = "d_" + crockford(number)[:-2]
+        ids += [head + pair for pair in PAIRS[begin : begin + n - len(ids)]]
+    return ids
+
+
+def decision_block(first: Place, n: int) -> NDArray[np.uint8]:
+    """The bytes of the same `n` ids as an array of shape (n, 16)."""
+    raw = np.frombuffer(decision_bytes(first), dtype=">u8")
+    block = np.empty((n, 2), dtype=">u8")
+    block[:, 0] = raw[0]
+    block[:, 1] = raw[1] + np.arange(n, dtype=np.uint64)
+    return block.view(np.uint8)

@@ -22,8 +22,9 @@ class Logged(msgspec.Struct, frozen=True):
 class DecisionLog(Protocol):
     """One writer's log. Cursors are (segment, byte offset)."""
 
-    def append(self, record: Decisions | Outcomes) -> list[str]:
-        """Buffer one frame. Returns the ids of its decisions (an outcome frame has none).
+    def append(self, record: Decisions | Outcomes) -> Place:
+        """Buffer one frame. Returns the place of its first row; the ids of its decisions follow from
+        it (`kring.metrics.ids`), sequence by sequence. An outcome frame takes up no sequences.
         Nothing is acknowledged before `commit` has returned."""
         ...
 
@@ -43,7 +44,8 @@ class DecisionLog(Protocol):
         ...
 
     def seal(self) -> list[Segment]:
-        """Close the current segment and describe every segment that was sealed since last asked."""
+        """Commit, close the current segment unless it is empty, and describe every complete segment,
+        in order; whoever asks compares their ids with those it has heard of."""
         ...
 
     def close(self) -> None:

@@ -38,7 +38,8 @@ class Files(Protocol):
         ...
 
     def append(self, path: Path) -> Appender:
-        """Open for appending, making the file and its folders; both durable on return."""
+        """Open for appending, making the file and its folders; both durable on return. An open file
+        has one appender: `Busy` while another one, in any process, has it open."""
         ...
 
     def truncate(self, path: Path, size: int) -> None:

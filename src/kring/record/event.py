@@ -44,7 +44,11 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed part of the decision log, as the ledger remembers it."""
+    """A sealed part of the decision log, as the ledger remembers it.
+
+    `first` and `last` are the earliest and the latest moment of its frames (microseconds UTC),
+    `digest` the SHA-256 of its bytes.
+    """
 
     id: str
     writer: int

@@ -1,0 +1,311 @@
+"""The decision log in append-only segment files, one writer each: `<writer>-<number>.log`.
+
+`append` gathers frames, `commit` writes them with one write and one fsync, and only then are they
+acknowledged. A segment that has grown past its size is sealed, with a small file beside it that
+describes it; the next append begins the next segment.
+
+What may go wrong, and what happens then:
+
+- the process or the machine dies: whatever was not written to its end is cut off when the log is
+  opened again. The bytes that were cut are kept beside the segment as `<name>-<offset>.torn`, since
+  a damaged last group looks the same as a torn one;
+- the disk is full: the group fails, what reached the file of it is cut off again, and the log goes
+  on when there is space. Its ids are not given out a second time before the log is closed;
+- any other failed write, and any failed fsync: the log is read-only until it is opened anew;
+- damage before the last group: an `IntegrityError` with segment and offset, and no step further.
+"""
+
+from __future__ import annotations
+
+import errno
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kring.errors import IntegrityError, NotFound, StorageError
+from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
+from kring.ports.decision_log import Logged
+from kring.ports.files import Appender, Files
+from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.event import Segment
+from kring.stores.reading import LogReader, segment_numbers
+from kring.stores.segment import (
+    DECISIONS,
+    FRAME_BYTES,
+    OUTCOMES,
+    Frame,
+    Sealed,
+    Tally,
+    check_head,
+    damaged,
+    encode,
+    head_bytes,
+    head_of,
+    pack,
+    torn,
+    whole,
+)
+
+SEGMENT_BYTES: Final = 64 << 20
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+def open_log(
+    folder: Path, *, files: Files, writer: int = 0, segment_bytes: int = SEGMENT_BYTES, system: str
+) -> FileLog:
+    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append.
+
+    `Busy` while another process has it open, `IntegrityError` when a segment is damaged or missing,
+    `NewerFormat` when a newer Kring wrote it, `StorageError` when the disk refuses.
+    """
+    if not 0 <= writer < 1 << WRITER_BITS:
+        raise ValueError(f"writer {writer} does not fit into {WRITER_BITS} bits")
+    lock = files.append(folder / f"{writer}.lock")
+    try:
+        return FileLog(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, lock=lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+class FileLog:
+    """Fulfils `kring.ports.decision_log.DecisionLog`. For one thread at a time."""
+
+    def __init__(
+        self, folder: Path, *, files: Files, writer: int, segment_bytes: int, system: str, lock: Appender
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._writer = writer
+        self._segment_bytes = segment_bytes
+        self._system = system
+        self._lock = lock
+        self._reader = LogReader(folder, system=system, writer=writer)
+        self._sealed: dict[int, Segment] = {}
+        self._number = 0
+        self._tally: Tally | None = None
+        self._appender: Appender | None = None
+        self._frames: list[Frame] = []
+        self._parts: list[bytes] = []
+        self._buffered = 0
+        self._next = 0
+        self._stopped = ""
+        self._recover()
+
+    def append(self, record: Decisions | Outcomes) -> Place:
+        """A record without rows leaves no frame."""
+        self._check()
+        kind, rows = _shape(record, self._system)
+        payload = encode(record)
+        tally = self._room()
+        offset = tally.size + self._buffered
+        place = Place(at_ms=record.at // 1000, writer=self._writer, segment=self._number, sequence=self._next)
+        decision_bytes(place)  # a moment that no id can hold is refused before anything is buffered
+        if not rows:
+            return place
+        frame = Frame(offset, kind, len(payload), rows, self._next, record.at, tally.size, zlib.crc32(payload))
+        self._frames.append(frame)
+        self._parts += (pack(frame), payload)
+        self._buffered += FRAME_BYTES + len(payload)
+        self._next += rows if kind == DECISIONS else 0
+        return place
+
+    def commit(self) -> None:
+        self._check()
+        if not self._frames or self._tally is None or self._appender is None:
+            return
+        frames, data = self._frames, b"".join(self._parts)
+        self._drop()
+        self._stopped = "a write that was interrupted"
+        try:
+            self._appender.write(data)
+        except StorageError as error:
+            self._repair(error)
+            raise
+        try:
+            self._appender.sync()
+        except StorageError as error:
+            self._stopped = str(error)
+            raise
+        self._tally.add(frames, data)
+        self._reader.committed[self._number] = self._tally.size
+        self._stopped = ""
+
+    def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
+        return self._reader.read(after)
+
+    def find(self, id: str) -> tuple[Decisions, int]:
+        return self._reader.find(id)
+
+    def seal(self) -> list[Segment]:
+        """Commits first. Every complete segment there is, so that a caller who compares ids with
+        what it knows misses none, however often either of them died."""
+        self.commit()
+        if self._tally is not None and self._tally.frames:
+            self._close_segment(self._tally)
+        return [self._sealed[number] for number in sorted(self._sealed)]
+
+    def close(self) -> None:
+        try:
+            if not self._stopped:
+                self.commit()
+        finally:
+            self._stopped = self._stopped or "it was closed"
+            self._drop()
+            if self._appender is not None:
+                self._appender.close()
+            self._lock.close()
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise StorageError(
+                "the decision log takes no more records",
+                got=self._stopped,
+                next="check the disk, then start again: what was acknowledged is safe",
+                file=str(self._folder),
+            )
+
+    def _drop(self) -> None:
+        self._frames, self._parts, self._buffered = [], [], 0
+
+    def _room(self) -> Tally:
+        """The open segment; a new one when there is none or it is full and nothing of it is waiting."""
+        if self._tally is not None and not self._frames and self._tally.size >= self._segment_bytes:
+            self._close_segment(self._tally)
+        if self._tally is None:
+            self._tally = self._open_segment(self._number + 1)
+        if self._next >> SEQUENCE_BITS:
+            raise StorageError(f"segment {self._tally.name} holds as many decisions as ids can count")
+        return self._tally
+
+    def _open_segment(self, number: int) -> Tally:
+        if number >> SEGMENT_BITS:
+            raise StorageError(f"writer {self._writer} has used up its {1 << SEGMENT_BITS} segments")
+        path = self._reader.path(number)
+        head = head_of(self._system, writer=self._writer, number=number)
+        self._files.remove(path)
+        appender = self._files.append(path)
+        try:
+            appender.write(head)
+            appender.sync()
+        except BaseException:
+            appender.close()
+            raise
+        self._number, self._next, self._appender = number, 0, appender
+        tally = Tally(f"{self._writer}-{number}", writer=self._writer, number=number, head=head)
+        self._follow(tally)
+        return tally
+
+    def _close_segment(self, tally: Tally) -> None:
+        self._keep(tally)
+        if self._appender is not None:
+            self._appender.close()
+        self._tally = self._appender = None
+
+    def _keep(self, tally: Tally) -> None:
+        """Write the description of a complete segment beside it."""
+        known = tally.sealed()
+        self._files.write(self._reader.path(tally.number).with_suffix(".seal"), known.to_bytes())
+        self._sealed[tally.number] = known.segment
+        self._reader.marks[tally.number] = known.marks
+
+    def _follow(self, tally: Tally) -> None:
+        self._reader.committed[tally.number] = tally.size
+        self._reader.marks[tally.number] = tally.marks
+
+    def _repair(self, error: StorageError) -> None:
+        """After a failed write: cut off what reached the file, if only space was missing."""
+        self._stopped = str(error)
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in FULL or self._tally is None:
+            return
+        path = self._reader.path(self._number)
+        try:
+            if self._appender is not None:
+                self._appender.close()
+            self._files.truncate(path, self._tally.size)
+            self._appender = self._files.append(path)
+        except StorageError as second:
+            self._stopped = str(second)
+            return
+        self._stopped = ""
+
+    def _recover(self) -> None:
+        numbers = segment_numbers(self._folder, self._writer)
+        for number, expected in zip(numbers, range(numbers[0] if numbers else 0, 1 << 62), strict=False):
+            if number != expected:
+                raise IntegrityError(
+                    f"segment {self._writer}-{expected} of the decision log is missing",
+                    got=f"segments {numbers[0]} to {numbers[-1]}",
+                    next="put back a copy of this segment",
+                    file=str(self._folder),
+                )
+            self._number = number
+            if not self._load_sealed(number):
+                self._scan(number, newest=number == numbers[-1])
+
+    def _load_sealed(self, number: int) -> bool:
+        """Take over what the small file says; false when there is none that can be trusted."""
+        path = self._reader.path(number)
+        try:
+            known = Sealed.from_bytes(self._files.read(path.with_suffix(".seal")))
+        except NotFound:
+            return False
+        if known is None:
+            return False
+        if path.stat().st_size != known.segment.bytes:
+            raise damaged(
+                path.stem,
+                min(path.stat().st_size, known.segment.bytes),
+                f"{path.stat().st_size} bytes when {known.segment.bytes} were sealed",
+            )
+        self._sealed[number] = known.segment
+        self._reader.marks[number] = known.marks
+        return True
+
+    def _scan(self, number: int, *, newest: bool) -> None:
+        """Read a segment that was not sealed: seal it, or go on with it when it is the newest."""
+        path = self._reader.path(number)
+        data = self._files.read(path)
+        size = check_head(data, system=self._system, writer=self._writer, number=number)
+        if not size:
+            if not newest or len(data) > head_bytes(self._system):
+                raise damaged(path.stem, 0, "bytes that are no head")
+            self._number = number - 1
+            return
+        frames = whole(data[size:], offset=size)
+        end = frames[-1].end if frames else size
+        if end < len(data):
+            if not newest or not torn(data[end:], offset=end):
+                raise damaged(path.stem, end, "bytes that are no whole frame")
+            self._files.write(path.with_name(f"{path.stem}-{end}.torn"), data[end:])
+            self._files.truncate(path, end)
+        tally = Tally(path.stem, writer=self._writer, number=number, head=data[:size])
+        tally.add(frames, data[size:end])
+        if newest:
+            self._continue(tally)
+        else:
+            self._keep(tally)
+
+    def _continue(self, tally: Tally) -> None:
+        """Append to a segment that was left open; what a dead process wrote is made durable first."""
+        appender = self._files.append(self._reader.path(tally.number))
+        try:
+            appender.sync()
+        except BaseException:
+            appender.close()
+            raise
+        self._tally, self._appender, self._next = tally, appender, tally.next
+        self._follow(tally)
+
+
+def _shape(record: Decisions | Outcomes, system: str) -> tuple[int, int]:
+    """Kind and rows. A record that is not in itself consistent is a mistake of the program."""
+    if isinstance(record, Decisions):
+        kind, rows, columns = DECISIONS, record.n, [*record.inputs.values(), *record.outputs.values()]
+    else:
+        kind, rows, columns = OUTCOMES, len(record.ids), [record.values]
+    if record.system != system or any(len(column) != rows for column in columns) or record.at < 0:
+        raise ValueError(f"a record of {record.system!r} with {rows} rows does not fit this log of {system!r}")
+    return kind, rows

@@ -1,0 +1,198 @@
+"""Reads the segments of one writer of the decision log; needs no lock and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from kring.errors import NotFound, StorageError
+from kring.metrics.ids import decision_place, decision_raw
+from kring.ports.decision_log import Logged
+from kring.record.decision import Decisions, Place
+from kring.stores.segment import (
+    DECISIONS,
+    Frame,
+    Sealed,
+    check_head,
+    damaged,
+    decode,
+    head_bytes,
+    near,
+    payload,
+    torn,
+    walk,
+)
+
+CHUNK: Final = 1 << 20
+
+
+def read_log(folder: Path, *, system: str, writer: int = 0) -> LogReader:
+    """A reader of a log that some process may be writing meanwhile. It sees what has reached the
+    file; the writer alone knows what has been made durable."""
+    return LogReader(folder, system=system, writer=writer)
+
+
+def segment_numbers(folder: Path, writer: int) -> list[int]:
+    """Numbers of the writer's segments in `folder`, rising."""
+    numbers = (path.stem.partition("-")[2] for path in folder.glob(f"{writer}-*.log"))
+    return sorted(int(number) for number in numbers if number.isdigit())
+
+
+class LogReader:
+    """`read` and `find` of `kring.ports.decision_log.DecisionLog`.
+
+    The owner of the log says in `committed` how many bytes of its open segment are durable, and in
+    `marks` where some frames lie.
+    """
+
+    def __init__(self, folder: Path, *, system: str, writer: int) -> None:
+        self.committed: dict[int, int] = {}
+        self.marks: dict[int, list[tuple[int, int]]] = {}
+        self._folder = folder
+        self._system = system
+        self._writer = writer
+
+    def path(self, number: int) -> Path:
+        return self._folder / f"{self._writer}-{number}.log"
+
+    def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
+        number, offset = after
+        if not self.path(number).exists():
+            later = (found for found in segment_numbers(self._folder, self._writer) if found > number)
+            number, offset = min(later, default=0), 0
+        while self.path(number).exists():
+            newest = not self.path(number + 1).exists()
+            yield from self._segment(number, offset, newest=newest)
+            if newest:
+                return
+            number, offset = number + 1, 0
+
+    def find(self, id: str) -> tuple[Decisions, int]:
+        place = decision_place(decision_raw(id))
+        if place.writer != self._writer or not self.path(place.segment).exists():
+            raise self._missing(id)
+        with _opened(self.path(place.segment)) as file:
+            begin, end = self._range(file, place)
+            data = _take(file, begin, end - begin)
+        position = max(0, near(data, place.sequence))
+        stopped = begin
+        for frame in walk(data, offset=begin, position=position):
+            if frame.kind == DECISIONS and frame.first <= place.sequence < frame.first + frame.rows:
+                return self._row(frame, data, begin=begin, place=place)
+            stopped = frame.end
+        if stopped < begin + len(data):
+            self._judge(data[stopped - begin :], place.segment, stopped)
+        raise self._missing(id)
+
+    def _row(self, frame: Frame, data: bytes, *, begin: int, place: Place) -> tuple[Decisions, int]:
+        found = payload(data, frame, offset=begin)
+        if found is None:
+            self._judge(data[frame.offset - begin :], place.segment, frame.offset)
+        if found is None or frame.at // 1000 != place.at_ms:
+            raise self._missing(f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms")
+        record = decode(frame, found, name=self._name(place.segment))
+        if not isinstance(record, Decisions):
+            raise damaged(self._name(place.segment), frame.offset, "outcomes where decisions were announced")
+        return record, place.sequence - frame.first
+
+    def _range(self, file: BinaryIO, place: Place) -> tuple[int, int]:
+        """Where to walk for `place`: begin and end."""
+        marks = self.marks.get(place.segment) or self._sidecar(place.segment)
+        at = bisect_right(marks, place.sequence, key=lambda mark: mark[0])
+        begin = marks[at - 1][1] if at else self._body(file, place.segment)
+        return begin, marks[at][1] if at < len(marks) else self._end(file, place.segment)
+
+    def _sidecar(self, number: int) -> list[tuple[int, int]]:
+        path = self.path(number).with_suffix(".seal")
+        if number in self.committed or not path.exists():
+            return []
+        with _opened(path) as file:
+            known = Sealed.from_bytes(_take(file, 0, _size(file)))
+        return self.marks.setdefault(number, known.marks) if known else []
+
+    def _segment(self, number: int, offset: int, *, newest: bool) -> Iterator[Logged]:
+        with _opened(self.path(number)) as file:
+            body = self._body(file, number)
+            place, need = max(offset, body), CHUNK
+            while body and place < (end := self._end(file, number)):
+                base, taken = place, need
+                data, need = _take(file, base, min(taken, end - base)), CHUNK
+                for frame in walk(data, offset=base):
+                    found = payload(data, frame, offset=base)
+                    if found is None:
+                        need = max(CHUNK, frame.end - frame.offset)
+                        break
+                    place = frame.end
+                    yield self._logged(frame, found, number=number)
+                if place == base and need <= taken:
+                    self._judge(_take(file, base, end - base), number, base)
+                    return
+            if not body and not newest:
+                raise damaged(self._name(number), 0, "a segment without its head")
+
+    def _judge(self, rest: bytes, number: int, offset: int) -> None:
+        """`rest` begins with something that is no whole frame. Right only at the end of the newest
+        segment of a log that another process writes, or wrote when it died."""
+        newest = number not in self.committed and not self.path(number + 1).exists()
+        sealed = self.path(number).with_suffix(".seal").exists()
+        if sealed or not newest or not torn(rest, offset=offset):
+            raise damaged(self._name(number), offset, "bytes that are no whole frame")
+
+    def _logged(self, frame: Frame, found: memoryview, *, number: int) -> Logged:
+        place = Place(at_ms=frame.at // 1000, writer=self._writer, segment=number, sequence=frame.first)
+        record = decode(frame, found, name=self._name(number))
+        return Logged(place=place, record=record, cursor=(number, frame.end))
+
+    def _body(self, file: BinaryIO, number: int) -> int:
+        """Offset of the first frame; 0 when the head was not written to its end."""
+        head = _take(file, 0, head_bytes(self._system) + (1 << 16))
+        size = check_head(head, system=self._system, writer=self._writer, number=number)
+        if not size and len(head) > head_bytes(self._system):
+            raise damaged(self._name(number), 0, "bytes that are no head")
+        return size
+
+    def _end(self, file: BinaryIO, number: int) -> int:
+        return self.committed.get(number) or _size(file)
+
+    def _name(self, number: int) -> str:
+        return f"{self._writer}-{number}"
+
+    def _missing(self, id: str) -> NotFound:
+        return NotFound(
+            "this decision is not in the log",
+            got=id,
+            allowed=f"ids that writer {self._writer} of {self._system} gave out and committed",
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _take(file: BinaryIO, offset: int, length: int) -> bytes:
+    """`length` bytes at `offset`, fewer at the end of the file."""
+    parts = []
+    try:
+        while length > 0 and (part := os.pread(file.fileno(), length, offset)):
+            parts.append(part)
+            offset += len(part)
+            length -= len(part)
+    except OSError as error:
+        raise _unreadable(str(file.name), error) from error
+    return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def _unreadable(path: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"could not read {Path(path).name}", got=str(error), next="check the disk and its rights", file=path
+    )
