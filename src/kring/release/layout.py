@@ -1,0 +1,110 @@
+"""Where everything lies in a version folder. Manifest and layout leave no room for another file.
+
+manifest.json            what is pinned: links, thresholds, policy, digests
+contract.odcs.yaml       what the data promised
+prepare.json             columns and lookup tables of the chain
+links/*.onnx             its fitted estimators
+baseline/                the same two for the baseline
+lineage.json             where it came from
+environment.json         what it was made with
+model.sig                the signature over all of them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from kring.errors import Refused
+from kring.record.prepare import Prepared
+from kring.record.version import Link, Manifest
+from kring.release.contents import check_contents
+from kring.release.folder import shown
+
+FORMAT: Final = 1
+"""The newest form of a version folder that this Kring writes and reads."""
+
+MANIFEST: Final = "manifest.json"
+CONTRACT: Final = "contract.odcs.yaml"
+ALWAYS: Final = (MANIFEST, CONTRACT, "lineage.json", "environment.json")
+BASELINE: Final = "baseline/"
+LINK_FILES: Final = {"prepare": re.compile(r"prepare\.json"), "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx")}
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The canonical JSON of `manifest`. `Refused` when it would not be read back as it was, which
+    happens to a threshold or cost that is not a finite number."""
+    data = msgspec.json.encode(manifest, order="sorted")
+    try:
+        same = msgspec.json.decode(data, type=Manifest) == manifest
+    except msgspec.ValidationError:
+        same = False
+    if not same:
+        raise Refused(
+            "the manifest can't be written down",
+            got="a value that JSON does not hold, such as NaN",
+            allowed="finite thresholds and costs",
+            file=MANIFEST,
+        )
+    return data
+
+
+def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """`Refused` unless `files` (the signature apart) are exactly what `manifest` pins, each of a kind
+    a version may hold and with the digest its link names."""
+    wanted = dict.fromkeys(ALWAYS, "")
+    for link in _links(manifest):
+        if wanted.setdefault(link.file, link.digest) != link.digest:
+            raise refused(link.file, got="two links with different digests", allowed="one file for one link")
+    for name in sorted(wanted.keys() - files.keys()):
+        raise refused(name, got="no such file", allowed=f"{name}, which the manifest pins")
+    for name in sorted(files.keys() - wanted.keys()):
+        check_contents(name, files[name])
+        raise refused(name, got="a file that nothing pins", allowed=", ".join(sorted(wanted)))
+    for name, digest in wanted.items():
+        check_contents(name, files[name])
+        found = hashlib.sha256(files[name]).hexdigest()
+        if digest and found != digest:
+            raise refused(name, got=f"SHA-256 {found}", allowed=f"SHA-256 {digest}, as the manifest says")
+        if name.endswith("prepare.json"):
+            _check_prepare(name, files[name])
+
+
+def _links(manifest: Manifest) -> Iterator[Link]:
+    """Every link that lies in a file; `Refused` for a link of another form."""
+    for chain, folder in ((manifest.chain, ""), (manifest.baseline, BASELINE)):
+        for link in chain.links:
+            if link.kind == "rule":
+                if link.file or not link.expression:
+                    raise refused(
+                        link.file or MANIFEST, got="a rule without expression", allowed="an expression, no file"
+                    )
+                continue
+            name = link.file.removeprefix(folder)
+            if not link.file.startswith(folder) or not LINK_FILES[link.kind].fullmatch(name):
+                allowed = f"{folder}prepare.json" if link.kind == "prepare" else f"{folder}links/<name>.onnx"
+                raise refused(link.file or MANIFEST, got=f"{link.kind} link {link.file!r}", allowed=allowed)
+            if not link.digest:
+                raise refused(link.file, got="a link without digest", allowed="the SHA-256 of its file")
+            yield link
+
+
+def _check_prepare(name: str, data: bytes) -> None:
+    try:
+        msgspec.json.decode(data, type=Prepared)
+    except msgspec.MsgspecError as error:
+        raise refused(name, got=str(error), allowed="prepared columns and their tables") from error
+
+
+def refused(name: str, *, got: str, allowed: str) -> Refused:
+    return Refused(
+        f"{shown(name)} does not fit the version's manifest",
+        got=got[:300],
+        allowed=allowed,
+        next="build the version again from its run",
+        file=shown(name),
+    )
