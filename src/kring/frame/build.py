@@ -1,0 +1,184 @@
+"""From the tables as written to the record System."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kring.frame.durations import microseconds
+from kring.frame.source import Source
+from kring.frame.tables import (
+    CandidateTable,
+    CostTable,
+    DataTable,
+    File,
+    FrameTable,
+    GateTable,
+    GovernTable,
+    LearnTable,
+    PeopleTable,
+    PersonTable,
+    RolloutTable,
+    WatchTable,
+)
+from kring.metrics.gates import parse_line
+from kring.record.contract import Scalar
+from kring.record.prepare import LookupSpec
+from kring.record.system import (
+    Candidate,
+    Data,
+    Frame,
+    Gate,
+    Govern,
+    Guard,
+    Learn,
+    Person,
+    RolloutPlan,
+    Split,
+    Stage,
+    System,
+    Watch,
+)
+
+
+def build(source: Source) -> System:
+    """The System of a source in which no fault was found."""
+    file = msgspec.convert(source.table, File)
+    return System(
+        name=file.system.name,
+        goal=file.system.goal,
+        task=file.system.task,
+        owner=file.system.owner,
+        affects=file.system.affects,
+        human_oversight=file.system.human_oversight,
+        people=_people(file.people),
+        frame=_frame(file.frame, others=_others(source, CostTable, "frame", "cost")),
+        data=_data(file.data),
+        prepare=file.prepare,
+        lookups=tuple(
+            LookupSpec(name=name, key=table.key, value=table.value, prior=table.prior)
+            for name, table in file.lookup.items()
+        ),
+        candidates=tuple(_candidate(table) for table in file.candidate),
+        gate=Gate(
+            lines=tuple(parse_line(name, str(text)) for name, text in _others(source, GateTable, "gate").items()),
+            min_rows=file.gate.min_rows,
+        ),
+        rollout=_rollout(file.rollout),
+        guard=Guard(out_of_contract=file.guard.out_of_contract),
+        watch=_watch(file.watch),
+        learn=_learn(file.learn),
+        govern=_govern(file.govern),
+        file=source.file,
+        digest=source.digest,
+    )
+
+
+def _others(source: Source, own: type[msgspec.Struct], *path: str) -> dict[str, object]:
+    """The keys of an open table that are not its own."""
+    table: object = source.table
+    for name in path:
+        table = table.get(name) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        return {}
+    return {name: value for name, value in table.items() if name not in own.__struct_fields__}
+
+
+def _people(table: PeopleTable) -> dict[Stage, Person]:
+    named: tuple[tuple[Stage, PersonTable | msgspec.UnsetType], ...] = (
+        ("frame", table.frame),
+        ("data", table.data),
+        ("experiment", table.experiment),
+        ("release", table.release),
+        ("operate", table.operate),
+    )
+    return {
+        stage: Person(accountable=person.accountable, responsible=person.responsible)
+        for stage, person in named
+        if not isinstance(person, msgspec.UnsetType)
+    }
+
+
+def _frame(table: FrameTable, *, others: dict[str, object]) -> Frame:
+    return Frame(
+        decision=table.decision,
+        good_enough=table.good_enough,
+        cost=msgspec.convert(others, dict[str, float]),
+        currency=table.cost.currency,
+        default=_scalar(table.default),
+        feedback=table.feedback,
+    )
+
+
+def _data(table: DataTable) -> Data:
+    test = table.split.test
+    split = (
+        Split(by=table.split.by, test_us=microseconds(test))
+        if isinstance(test, str)
+        else Split(by=table.split.by, test_share=test)
+    )
+    return Data(
+        source=table.source,
+        contract=table.contract,
+        target=table.target,
+        positive=_scalar(table.positive),
+        time=table.time,
+        subject=table.subject,
+        protected=table.protected,
+        group=table.group,
+        outcome_at=table.outcome_at,
+        outcome_after_us=_span(table.outcome_after),
+        window_us=_span(table.window),
+        split=split,
+    )
+
+
+def _candidate(table: CandidateTable) -> Candidate:
+    return Candidate(
+        name=table.name,
+        baseline=table.baseline,
+        rule=table.rule,
+        fit=table.fit,
+        builtin="" if isinstance(table.builtin, msgspec.UnsetType) else table.builtin,
+        columns=table.columns,
+        params=dict(table.params),
+        timeout_us=microseconds(table.timeout),
+        memory_mb=table.memory_mb,
+    )
+
+
+def _rollout(table: RolloutTable) -> RolloutPlan:
+    return RolloutPlan(shadow_us=microseconds(table.shadow), steps=table.steps, bake_us=microseconds(table.bake))
+
+
+def _watch(table: WatchTable) -> Watch:
+    return Watch(
+        window_us=microseconds(table.window),
+        quality_us=microseconds(table.quality_over),
+        maturity_us=microseconds(table.maturity),
+        min_windows=table.min_windows,
+        violations=table.violations,
+    )
+
+
+def _learn(table: LearnTable) -> Learn:
+    return Learn(
+        retrain_on=table.retrain_on,
+        every_us=microseconds(table.every),
+        cooldown_us=microseconds(table.cooldown),
+    )
+
+
+def _govern(table: GovernTable) -> Govern:
+    return Govern(
+        role="" if isinstance(table.role, msgspec.UnsetType) else table.role,
+        risk=table.risk,
+        retention_us=_span(table.retention),
+    )
+
+
+def _scalar(value: bool | int | float | str | msgspec.UnsetType) -> Scalar:
+    return None if isinstance(value, msgspec.UnsetType) else value
+
+
+def _span(text: str | msgspec.UnsetType) -> int:
+    return 0 if isinstance(text, msgspec.UnsetType) else microseconds(text)

@@ -1,0 +1,223 @@
+"""What no key can say by itself: the rules that hold between keys."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Final
+
+from kring.contracts.grammar import lookups_of, parse
+from kring.errors import ConfigError, KringError
+from kring.frame import durations
+from kring.frame.places import Key
+from kring.frame.reading import Reading
+from kring.frame.tables import FORM, GateTable, WatchTable
+from kring.frame.wording import did_you_mean, nearest, shown
+from kring.metrics.gates import parse_line
+from kring.record.rollout import NOT_BUILT
+
+WAYS: Final = ("rule", "fit", "builtin")
+
+
+def read_rules(reading: Reading) -> None:
+    """Add a fault for every rule between keys that is broken. Keys that are wrong by themselves are left alone."""
+    _candidates(reading)
+    _data(reading)
+    _expressions(reading)
+    _gate(reading)
+    _rollout(reading)
+    _watch(reading)
+
+
+def _candidates(reading: Reading) -> None:
+    keys: list[Key] = [("candidate", number) for number in range(reading.length(("candidate",)))]
+    first: dict[str, Key] = {}
+    for key in keys:
+        name = reading.text((*key, "name"))
+        if name and name in first:
+            line = reading.source.places.line((*first[name], "name"))
+            reading.fault(
+                (*key, "name"),
+                "two candidates share this name",
+                got=shown(name),
+                next=f"the other stands in line {line}",
+            )
+        first.setdefault(name, key)
+        _way(reading, key)
+    _baseline(reading, keys)
+
+
+def _baseline(reading: Reading, keys: list[Key]) -> None:
+    baselines = [key for key in keys if reading.raw((*key, "baseline")) is True]
+    unclear = [key for key in keys if not isinstance(reading.raw((*key, "baseline")), (bool, type(None)))]
+    if keys and not baselines and not unclear:
+        reading.fault(
+            ("candidate",),
+            "no candidate is the baseline",
+            got="none",
+            allowed="exactly one",
+            next='add baseline = true to the simplest candidate: the rule that is used today, or builtin = "prior"',
+        )
+    for key in baselines[1:]:
+        line = reading.source.places.line((*baselines[0], "baseline"))
+        reading.fault(
+            (*key, "baseline"),
+            "a second candidate is the baseline",
+            got=str(len(baselines)),
+            allowed="exactly one",
+            next=f"the first stands in line {line}; remove one of the two",
+        )
+
+
+def _way(reading: Reading, key: Key) -> None:
+    if not isinstance(reading.raw(key), dict):
+        return
+    ways = [way for way in WAYS if way in reading.entries(key)]
+    if len(ways) != 1 and not (len(ways) == 0 and _misspelt_way(reading, key)):
+        reading.fault(
+            key,
+            "a candidate says in exactly one way how it answers",
+            got=" and ".join(ways) or "none",
+            allowed="exactly one of rule, fit and builtin",
+            next="make them two candidates" if ways else 'add rule = "…", fit = "models.py:name" or builtin = "linear"',
+        )
+    if ways == ["rule"] and reading.raw((*key, "params")):
+        reading.fault((*key, "params"), "a rule takes no params", next="write the numbers into the rule")
+    if reading.text((*key, "fit")):
+        _fit(reading, (*key, "fit"))
+
+
+def _misspelt_way(reading: Reading, key: Key) -> bool:
+    """Whether an unknown key, which is a fault already, was meant to be the missing one."""
+    return any(nearest(name, WAYS) for name in reading.entries(key) if (*key, name) not in reading.good)
+
+
+def _fit(reading: Reading, key: Key) -> None:
+    text = reading.text(key)
+    file = PurePosixPath(text.rpartition(":")[0])
+    folder = reading.source.folder
+    inside = not file.is_absolute() and ".." not in file.parts
+    try:
+        there = inside and (folder / file).is_file()
+        if there and (folder / file).resolve().is_relative_to(folder.resolve()):
+            return
+        others = [path.name for path in sorted(folder.glob("*.py"))]
+    except OSError:  # a name that no disk takes
+        there, others = False, []
+    if inside and not there:
+        message, next = f"there is no file {file}", did_you_mean(str(file), others, otherwise="write the file")
+    else:
+        message, next = "the file lies outside of the system's folder", "copy it into the folder"
+    reading.fault(key, message, got=shown(text), allowed=f'"{FORM}" in the system\'s folder', next=next)
+
+
+def _data(reading: Reading) -> None:
+    data = reading.entries(("data",))
+    if not isinstance(reading.raw(("data",)), dict):
+        return
+    if "outcome_at" in data and "outcome_after" in data:
+        reading.fault(
+            ("data", "outcome_after"),
+            "when the outcome is known is said twice",
+            got="outcome_at and outcome_after",
+            allowed="exactly one of the two",
+            next="keep outcome_at when a column says it, else outcome_after",
+        )
+    elif "outcome_at" not in data and "outcome_after" not in data and not _misspelt_outcome(data):
+        reading.fault(
+            ("data",),
+            "it is not said when the outcome is known",
+            got="neither outcome_at nor outcome_after",
+            allowed="exactly one of the two",
+            next='add outcome_at = "column", or outcome_after = "2h" ("0s" when it is known at once)',
+        )
+    test = reading.text(("data", "split", "test"))
+    if test and reading.text(("data", "split", "by")) == "order":
+        reading.fault(
+            ("data", "split", "test"),
+            "rows split by their order have no time",
+            got=shown(test),
+            allowed="a share between 0 and 1",
+            next='write a share such as 0.25, or by = "time"',
+        )
+
+
+def _misspelt_outcome(data: dict[str, object]) -> bool:
+    return any(nearest(name, ("outcome_at", "outcome_after")) for name in data if name.startswith("outc"))
+
+
+def _expressions(reading: Reading) -> None:
+    """Syntax of every expression; every lookup is declared, and used."""
+    tables = list(reading.entries(("lookup",)))
+    keys: list[Key] = [("prepare", name) for name in reading.entries(("prepare",))]
+    keys += [("candidate", number, "rule") for number in range(reading.length(("candidate",)))]
+    used: set[str] = set()
+    unclear = False
+    for key in keys:
+        names = _lookups(reading, key)
+        unclear = unclear or (names is None and reading.raw(key) is not None)
+        used.update(names or ())
+        for name in sorted(set(names or ()) - set(tables)):
+            reading.fault(
+                key,
+                "this lookup is not declared",
+                got=shown(name),
+                allowed=", ".join(tables) or "no lookup is declared",
+                next=did_you_mean(name, tables, otherwise=f"add [lookup.{name}] with key and value"),
+            )
+    if unclear or not used <= set(tables):
+        return  # an expression that is wrong already may be the one that uses a lookup
+    for name in tables:
+        if name not in used:
+            next = f"add to [prepare]: {name} = 'lookup(\"{name}\", key = [...])', or remove it"
+            reading.fault(("lookup", name), "nothing uses this lookup", next=next)
+
+
+def _lookups(reading: Reading, key: Key) -> set[str] | None:
+    """The lookups that the expression at `key` makes; None when it can't be read."""
+    text = reading.text(key)
+    if not text:
+        return None
+    try:
+        return {call.name for call in lookups_of(parse(text))}
+    except KringError as error:
+        reading.fault(key, error.message, got=error.got, allowed=error.allowed, next=error.next)
+        return None
+
+
+def _gate(reading: Reading) -> None:
+    for name in reading.entries(("gate",)):
+        text = reading.text(("gate", name))
+        if name in GateTable.__struct_fields__ or not text:
+            continue
+        try:
+            parse_line(name, text)
+        except ConfigError as error:
+            reading.fault(("gate", name), error.message, got=error.got, allowed=error.allowed, next=error.next)
+
+
+def _rollout(reading: Reading) -> None:
+    steps = reading.raw(("rollout", "steps"))
+    if isinstance(steps, list) and steps:
+        reading.fault(("rollout", "steps"), NOT_BUILT["step"], got=shown(steps), allowed="[]", next="write steps = []")
+
+
+def _watch(reading: Reading) -> None:
+    """A judgement that needs more windows than its span holds would never be made."""
+    default = WatchTable()
+    values = {
+        name: reading.good.get(("watch", name), getattr(default, name))
+        for name in ("window", "quality_over", "min_windows")
+        if ("watch", name) in reading.good or name not in reading.entries(("watch",))
+    }
+    window, span, least = values.get("window"), values.get("quality_over"), values.get("min_windows")
+    if not (isinstance(window, str) and isinstance(span, str) and isinstance(least, int)):
+        return
+    if durations.microseconds(window) * least > durations.microseconds(span):
+        name = next((name for name in ("quality_over", "min_windows", "window") if ("watch", name) in reading.good), "")
+        reading.fault(
+            ("watch", name) if name else ("watch",),
+            "quality would never be judged: the span is shorter than the windows that a judgement needs",
+            got=f'quality_over = "{span}", window = "{window}", min_windows = {least}',
+            allowed="quality_over of at least window × min_windows",
+            next="lengthen quality_over, or lower min_windows",
+        )

@@ -1,0 +1,281 @@
+"""The tables of `kring.toml` as they are written: the one place that knows its keys.
+
+The reader, the JSON Schema for editors and the reference page are all made from these types.
+In `Meta.extra`, `allowed` says in words what is allowed, `fits` is a further test of a text, and
+`unique` refuses an item that is listed twice.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import FieldInfo, fields
+
+from kring.frame import durations
+
+FORM: Final = "file.py:function"
+NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
+COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+GATE: Final = r"^\s*(>=|>|<=|<)\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
+
+Name = Annotated[
+    str,
+    Meta(pattern=NAME, extra={"allowed": "a name in lower-case letters, digits, - and _ (a letter first, 63 at most)"}),
+]
+ColumnName = Annotated[
+    str,
+    Meta(pattern=COLUMN, extra={"allowed": "a name in letters, digits and _ (no digit first, 63 at most)"}),
+]
+Text = Annotated[str, Meta(pattern=r"\S", extra={"allowed": "a text"})]
+Duration = Annotated[
+    str,
+    Meta(
+        pattern=durations.PATTERN,
+        extra={"allowed": f"a duration such as {durations.EXAMPLES}", "fits": durations.fits},
+    ),
+]
+LongerDuration = Annotated[
+    str,
+    Meta(
+        pattern=durations.PATTERN_ABOVE_ZERO,
+        extra={"allowed": f"a duration above zero such as {durations.EXAMPLES}", "fits": durations.fits},
+    ),
+]
+Share = Annotated[float, Meta(gt=0, lt=1, extra={"allowed": "a share between 0 and 1 (5 % is 0.05)"})]
+Price = Annotated[float, Meta(ge=0, description="The price of one such mistake; MISTAKE is a word of the task")]
+GateText = Annotated[
+    str,
+    Meta(
+        pattern=GATE,
+        description="What the whole 95 % interval of METRIC must be for the gate to pass",
+        extra={"allowed": 'a comparison such as "> 0", ">= 0.6", "< 1" or "<= 20"'},
+    ),
+]
+Percent = Annotated[int, Meta(ge=1, le=99, extra={"allowed": "a whole percentage from 1 to 99"})]
+Scalar = bool | int | float | str
+Builtin = Literal["prior", "linear", "boosted"]
+Unique: Final = Meta(extra_json_schema={"uniqueItems": True}, extra={"unique": True})
+
+
+class SystemTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the system is called, what it is for and whose it is."""
+
+    name: Annotated[Name, Meta(description="The system's name, in ids, paths and reports")]
+    goal: Annotated[Text, Meta(description="What the system is for, in one sentence")]
+    task: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z][a-z_]{0,62}$",
+            description="The kind of question it answers",
+            extra={"allowed": "one lower-case word"},
+        ),
+    ]
+    owner: Annotated[Text, Meta(description="Who owns the system, and answers for every stage that names nobody else")]
+    affects: Annotated[tuple[Text, ...], Unique, Meta(description="Who is affected by its answers")] = ()
+    human_oversight: Annotated[Text, Meta(description="What people see, decide and may overrule")] = ""
+
+
+class PersonTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who answers for a stage, and who does the work."""
+
+    accountable: Annotated[Text, Meta(description="Who answers for the stage")]
+    responsible: Annotated[Text, Meta(description="Who does the work")] = ""
+
+
+class PeopleTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is accountable, stage by stage. A stage that is left out belongs to the owner."""
+
+    frame: Annotated[PersonTable | UnsetType, Meta(description="Goal, cost of mistakes, baseline")] = UNSET
+    data: Annotated[PersonTable | UnsetType, Meta(description="Contract and snapshots")] = UNSET
+    experiment: Annotated[PersonTable | UnsetType, Meta(description="Candidates and evidence")] = UNSET
+    release: Annotated[PersonTable | UnsetType, Meta(description="Gate, versions and rollouts")] = UNSET
+    operate: Annotated[PersonTable | UnsetType, Meta(description="Watching, alarms and retraining")] = UNSET
+
+
+class CostTable(Struct, frozen=True, kw_only=True):
+    """What a mistake costs. Every other key is a kind of mistake that the task knows, with its price."""
+
+    currency: Annotated[Text, Meta(description="The unit of the prices, such as EUR or minutes")] = ""
+
+
+class FrameTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why the system exists: who decides what with it, and what a mistake costs."""
+
+    decision: Annotated[Text, Meta(description="What is decided with an answer")]
+    good_enough: Annotated[Text, Meta(description="What good enough means, in words; `[gate]` says it in numbers")] = ""
+    cost: Annotated[CostTable, Meta(description="The price of each kind of mistake")] = CostTable()
+    default: Annotated[Scalar | UnsetType, Meta(description="The answer when nothing else can answer")] = UNSET
+    feedback: Annotated[
+        Literal["none", "some"], Meta(description="Whether an answer changes the outcome that is later observed")
+    ] = "some"
+
+
+class SplitTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rows are held out from training: the last ones."""
+
+    by: Annotated[
+        Literal["time", "order"], Meta(description="The last rows by time, or by their order in the feed")
+    ] = "time"
+    test: Annotated[
+        LongerDuration | Share, Meta(description='How much is held out: a span of time ("28d") or a share of the rows')
+    ] = 0.25
+
+
+class DataTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the data comes from and what its columns are for."""
+
+    source: Annotated[Text, Meta(description="The feed: a file, or a pattern of files, relative to the folder")]
+    contract: Annotated[Text, Meta(description="The data contract (ODCS v3.1), relative to the folder")]
+    target: Annotated[Text, Meta(description="The column that holds the outcome")]
+    positive: Annotated[
+        Scalar | UnsetType, Meta(description="The target's value that means yes; a boolean target needs none")
+    ] = UNSET
+    time: Annotated[Text, Meta(description="The column that says when the decision is made")] = ""
+    subject: Annotated[Text, Meta(description="The column that says about whom or what it is")] = ""
+    protected: Annotated[tuple[Text, ...], Unique, Meta(description="Columns by which fairness is measured")] = ()
+    group: Annotated[
+        Text, Meta(description="The column whose rows belong together: intervals resample whole groups")
+    ] = ""
+    outcome_at: Annotated[
+        Text, Meta(description="The column that says when the outcome is known; this or `outcome_after`")
+    ] = ""
+    outcome_after: Annotated[
+        Duration | UnsetType, Meta(description="How long after `time` the outcome is known; this or `outcome_at`")
+    ] = UNSET
+    window: Annotated[
+        LongerDuration | UnsetType, Meta(description="A snapshot holds the rows of the last so long; all when left out")
+    ] = UNSET
+    split: Annotated[SplitTable, Meta(description="Which rows are held out for the evidence")] = SplitTable()
+
+
+class LookupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mean of a column per key, from rows whose outcome was known. Used by `lookup("NAME", key = [...])`."""
+
+    key: Annotated[tuple[Text, ...], Unique, Meta(min_length=1, description="The columns that make the key")]
+    value: Annotated[Text, Meta(description="The column whose mean is looked up")]
+    prior: Annotated[
+        float, Meta(ge=0, description="Pseudo-rows at the overall mean, which pull rare keys towards it")
+    ] = 0.0
+
+
+class CandidateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One way to do the job: exactly one of `rule`, `fit` and `builtin`. One candidate is the baseline."""
+
+    name: Annotated[Name, Meta(description="The candidate's name; no two share one")]
+    baseline: Annotated[bool, Meta(description="The one that the others have to beat")] = False
+    rule: Annotated[Text, Meta(description="An expression over prepared columns that gives the answer")] = ""
+    fit: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^:\\\s][^:\\]*\.py:[A-Za-z_][A-Za-z0-9_]*$",
+            description="Your function that returns an unfitted estimator",
+            extra={"allowed": f'"{FORM}" in the system\'s folder'},
+        ),
+    ] = ""
+    builtin: Annotated[Builtin | UnsetType, Meta(description="A candidate that Kring brings along")] = UNSET
+    columns: Annotated[tuple[Text, ...], Unique, Meta(description="The prepared columns it sees; all if left out")] = ()
+    params: Annotated[dict[Text, Scalar], Meta(description="Settings handed to `fit` or `builtin`")] = {}
+    timeout: Annotated[LongerDuration, Meta(description="How long training may take")] = "10m"
+    memory_mb: Annotated[int, Meta(ge=64, description="How much memory training may take, in MB")] = 4096
+
+
+class GateTable(Struct, frozen=True, kw_only=True):
+    """The policy over evidence. Every other key is a metric, or a prefix with `.*`, and what it must be."""
+
+    min_rows: Annotated[int, Meta(ge=1, description="With fewer rows a line can only be investigated")] = 100
+
+
+class RolloutTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a version comes to answer."""
+
+    shadow: Annotated[Duration, Meta(description="How long it answers beside the live version, unheard")] = "1d"
+    steps: Annotated[
+        tuple[Percent, ...], Meta(description="Shares of live traffic on the way; not built yet, so none")
+    ] = ()
+    bake: Annotated[Duration, Meta(description="How long the previous version stays at hand after promotion")] = "1d"
+
+
+class GuardTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens at the door."""
+
+    out_of_contract: Annotated[
+        Literal["reject", "flag"], Meta(description="What happens to an input that breaks the contract")
+    ] = "flag"
+
+
+class WatchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the live version is watched."""
+
+    window: Annotated[LongerDuration, Meta(description="The span of one window of counts")] = "1d"
+    maturity: Annotated[
+        Duration, Meta(description="How long after its end a window is judged, when its outcomes are known")
+    ] = "2d"
+    quality_over: Annotated[LongerDuration, Meta(description="The span over which realised quality is judged")] = "30d"
+    min_windows: Annotated[int, Meta(ge=1, description="Windows with known outcomes that a judgement needs")] = 14
+    violations: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Alarm when a larger share of a window's rows breaks the contract",
+            extra={"allowed": "a share from 0 to 1 (5 % is 0.05)"},
+        ),
+    ] = 0.05
+
+
+class LearnTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to train again."""
+
+    retrain_on: Annotated[
+        tuple[Literal["quality", "schedule"], ...], Unique, Meta(description="What starts a training")
+    ] = ()
+    every: Annotated[LongerDuration, Meta(description="The schedule")] = "30d"
+    cooldown: Annotated[Duration, Meta(description="The least time between two trainings")] = "7d"
+
+
+class GovernTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the law asks to be known."""
+
+    role: Annotated[
+        Literal["provider", "deployer"] | UnsetType, Meta(description="Your role in the sense of the EU AI Act")
+    ] = UNSET
+    risk: Annotated[Text, Meta(description="The risk class and why, in words")] = ""
+    retention: Annotated[
+        LongerDuration | UnsetType, Meta(description="How long decisions are kept; no limit when left out")
+    ] = UNSET
+
+
+class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`kring.toml`: the whole truth of one system."""
+
+    system: SystemTable
+    people: PeopleTable = PeopleTable()
+    frame: FrameTable
+    data: DataTable
+    lookup: dict[ColumnName, LookupTable] = {}
+    prepare: Annotated[
+        dict[ColumnName, Text],
+        Meta(description="The columns that candidates see: each a name and an expression over the contract's columns"),
+    ] = {}
+    candidate: Annotated[tuple[CandidateTable, ...], Meta(min_length=1)]
+    gate: GateTable = GateTable()
+    rollout: RolloutTable = RolloutTable()
+    guard: GuardTable = GuardTable()
+    watch: WatchTable = WatchTable()
+    learn: LearnTable = LearnTable()
+    govern: GovernTable = GovernTable()
+
+
+OTHERS: Final[dict[type[Struct], tuple[str, object]]] = {
+    CostTable: ("MISTAKE", Price),
+    GateTable: ("METRIC", GateText),
+}
+"""What the further keys of an open table are called and hold."""
+
+
+@cache
+def fields_of(table: type[Struct]) -> dict[str, FieldInfo]:
+    """The keys of a table, in order."""
+    return {field.name: field for field in fields(table)}
