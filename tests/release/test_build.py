@@ -281,13 +281,13 @@ from kring.host.files import LocalFiles
 from kring.release.build import pack
 from kring.release.load import open_version
 from kring.release.sign import public_of
-source, target, key = sys.argv[1:]
+source, target, key, start = sys.argv[1:]
 key_pem = Path(key).read_bytes()
 loaded = open_version(Path(source), public_pem=public_of(key_pem))
 files = {name: data for name, data in loaded.files.items() if name != "manifest.json"}
 print("ready", flush=True)
 for number in itertools.count():
-    manifest = msgspec.structs.replace(loaded.manifest, commit=str(number))
+    manifest = msgspec.structs.replace(loaded.manifest, commit=f"{start} {number}")
     pack(Path(target), manifest=manifest, files=files, key_pem=key_pem, store=LocalFiles())
 """
 
@@ -296,15 +296,16 @@ def test_a_killed_process_leaves_whole_versions_only(tmp_path: Path, content: Co
     id, _ = packed(tmp_path / "source", content, key)
     (tmp_path / "key.pem").write_bytes(key)
     target = tmp_path / "versions"
-    whole = 0
-    for wait in (0.02, 0.053, 0.087):
-        arguments = [str(tmp_path / "source" / id), str(target), str(tmp_path / "key.pem")]
+    for wait in (0.0, 0.013, 0.031):
+        arguments = [str(tmp_path / "source" / id), str(target), str(tmp_path / "key.pem"), str(wait)]
         with subprocess.Popen([sys.executable, "-c", PACK_FOR_EVER, *arguments], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
+            before = len(list(target.glob("v_*")))
+            while process.poll() is None and len(list(target.glob("v_*"))) == before:
+                time.sleep(0.001)
             time.sleep(wait)
             process.kill()
         for path in target.glob("v_*"):
             assert open_version(path, public_pem=public_of(key)).id == path.name
-            whole += 1
-    assert whole
+    assert len(list(target.glob("v_*"))) >= 3

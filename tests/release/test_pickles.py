@@ -89,7 +89,7 @@ def assert_refused(name: str, data: bytes) -> None:
 
 
 @given(objects, st.sampled_from(PROTOCOLS), st.sampled_from(NAMES), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_a_pickle_of_anything_is_refused_in_every_protocol(
     what: object, protocol: int, name: str, optimized: bool
 ) -> None:
@@ -236,7 +236,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_whatever_python_would_unpickle_or_import_is_refused(data: bytes) -> None:
     try:
         Watched(io.BytesIO(data), encoding="bytes").load()
