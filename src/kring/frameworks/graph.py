@@ -1,0 +1,139 @@
+"""ONNX graphs brought into the one form that versions hold: an input per column, one output of shape (n,).
+
+Equal models give equal bytes: no clock, no random name and no order of a hash table is left in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from kring.record.prepare import PreparedColumn
+from kring.record.version import Output
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPSET: Final = 18
+OPSET_ML: Final = 3
+IR_VERSION: Final = 8
+NAME: Final = "kring"
+
+
+def constant(value: float, *, output: Output, columns: Sequence[PreparedColumn]) -> bytes:
+    """A graph that answers `value` for every row, whatever the columns say."""
+    inputs = [_input(name, column.kind) for name, column in zip(input_names(columns, output), columns, strict=True)]
+    nodes = [
+        helper.make_node("Shape", [inputs[0].name], ["kring_shape"], start=0, end=1),
+        helper.make_node(
+            "ConstantOfShape",
+            ["kring_shape"],
+            [output],
+            value=helper.make_tensor("value", TensorProto.FLOAT, [1], [value]),
+        ),
+    ]
+    graph = helper.make_graph(nodes, NAME, inputs, [_output(output)])
+    return _sealed(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def single_output(
+    model: ModelProto, source: str, *, output: Output, columns: Sequence[PreparedColumn], pick: int | None = None
+) -> bytes:
+    """`model` with `source` as its only output, called `output`; `pick` takes one column of it.
+
+    `model` has one input per column, in order; they get the columns' names.
+    """
+    graph = model.graph
+    nodes = _needed(graph.node, source)
+    nodes.append(helper.make_node("Cast", [source], ["kring_cast"], to=TensorProto.FLOAT))
+    if pick is None:
+        shape = numpy_helper.from_array(np.array([-1], dtype=np.int64), "kring_flat")
+        graph.initializer.append(shape)
+        nodes.append(helper.make_node("Reshape", ["kring_cast", "kring_flat"], [output]))
+    else:
+        graph.initializer.append(numpy_helper.from_array(np.array(pick, dtype=np.int64), "kring_pick"))
+        nodes.append(helper.make_node("Gather", ["kring_cast", "kring_pick"], [output], axis=1))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = set().union(*(_reads(node) for node in nodes))
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    _rename_inputs(model, input_names(columns, output))
+    del graph.output[:]
+    graph.output.append(_output(output))
+    del graph.value_info[:]
+    return _sealed(model)
+
+
+def input_names(columns: Sequence[PreparedColumn], output: Output) -> list[str]:
+    """The columns' names; a column called like the output gets a dash behind it, as one graph can't have both."""
+    return [f"{column.name}_" if column.name == output else column.name for column in columns]
+
+
+def run(data: bytes, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
+    """Load `data` and answer `columns` (in the graph's order); shape (n,). Raises what onnxruntime raises."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_inputs()]
+    feed = {name: values.reshape(-1, 1) for name, values in zip(names, columns.values(), strict=True)}
+    return np.asarray(session.run(None, feed)[0], dtype=np.float64)
+
+
+def _needed(nodes: Sequence[NodeProto], source: str) -> list[NodeProto]:
+    wanted = {source}
+    kept: list[NodeProto] = []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted |= _reads(node)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _with_inner(node: NodeProto) -> Iterator[NodeProto]:
+    """The node and those of the graphs inside it (loops, branches), which see the outer names."""
+    yield node
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _with_inner(inner)
+
+
+def _reads(node: NodeProto) -> set[str]:
+    return {name for inner in _with_inner(node) for name in inner.input}
+
+
+def _rename_inputs(model: ModelProto, names: Sequence[str]) -> None:
+    graph = model.graph
+    renamed = {node.name: name for node, name in zip(graph.input, names, strict=True) if node.name != name}
+    for node in graph.input:
+        node.name = renamed.get(node.name, node.name)
+    for operation in (inner for node in graph.node for inner in _with_inner(node)):
+        for position, name in enumerate(operation.input):
+            operation.input[position] = renamed.get(name, name)
+
+
+def _input(name: str, kind: str) -> ValueInfoProto:
+    element = TensorProto.FLOAT if kind == "number" else TensorProto.STRING
+    return helper.make_tensor_value_info(name, element, [None, 1])
+
+
+def _output(output: Output) -> ValueInfoProto:
+    return helper.make_tensor_value_info(output, TensorProto.FLOAT, [None])
+
+
+def _sealed(model: ModelProto) -> bytes:
+    versions = sorted((entry.domain, entry.version) for entry in model.opset_import)
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions)
+    model.ir_version = IR_VERSION
+    model.graph.name = NAME
+    model.producer_name = NAME
+    model.producer_version = ""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

@@ -1,0 +1,325 @@
+"""scikit-learn: the built-in candidates, and any pipeline of a user's own.
+
+What a candidate answers is decided by `output`: a probability comes from `predict_proba`, a plain
+value from `predict`. Everything is float32 from the prepared columns on, as it is in the graph.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+import skl2onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from kring.errors import CandidateError
+from kring.frameworks import graph
+from kring.frameworks.params import Param, checked
+from kring.record.batch import Batch, Column
+from kring.record.contract import Scalar
+from kring.record.prepare import PreparedColumn
+from kring.record.version import Output
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UNSEEN: Final = "a value that no training row had"
+PROBE: Final = (0.6180339, -1.4142135, 12.3456789)
+CLOSE: Final = 1e-4
+FIT_THREADS: Final = max(1, (os.cpu_count() or 1) // 2)
+"""A thread on every core waits in vain for the others as soon as something else wants a core: ten times slower."""
+
+LINEAR: Final = (
+    Param("alpha", 1.0, low=1e-9, high=1e9, meaning="strength of the pull of all weights towards zero"),
+    Param("max_iter", 1000, low=1, high=100_000, meaning="steps of the solver at the most"),
+    Param("min_frequency", 0.0, low=0.0, high=0.5, meaning="categories rarer than this share of rows are one"),
+)
+BOOSTED: Final = (
+    Param("learning_rate", 0.05, low=1e-4, high=1.0, meaning="how much of each tree is added"),
+    Param("max_iter", 60, low=1, high=5000, meaning="number of trees"),
+    Param("max_leaf_nodes", 15, low=2, high=1024, meaning="leaves of a tree at the most"),
+    Param("min_samples_leaf", 50, low=1, high=1_000_000, meaning="rows in a leaf at the least"),
+    Param("l2_regularization", 0.0, low=0.0, high=1e6, meaning="pull of the leaves towards zero"),
+    Param("min_frequency", 0.005, low=0.0, high=0.5, meaning="categories rarer than this share of rows are one"),
+)
+
+Values = Mapping[str, int | float]
+Builder = Callable[[Output, tuple[PreparedColumn, ...], Values, int], Any]
+
+
+def builtin(
+    name: str, *, output: Output, columns: tuple[PreparedColumn, ...], params: Mapping[str, Scalar], seed: int
+) -> object:
+    """An unfitted pipeline over `columns`: `prior`, `linear` or `boosted`."""
+    if name not in BUILTINS:
+        raise CandidateError(
+            "there is no such built-in", got=repr(name), allowed=", ".join(sorted(BUILTINS)), key="builtin"
+        )
+    allowed, build = BUILTINS[name]
+    values = checked(name, params, allowed)
+    if not columns:
+        raise CandidateError(f"{name} has no columns to learn from", next="declare columns in [prepare]")
+    return build(output, columns, values, seed)
+
+
+def fit(estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
+    """A fitted copy of `estimator`. Truth is 0 and 1 for an estimator with `predict_proba`, else any number."""
+    _require_unfitted(estimator)
+    target = _target(estimator, truth)
+    model: Any = clone(estimator)
+    try:
+        with threadpool_limits(FIT_THREADS):
+            return model.fit(_frame(batch), target)
+    except Exception as error:
+        raise CandidateError(
+            f"{_name(estimator)} could not be fitted on {batch.n} rows",
+            got=_said(error),
+            next=_fit_cure(batch),
+        ) from error
+
+
+def predict(fitted: object, batch: Batch) -> NDArray[np.float64]:
+    """Probability of yes where there is `predict_proba`, else the value; shape (n,)."""
+    try:
+        return _outputs(fitted, batch)
+    except Exception as error:
+        raise CandidateError(
+            f"{_name(fitted)} can't answer {batch.n} rows that it was not fitted on",
+            got=_said(error),
+            next='let encoders take unseen categories (handle_unknown="ignore") and impute missing numbers',
+        ) from error
+
+
+def export(fitted: object, columns: tuple[PreparedColumn, ...]) -> bytes:
+    """ONNX bytes, loaded back and compared on rows with categories that no training row had."""
+    output = _output_of(fitted)
+    if isinstance(fitted, DummyClassifier | DummyRegressor) and fitted.strategy not in ("stratified", "uniform"):
+        value = float(_outputs(fitted, _probe(columns))[0])
+        data = graph.constant(value, output=output, columns=columns)
+    else:
+        data = _convert(fitted, columns, output)
+    _check(data, fitted, columns)
+    return data
+
+
+def _prior(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
+    del columns, values, seed
+    return DummyClassifier(strategy="prior") if output == "probability" else DummyRegressor(strategy="mean")
+
+
+def _linear(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
+    del seed
+    numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    alpha, steps = float(values["alpha"]), int(values["max_iter"])
+    model = LogisticRegression(C=1 / alpha, max_iter=steps) if output == "probability" else Ridge(alpha=alpha)
+    sparse = output == "probability"  # five times as fast there; a sparse Ridge would be less exact
+    return Pipeline([("columns", _columns(columns, numbers, values["min_frequency"], sparse=sparse)), ("model", model)])
+
+
+def _boosted(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
+    kind = HistGradientBoostingClassifier if output == "probability" else HistGradientBoostingRegressor
+    own = {name: value for name, value in values.items() if name != "min_frequency"}
+    model = kind(early_stopping=False, random_state=seed % 2**32, **own)
+    encoded = _columns(columns, "passthrough", values["min_frequency"], sparse=False)
+    return Pipeline([("columns", encoded), ("model", model)])
+
+
+BUILTINS: Final[Mapping[str, tuple[Sequence[Param], Builder]]] = {
+    "prior": ((), _prior),
+    "linear": (LINEAR, _linear),
+    "boosted": (BOOSTED, _boosted),
+}
+
+
+def _columns(columns: Sequence[PreparedColumn], numbers: object, min_frequency: float, *, sparse: bool) -> Any:
+    """Numbers by `numbers`, categories one-hot; a kind that no column has is left out."""
+    one_hot = OneHotEncoder(
+        handle_unknown="ignore",
+        min_frequency=float(min_frequency) or None,
+        sparse_output=sparse,
+        dtype=np.float32,
+    )
+    parts = (("numbers", numbers, "number"), ("categories", one_hot, "category"))
+    named = [(name, step, [column.name for column in columns if column.kind == kind]) for name, step, kind in parts]
+    return ColumnTransformer([part for part in named if part[2]], sparse_threshold=float(sparse))
+
+
+def _frame(batch: Batch) -> pl.DataFrame:
+    return pl.DataFrame([_series(name, column) for name, column in batch.columns.items()])
+
+
+def _series(name: str, column: Column) -> pl.Series:
+    values = np.asarray(column)
+    if values.dtype.kind in "fiub":
+        return pl.Series(name, values.astype(np.float32))
+    return pl.Series(name, values.tolist(), dtype=pl.String)
+
+
+def _output_of(estimator: object) -> Output:
+    return "probability" if hasattr(estimator, "predict_proba") else "value"
+
+
+def _outputs(fitted: Any, batch: Batch) -> NDArray[np.float64]:
+    frame = _frame(batch)
+    if _output_of(fitted) == "value":
+        return np.asarray(fitted.predict(frame), dtype=np.float64).reshape(batch.n)
+    return np.asarray(fitted.predict_proba(frame)[:, _yes(fitted)], dtype=np.float64)
+
+
+def _yes(fitted: Any) -> int:
+    """The position of yes; training on 0 and 1 puts it second."""
+    return [float(label) for label in fitted.classes_].index(1.0)
+
+
+def _require_unfitted(estimator: object) -> None:
+    if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict"):
+        raise CandidateError(
+            "this is not a scikit-learn estimator",
+            got=f"the class {estimator.__name__}" if isinstance(estimator, type) else repr(estimator)[:200],
+            allowed="an unfitted BaseEstimator with fit and predict or predict_proba, such as a Pipeline",
+            next="call the class: return Pipeline([...]), not Pipeline" if isinstance(estimator, type) else "",
+        )
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return
+    raise CandidateError(
+        f"{_name(estimator)} is fitted already",
+        allowed="an unfitted estimator: the split, the seed and the fit are not the candidate's",
+        next="return the estimator without calling fit",
+    )
+
+
+def _target(estimator: object, truth: NDArray[np.float64]) -> NDArray[np.generic]:
+    if _output_of(estimator) == "value":
+        return truth
+    seen = np.unique(truth)
+    if not np.isin(seen, (0.0, 1.0)).all():
+        raise CandidateError(
+            f"{_name(estimator)} tells yes from no, but the target is a number",
+            got=f"{len(seen)} different values from {seen[0]:g} to {seen[-1]:g}",
+            next="use an estimator that predicts values",
+        )
+    if len(seen) < 2:
+        raise CandidateError(
+            "there is nothing to tell apart: every training row has the same outcome",
+            got="only yes" if seen[0] else "only no",
+            next="train on a longer span of data",
+        )
+    return truth.astype(np.int64)
+
+
+def _convert(fitted: Any, columns: tuple[PreparedColumn, ...], output: Output) -> bytes:
+    model = (
+        fitted if isinstance(fitted, Pipeline | GridSearchCV | RandomizedSearchCV) else _as_pipeline(fitted, columns)
+    )
+    types = [
+        (column.name, FloatTensorType([None, 1]) if column.kind == "number" else StringTensorType([None, 1]))
+        for column in columns
+    ]
+    options = {id(model): {"zipmap": False}} if output == "probability" else None
+    try:
+        proto = skl2onnx.convert_sklearn(
+            model,
+            name=graph.NAME,
+            initial_types=types,
+            target_opset={"": graph.OPSET, "ai.onnx.ml": graph.OPSET_ML},
+            options=options,
+        )
+    except Exception as error:
+        raise CandidateError(
+            f"{_name(fitted)} can't be exported to ONNX", got=_said(error), next=EXPORT_CURE
+        ) from error
+    source = proto.graph.output[-1].name
+    pick = _yes(fitted) if output == "probability" else None
+    return graph.single_output(proto, source, output=output, columns=columns, pick=pick)
+
+
+EXPORT_CURE: Final = (
+    "build it as Pipeline([ColumnTransformer([...]), model] from scikit-learn's own parts; calibrate or vote inside "
+    "that pipeline, not around it; leave out functions and classes of your own"
+)
+
+
+def _as_pipeline(fitted: object, columns: tuple[PreparedColumn, ...]) -> Any:
+    """An estimator without a pipeline, behind a step that only puts the columns side by side."""
+    names = [column.name for column in columns]
+    kinds = {column.kind for column in columns}
+    if kinds != {"number"}:
+        return fitted
+    empty = pl.DataFrame({name: np.zeros(2, dtype=np.float32) for name in names})
+    beside = ColumnTransformer([("columns", "passthrough", names)]).fit(empty)
+    return Pipeline([("columns", beside), ("model", fitted)])
+
+
+def _probe(columns: tuple[PreparedColumn, ...]) -> Batch:
+    """Three rows nobody has seen: their categories are new, their numbers no split point of a tree."""
+    values: dict[str, Column] = {
+        column.name: np.array(PROBE, dtype=np.float32)
+        if column.kind == "number"
+        else np.array([UNSEEN] * len(PROBE), dtype=object)
+        for column in columns
+    }
+    return Batch(n=len(PROBE), columns=values)
+
+
+def _check(data: bytes, fitted: object, columns: tuple[PreparedColumn, ...]) -> None:
+    probe = _probe(columns)
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always", UserWarning)  # encoders warn of what this is meant to try
+        expected = predict(fitted, probe)
+    try:
+        got = graph.run(data, {name: np.asarray(values) for name, values in probe.columns.items()})
+    except Exception as error:
+        raise CandidateError(
+            f"{_name(fitted)} exports, but the ONNX graph does not run on unseen categories",
+            got=_said(error),
+            next='use handle_unknown="ignore" in encoders',
+        ) from error
+    if not np.allclose(got, expected, rtol=CLOSE, atol=CLOSE, equal_nan=True):
+        raise CandidateError(
+            f"{_name(fitted)} answers otherwise once it is exported, on categories unseen in training",
+            got=f"{got.tolist()} from ONNX, {expected.tolist()} from the estimator",
+            next='use OneHotEncoder(handle_unknown="ignore") or TargetEncoder for categories',
+        )
+
+
+def _fit_cure(batch: Batch) -> str:
+    numbers = {name: np.asarray(column) for name, column in batch.columns.items()}
+    numbers = {name: values for name, values in numbers.items() if values.dtype.kind == "f"}
+    empty = [name for name, values in numbers.items() if np.isnan(values).all()]
+    endless = [name for name, values in numbers.items() if np.isinf(values).any()]
+    if empty:
+        return f"leave out columns without any value: {', '.join(empty)}"
+    if endless:
+        return f"make infinite values finite or missing in: {', '.join(endless)}"
+    return "read what it says; missing numbers are NaN, missing categories are the text (missing)"
+
+
+def _name(estimator: object) -> str:
+    steps = getattr(estimator, "steps", None)
+    return type(steps[-1][1] if steps else estimator).__name__
+
+
+def _said(error: BaseException) -> str:
+    """The first lines of what a library said, without its advice to open an issue there."""
+    text = " ".join(str(error).split())
+    for advice in ("It usually means", "You may raise an issue", "Below are more details"):
+        text = text.split(advice)[0]
+    return f"{type(error).__name__}: {text.strip()[:400]}"

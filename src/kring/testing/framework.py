@@ -1,0 +1,150 @@
+"""What every framework must do: fit, answer, export the same answers, refuse with the cure.
+
+class TestSklearn(FrameworkConformance):
+    framework = kring.frameworks.sklearn
+    builtins = ("prior", "linear", "boosted")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from kring.errors import CandidateError
+from kring.ports.framework import Framework
+from kring.record.batch import Batch, Column
+from kring.record.prepare import PreparedColumn
+from kring.record.version import Output
+
+COLUMNS = (
+    PreparedColumn(name="distance", expression="distance", kind="number"),
+    PreparedColumn(name="hour of day", expression="hour", kind="number"),
+    PreparedColumn(name="value", expression="value", kind="number"),
+    PreparedColumn(name="carrier", expression="carrier", kind="category"),
+    PreparedColumn(name="ziel·ort", expression="dest", kind="category"),
+)
+OUTPUTS: tuple[Output, ...] = ("probability", "value")
+
+
+def rows(n: int, *, seed: int, columns: tuple[PreparedColumn, ...] = COLUMNS) -> Batch:
+    """`n` rows with missing numbers and categories, rare and common ones."""
+    random = np.random.default_rng(seed)
+    made: dict[str, Column] = {}
+    for column in columns:
+        if column.kind == "number":
+            values = random.gamma(2.0, 100.0, n).astype(np.float32)
+            values[random.random(n) < 0.1] = np.nan
+            made[column.name] = values
+        else:
+            share = [0.5, 0.3, 0.1, 0.09, 0.01]
+            made[column.name] = random.choice(np.array(["a", "b", "é", "(missing)", "rare"], dtype=object), n, p=share)
+    return Batch(n, made)
+
+
+def truth(batch: Batch, output: Output, *, seed: int) -> NDArray[np.float64]:
+    """An outcome that numbers and categories both say something about."""
+    random = np.random.default_rng(seed)
+    first, *_, last = (np.asarray(column) for column in batch.columns.values())
+    score = np.nan_to_num(first.astype(np.float64)) / 100 + 2.0 * (last == "a") + random.normal(0, 1, batch.n)
+    outcome: NDArray[np.float64] = (score > np.median(score)) * 1.0 if output == "probability" else 50 * score
+    return outcome
+
+
+def exported(model: bytes, batch: Batch) -> NDArray[np.float64]:
+    """The graph's answers, its inputs fed in order."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_inputs()]
+    feed = {name: np.asarray(column).reshape(-1, 1) for name, column in zip(names, batch.columns.values(), strict=True)}
+    return np.asarray(session.run(None, feed)[0], dtype=np.float64)
+
+
+def refusal(call: Callable[[], object]) -> CandidateError:
+    """The `CandidateError` that `call` raises."""
+    try:
+        call()
+    except CandidateError as error:
+        return error
+    raise AssertionError("nothing was refused")
+
+
+class FrameworkConformance:
+    """Inherit it, and name the module and its built-ins."""
+
+    framework: ClassVar[Framework]
+    builtins: ClassVar[tuple[str, ...]]
+
+    def fitted(self, name: str, output: Output, *, n: int = 400) -> tuple[object, Batch]:
+        batch = rows(n, seed=1)
+        estimator = self.framework.builtin(name, output=output, columns=COLUMNS, params={}, seed=7)
+        return self.framework.fit(estimator, batch, truth(batch, output, seed=2)), batch
+
+    def test_answers_are_finite_and_in_range(self) -> None:
+        for name in self.builtins:
+            for output in OUTPUTS:
+                fitted, _ = self.fitted(name, output)
+                answers = self.framework.predict(fitted, rows(50, seed=3))
+                assert answers.shape == (50,)
+                assert answers.dtype == np.float64
+                assert np.isfinite(answers).all()
+                assert output == "value" or ((answers >= 0) & (answers <= 1)).all()
+
+    def test_exported_equals_fitted_on_missing_and_unseen(self) -> None:
+        unseen = rows(200, seed=4)
+        for column in unseen.columns.values():
+            values = np.asarray(column)
+            values[:20] = "never seen" if values.dtype == object else np.nan
+        for name in self.builtins:
+            for output in OUTPUTS:
+                fitted, batch = self.fitted(name, output)
+                model = self.framework.export(fitted, COLUMNS)
+                for part in (batch, unseen):
+                    expected = self.framework.predict(fitted, part)
+                    close = 1e-5 * max(1.0, float(np.std(expected)))
+                    np.testing.assert_allclose(exported(model, part), expected, rtol=1e-5, atol=close)
+
+    def test_a_graph_has_one_input_per_column_and_one_output(self) -> None:
+        for output in OUTPUTS:
+            fitted, _ = self.fitted("linear", output)
+            session = onnxruntime.InferenceSession(self.framework.export(fitted, COLUMNS))
+            names = [column.name for column in COLUMNS]
+            got = [node.name for node in session.get_inputs()]
+            assert [name if name != "value" or output != "value" else "value_" for name in names] == got
+            assert [node.name for node in session.get_outputs()] == [output]
+            kinds = {"tensor(float)": "number", "tensor(string)": "category"}
+            assert [kinds[node.type] for node in session.get_inputs()] == [column.kind for column in COLUMNS]
+
+    def test_equal_fits_give_equal_bytes(self) -> None:
+        for name in self.builtins:
+            models = {self.framework.export(self.fitted(name, "probability")[0], COLUMNS) for _ in range(2)}
+            assert len(models) == 1
+
+    def test_one_kind_of_column_is_enough(self) -> None:
+        for kind in ("number", "category"):
+            columns = tuple(column for column in COLUMNS if column.kind == kind)
+            batch = rows(200, seed=5, columns=columns)
+            for name in self.builtins:
+                estimator = self.framework.builtin(name, output="value", columns=columns, params={}, seed=0)
+                fitted = self.framework.fit(estimator, batch, np.arange(200.0))
+                model = self.framework.export(fitted, columns)
+                np.testing.assert_allclose(
+                    exported(model, batch), self.framework.predict(fitted, batch), rtol=1e-5, atol=1e-3
+                )
+
+    def test_unknown_names_are_answered_with_the_known(self) -> None:
+        def build(name: str, **params: float) -> object:
+            return self.framework.builtin(name, output="value", columns=COLUMNS, params=params, seed=0)
+
+        assert all(name in refusal(lambda: build("no such")).allowed for name in self.builtins)
+        assert "no_such" in str(refusal(lambda: build(self.builtins[0], no_such=1.0)))
+
+    def test_what_can_not_be_learned_is_refused(self) -> None:
+        batch = rows(60, seed=6)
+        for name in self.builtins:
+            estimator = self.framework.builtin(name, output="probability", columns=COLUMNS, params={}, seed=0)
+            assert "same outcome" in refusal(partial(self.framework.fit, estimator, batch, np.ones(60))).message
+            assert refusal(partial(self.framework.fit, estimator, batch, np.arange(60.0)))
