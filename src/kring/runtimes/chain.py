@@ -1,0 +1,80 @@
+"""A version's chain behind its prepare link: the one object that evaluates, replays, scores and serves (law 12)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from types import TracebackType
+
+import msgspec
+
+from kring.errors import IntegrityError, Unsupported
+from kring.ports.runtime import Runtime
+from kring.record.batch import Batch
+from kring.record.prepare import Prepared
+from kring.record.version import Chain, Link
+from kring.runtimes.onnx import open_onnx
+from kring.runtimes.rule import open_rule
+
+
+class OpenChain:
+    """Prepared batches in, outputs out."""
+
+    def __init__(self, last: Runtime, *, candidate: str) -> None:
+        self.candidate = candidate
+        self._last = last
+
+    def answer(self, batch: Batch) -> Batch:
+        """`probability` or `value` per row; `Unavailable` when the last link has no answer."""
+        return self._last.answer(batch)
+
+    def close(self) -> None:
+        self._last.close()
+
+    def __enter__(self) -> OpenChain:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def open_chain(chain: Chain, files: Mapping[str, bytes], *, default: float | None = None) -> OpenChain:
+    """Open `chain` on the bytes of its files, by the paths that its links name.
+
+    `default` answers where a rule finds its inputs missing. `IntegrityError` for bytes that are
+    absent, changed or not what they should be; `Unsupported` for links that this Kring can't run.
+    """
+    before, last = chain.links[:-1], chain.links[-1] if chain.links else None
+    if last is None or last.kind == "prepare" or [link.kind for link in before] not in ([], ["prepare"]):
+        raise Unsupported(
+            f"the chain of {chain.candidate} can't be run",
+            got=", ".join(link.kind for link in chain.links) or "no links",
+            allowed="prepare, then rule or onnx",
+        )
+    output = chain.policy.output
+    if last.kind == "onnx":
+        return OpenChain(open_onnx(_bytes(last, files), last, output=output), candidate=chain.candidate)
+    kinds = {column.name: column.kind for link in before for column in _prepared(link, files).columns}
+    return OpenChain(open_rule(last, kinds, output=output, default=default), candidate=chain.candidate)
+
+
+def _bytes(link: Link, files: Mapping[str, bytes]) -> bytes:
+    """The link's bytes, which are those its digest says: checked on what is loaded (law 6)."""
+    if link.file not in files:
+        raise IntegrityError(f"the version has no file {link.file}", got=", ".join(sorted(files)) or "no files")
+    data = files[link.file]
+    if link.digest and hashlib.sha256(data).hexdigest() != link.digest:
+        raise IntegrityError(
+            f"{link.file} is not what the chain pins",
+            got=hashlib.sha256(data).hexdigest(),
+            allowed=link.digest,
+            next="restore the version from a copy, or roll back to another one",
+        )
+    return data
+
+
+def _prepared(link: Link, files: Mapping[str, bytes]) -> Prepared:
+    try:
+        return msgspec.json.decode(_bytes(link, files), type=Prepared)
+    except msgspec.MsgspecError as error:
+        raise IntegrityError(f"{link.file} is not a prepare link", got=str(error)) from error

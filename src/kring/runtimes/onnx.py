@@ -1,0 +1,134 @@
+"""Fitted estimators as ONNX graphs: data that is computed with, never code that is run (law 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+
+from kring.errors import IntegrityError, Unavailable
+from kring.record.batch import Batch, Column
+from kring.record.version import Link, Output
+from kring.runtimes.answers import answered
+
+FATAL_ONLY: Final = 4
+KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
+
+
+class OnnxRuntime:
+    """One session with one thread; safe to share between threads."""
+
+    def __init__(self, session: Any, names: tuple[str, ...], *, output: Output, link: str) -> None:
+        self._session = session
+        self._output = output
+        self._link = link
+        self._inputs = [
+            (node.name, name, KINDS[node.type]) for node, name in zip(session.get_inputs(), names, strict=True)
+        ]
+        self._run = onnxruntime.RunOptions()
+        self._run.log_severity_level = FATAL_ONLY
+
+    def answer(self, batch: Batch) -> Batch:
+        """`probability` or `value`: float64, shape (n,). Reads the columns of its link; others may be there."""
+        if self._session is None:
+            raise Unavailable(f"{self._link} is closed", next="open the version again")
+        if batch.n == 0:
+            return Batch(0, {self._output: np.empty(0)})
+        feed = {node: self._column(batch, name, kind) for node, name, kind in self._inputs}
+        try:
+            values = self._session.run([self._output], feed, self._run)[0]
+        except Exception as error:  # the model boundary: whatever the engine raises, the model has no answer
+            raise Unavailable(
+                f"{self._link} failed on {batch.n} rows", got=" ".join(str(error).split())[:400], key=self._output
+            ) from error
+        numbers = np.asarray(values, dtype=np.float64)
+        return Batch(batch.n, {self._output: answered(numbers, n=batch.n, output=self._output, link=self._link)})
+
+    def close(self) -> None:
+        self._session = None
+
+    def _column(self, batch: Batch, name: str, kind: str) -> Any:
+        if name not in batch.columns:
+            raise Unavailable(
+                f"{self._link} needs the column {name}", got=", ".join(batch.columns) or "no columns", key=name
+            )
+        make = _numbers if kind == "number" else _texts
+        values = make(batch.columns[name])
+        if values is None:
+            raise Unavailable(
+                f"{self._link} needs another kind of column {name}",
+                got=f"{type(batch.columns[name][0]).__name__}",
+                allowed="numbers" if kind == "number" else "texts",
+                key=name,
+            )
+        return values
+
+
+def open_onnx(data: bytes, link: Link, *, output: Output) -> OnnxRuntime:
+    """A runtime over the bytes of `link`.
+
+    Its inputs are `link.inputs` in order, each of shape (n, 1), float32 or text; its output is
+    called `output`. `IntegrityError` for bytes that are no such graph.
+    """
+    name = link.file or "the model"
+    try:
+        session = onnxruntime.InferenceSession(data, _options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # the model boundary
+        raise IntegrityError(
+            f"{name} is not an ONNX graph that can be loaded",
+            got=" ".join(str(error).split())[:400],
+            allowed="ONNX; pickles are never loaded",
+            next="train the candidate again and release it",
+        ) from error
+    _require_inputs(session.get_inputs(), link.inputs, name)
+    outputs = [node.name for node in session.get_outputs()]
+    if outputs != [output]:
+        raise IntegrityError(f"{name} gives another output", got=", ".join(outputs), allowed=output)
+    return OnnxRuntime(session, link.inputs, output=output, link=name)
+
+
+def _options() -> Any:
+    """One thread, in order. The arena is off: batches differ in size, and it would keep the largest for ever."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = FATAL_ONLY
+    return options
+
+
+def _require_inputs(nodes: Sequence[Any], names: tuple[str, ...], link: str) -> None:
+    got = [node.name for node in nodes]
+    swapped = [name for node, name in zip(got, names, strict=False) if node != name and node in names]
+    if len(got) != len(names) or swapped:
+        raise IntegrityError(
+            f"{link} has other inputs than its link says", got=", ".join(got), allowed=", ".join(names)
+        )
+    for node in nodes:
+        if node.type not in KINDS:
+            raise IntegrityError(
+                f"{link} has an input of a kind that columns don't have",
+                got=f"{node.name}: {node.type}",
+                allowed=", ".join(KINDS),
+            )
+
+
+def _numbers(column: Column) -> Any:
+    values = np.asarray(column)
+    if values.dtype.kind == "O":
+        if not {type(value) for value in values.tolist()} <= {int, float, bool, type(None)}:
+            return None
+    elif values.dtype.kind not in "fiub":
+        return None
+    return values.astype(np.float32, copy=False).reshape(-1, 1)
+
+
+def _texts(column: Column) -> Any:
+    values = np.asarray(column, dtype=object)
+    if set(map(type, values.tolist())) != {str}:
+        return None
+    return values.reshape(-1, 1)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from kring.errors import IntegrityError, Unavailable
+from kring.frameworks import sklearn as framework
+from kring.ports.runtime import Runtime
+from kring.record.batch import Batch
+from kring.record.version import Link, Output
+from kring.runtimes.onnx import OnnxRuntime, open_onnx
+from kring.testing.framework import COLUMNS, rows, truth
+from kring.testing.runtime import RuntimeConformance
+
+LINK = Link(kind="onnx", file="links/model.onnx", inputs=tuple(column.name for column in COLUMNS))
+
+
+def trained(output: Output) -> bytes:
+    batch = rows(300, seed=1)
+    estimator = framework.builtin("boosted", output=output, columns=COLUMNS, params={"max_iter": 5}, seed=0)
+    return framework.export(framework.fit(estimator, batch, truth(batch, output, seed=2)), COLUMNS)
+
+
+MODELS: dict[Output, bytes] = {"probability": trained("probability"), "value": trained("value")}
+
+
+class TestProbabilities(RuntimeConformance):
+    output = "probability"
+
+    def runtime(self) -> Runtime:
+        return open_onnx(MODELS["probability"], LINK, output="probability")
+
+    def batch(self) -> Batch:
+        return rows(40, seed=3)
+
+
+class TestValues(RuntimeConformance):
+    output = "value"
+
+    def runtime(self) -> Runtime:
+        return open_onnx(MODELS["value"], LINK, output="value")
+
+    def batch(self) -> Batch:
+        return rows(40, seed=3)
+
+
+def doubled(constant: float, *, output: Output = "probability") -> OnnxRuntime:
+    """A graph that answers its one column plus `constant`."""
+    nodes = [
+        helper.make_node("Add", ["x", "c"], ["sum"]),
+        helper.make_node("Reshape", ["sum", "flat"], [output]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "kring",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None])],
+        [
+            numpy_helper.from_array(np.array([constant], dtype=np.float32), "c"),
+            numpy_helper.from_array(np.array([-1], dtype=np.int64), "flat"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return open_onnx(model.SerializeToString(), Link(kind="onnx", inputs=("x",)), output=output)
+
+
+def column(*values: float) -> Batch:
+    return Batch(len(values), {"x": np.array(values, dtype=np.float32)})
+
+
+def test_a_tiny_overshoot_is_clipped() -> None:
+    answers = doubled(0.0).answer(column(1.0000001, -0.0000001, 0.5)).columns["probability"]
+    assert list(answers) == [1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1.001, "no probability"), (-0.1, "no probability"), (float("nan"), "no answer"), (float("inf"), "no answer")],
+)
+def test_what_is_no_probability_is_no_answer(value: float, said: str) -> None:
+    with pytest.raises(Unavailable, match=said) as refused:
+        doubled(0.0).answer(column(0.5, value))
+    assert "row 1" in refused.value.got
+
+
+def test_a_value_may_be_any_finite_number() -> None:
+    answers = doubled(0.0, output="value").answer(column(-3.0, 1e30)).columns["value"]
+    np.testing.assert_allclose(list(answers), [-3.0, 1e30], rtol=1e-6)
+    with pytest.raises(Unavailable, match="no answer for 1 of 1"):
+        doubled(0.0, output="value").answer(column(float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("distance", ["a"] * 4), ("carrier", [1.0] * 4), ("carrier", ["a", None, "a", "b"]), ("hour of day", [{}] * 4)],
+)
+def test_a_column_of_another_kind_is_named(name: str, values: list[object]) -> None:
+    batch = rows(4, seed=0)
+    wrong = Batch(4, {**batch.columns, name: values})
+    with pytest.raises(Unavailable, match=name):
+        open_onnx(MODELS["value"], LINK, output="value").answer(wrong)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x80\x04nonsense", pickle.dumps({"model": 1}), MODELS["value"][:-100], b"\x00" * 1000],
+    ids=["empty", "binary", "pickle", "truncated", "zeros"],
+)
+def test_other_bytes_are_refused(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(IntegrityError, match=r"links/model\.onnx"):
+        open_onnx(data, LINK, output="value")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_graph_with_other_inputs_or_outputs_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="other inputs"):
+        open_onnx(MODELS["value"], Link(kind="onnx", inputs=LINK.inputs[1:]), output="value")
+    swapped = (LINK.inputs[1], LINK.inputs[0], *LINK.inputs[2:])
+    with pytest.raises(IntegrityError, match="other inputs"):
+        open_onnx(MODELS["value"], Link(kind="onnx", inputs=swapped), output="value")
+    with pytest.raises(IntegrityError, match="another output"):
+        open_onnx(MODELS["value"], LINK, output="probability")
+
+
+def test_a_closed_runtime_says_so() -> None:
+    runtime = open_onnx(MODELS["value"], LINK, output="value")
+    runtime.close()
+    with pytest.raises(Unavailable, match="closed"):
+        runtime.answer(rows(4, seed=0))
+
+
+def test_a_worker_imports_nothing_heavy() -> None:
+    heavy = "polars sklearn skl2onnx onnx scipy pandas litestar deltalake"
+    program = (
+        "import sys, kring.runtimes.chain, kring.runtimes.onnx\n"
+        f"print(*[name for name in {heavy.split()!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
