@@ -1,0 +1,188 @@
+"""candidate → fitted and exported: built-ins here, a user's own function in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.errors import CandidateError, IntegrityError
+from kring.experiment.spec import Spec
+from kring.flow.fit_child import Done, Failed, Job, fitted_and_exported, packed
+from kring.host.process import Completed, run_bounded
+from kring.ports.framework import Framework
+from kring.record.batch import Batch
+from kring.record.prepare import PreparedColumn
+from kring.record.system import Candidate
+from kring.record.version import Link, Output
+from kring.runtimes.onnx import open_onnx
+
+OUTPUT_LIMIT: Final = 1 << 20
+TAIL_LINES: Final = 12
+TAIL_CHARACTERS: Final = 2000
+"""How much of a candidate's output stands in an error."""
+
+
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """An exported candidate. `test_outputs` (float64, shape (n,)) are the fitted estimator's own answers
+    to the held-out rows, to prove the export by; `output_tail` is the end of what it printed."""
+
+    model: bytes
+    test_outputs: NDArray[np.float64]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    output_tail: str = ""
+
+
+def fit_candidate(
+    candidate: Candidate,
+    *,
+    framework: Framework,
+    folder: Path,
+    output: Output,
+    columns: tuple[PreparedColumn, ...],
+    train: Batch,
+    truth: NDArray[np.float64],
+    test: Batch,
+    seed: int,
+) -> Fitted:
+    """Fit `candidate` on `train` and `truth` (shape (n,), nothing missing) and export it.
+
+    `fit = "file.py:function"` is looked for in `folder` and runs in a child process within the
+    candidate's time and memory. `CandidateError` says why it can't be fitted, exported or trusted,
+    with the end of its output and what to do. A rule needs no fitting and does not belong here.
+    """
+    spec = Spec(output=output, columns=columns, params=dict(candidate.params), seed=seed, rows=train.n)
+    if candidate.builtin:
+        estimator = framework.builtin(
+            candidate.builtin, output=output, columns=columns, params=candidate.params, seed=seed
+        )
+        done = fitted_and_exported(framework, estimator, spec=spec, train=train, truth=truth, test=test)
+        tail = ""
+    else:
+        file, function = _place(candidate, folder)
+        job = Job(
+            file=str(file), function=function, spec=spec, train=packed(train), truth=truth.tobytes(), test=packed(test)
+        )
+        done, tail = _in_child(candidate, job, folder)
+    _require_output(candidate, done.model, columns, output)
+    return Fitted(
+        model=done.model,
+        test_outputs=np.frombuffer(done.outputs, np.float64),
+        seconds=done.seconds,
+        warnings=done.warnings,
+        output_tail=tail,
+    )
+
+
+def _place(candidate: Candidate, folder: Path) -> tuple[Path, str]:
+    name, _, function = candidate.fit.rpartition(":")
+    key = f"candidate.{candidate.name}.fit"
+    if not name or not function.isidentifier():
+        raise CandidateError("this names no function", got=repr(candidate.fit), allowed='"file.py:function"', key=key)
+    file = (folder / name).resolve()
+    if not file.is_file():
+        near = ", ".join(sorted(path.name for path in folder.glob("*.py"))) or "no Python files"
+        raise CandidateError(f"there is no file {name}", allowed=f"{near} in {folder.name}", key=key)
+    return file, function
+
+
+def _in_child(candidate: Candidate, job: Job, folder: Path) -> tuple[Done, str]:
+    with tempfile.TemporaryDirectory(prefix="kring-fit-") as private:
+        answer = Path(private) / "answer"
+        completed = run_bounded(
+            [sys.executable, "-P", "-m", "kring.flow.fit_child", str(answer)],
+            stdin=msgspec.msgpack.encode(job),
+            timeout_s=candidate.timeout_us / 1e6,
+            memory_mb=candidate.memory_mb,
+            output_limit=OUTPUT_LIMIT,
+            cwd=folder,
+            env=_environment(private),
+        )
+        result = None if completed.timed_out else _read(answer, candidate.memory_mb << 20)
+    if not isinstance(result, Done):
+        raise _error(candidate, job, completed, result)
+    return result, _tail(completed)
+
+
+def _environment(private: str) -> dict[str, str]:
+    """This process's variables; set order does not vary, and temporary files lie in the private folder."""
+    own = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **own, "TMPDIR": private, "JOBLIB_TEMP_FOLDER": private}
+
+
+def _read(answer: Path, limit: int) -> Done | Failed | None:
+    try:
+        if answer.stat().st_size > limit:
+            return None
+        decoded: Done | Failed = msgspec.msgpack.decode(answer.read_bytes(), type=Done | Failed)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return decoded
+
+
+def _error(candidate: Candidate, job: Job, completed: Completed, failed: Failed | None) -> CandidateError:
+    """The one error of a child that did not deliver."""
+    seconds, memory = candidate.timeout_us / 1e6, candidate.memory_mb
+    more_memory = f"it may use {memory} MiB: give it more (memory_mb in [[candidate]]), or learn from fewer rows"
+    if failed is None and completed.timed_out:
+        failed = Failed(
+            message=f"{candidate.fit} did not end within {seconds:g} s and was stopped",
+            next="make it faster, or give it more time: timeout in [[candidate]]",
+        )
+    elif failed is None and completed.code < 0:
+        failed = Failed(
+            message=f"{candidate.fit} was ended by {_signal(-completed.code)}",
+            next=f"a library crashed, or memory ran out; {more_memory}",
+        )
+    elif failed is None:
+        failed = Failed(
+            message=f"{candidate.fit} ended its process with code {completed.code} and without an answer",
+            next="don't end the process in the candidate's file: return an estimator",
+        )
+    tail = _tail(completed)
+    return CandidateError(
+        f"candidate {candidate.name}: {failed.message}",
+        got="\n       ".join(part for part in (failed.got, tail and f"its last output: {tail}") if part),
+        allowed=failed.allowed,
+        next=f"memory ran out; {more_memory}" if failed.out_of_memory else failed.next,
+        file=Path(job.file).name if failed.line or failed.file else "",
+        line=failed.line,
+        key=f"candidate.{candidate.name}.fit",
+    )
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _tail(completed: Completed) -> str:
+    lines = completed.output.decode(errors="replace").rstrip().splitlines()[-TAIL_LINES:]
+    text = "\n       ".join(lines)[-TAIL_CHARACTERS:]
+    return f"{text}\n       ({completed.dropped:,} bytes before that were dropped)" if completed.dropped else text
+
+
+def _require_output(candidate: Candidate, model: bytes, columns: tuple[PreparedColumn, ...], output: Output) -> None:
+    """The export loads in the very runtime that will serve it, and answers what the system asks for."""
+    link = Link(kind="onnx", inputs=tuple(column.name for column in columns))
+    try:
+        open_onnx(model, link, output=output).close()
+    except IntegrityError as error:
+        cure = "use an estimator with predict_proba" if output == "probability" else "use one that predicts values"
+        raise CandidateError(
+            f"candidate {candidate.name} does not answer what the system asks for",
+            got=error.got,
+            allowed=error.allowed,
+            next=cure,
+            key=f"candidate.{candidate.name}",
+        ) from error
