@@ -9,9 +9,9 @@ from scipy import stats
 from kring.errors import DataError
 from kring.metrics.intervals import (
     Z,
-    basic,
     cluster_bootstrap,
     enough_groups,
+    outer,
     percentile,
     quantile_interval,
     resamples,
@@ -92,10 +92,12 @@ def test_undefined_draws_count_against_both_ends():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-2, 2))
-def test_the_mirrored_interval_holds_its_value(seed, value):
+def test_the_outer_interval_holds_the_percentile_interval_and_its_mirror(seed, value):
     drawn = np.random.default_rng(seed).normal(size=200)
-    low, high = basic(np.asarray(value), drawn, groups=50)
-    assert low <= value <= high
+    low, high = outer(np.asarray(value), drawn, groups=50)
+    inner = percentile(drawn, groups=50)
+    for end in (*inner, 2 * value - inner[0], 2 * value - inner[1], value):
+        assert low <= end <= high
 
 
 def test_too_few_groups_are_refused_in_words():

@@ -156,6 +156,17 @@ def calibration_sums(sums: Sums) -> tuple[Floats, Floats, Floats]:
     return positive + coarse(sums.negative), positive, coarse(sums.predicted)
 
 
+def calibration_noise(sums: Sums) -> Floats:
+    """How far each draw's gaps of the ten bins lie from those of the rows, Σ_b |gap*_b − gap_b|, (draws,).
+
+    By the triangle inequality no calibration error is further from its estimate than the gaps are from theirs.
+    """
+    rows, positive, predicted = calibration_sums(sums)
+    gaps = ratio(positive - predicted, rows.sum(axis=-1)[..., None])
+    noise: Floats = np.abs(gaps[1:] - gaps[0]).sum(axis=-1)
+    return noise
+
+
 def _statistic(truth: Floats, probability: Floats, *, threshold: float) -> Callable[[Floats], Floats]:
     """The vector of `LAYOUT`, then ROC AUC and average precision, as a function of the rows' weights (n,).
 

@@ -77,11 +77,15 @@ def percentile(drawn: Floats, *, groups: int) -> tuple[Floats, Floats]:
     return low, high
 
 
-def basic(value: Floats, drawn: Floats, *, groups: int) -> tuple[Floats, Floats]:
-    """The percentile interval mirrored at the value (Davison & Hinkley 1997, 5.2), for statistics that noise
-    pushes to one side; widened, where that is needed, until it holds the value."""
+def outer(value: Floats, drawn: Floats, *, groups: int) -> tuple[Floats, Floats]:
+    """The percentile interval joined with its mirror image at the value, the basic bootstrap interval
+    (Davison & Hinkley 1997, 5.2).
+
+    For distances, which noise only ever adds to: draws lie too high, so the percentile interval alone would
+    accuse a good model, and its mirror image alone would acquit a bad one.
+    """
     low, high = percentile(drawn, groups=groups)
-    return np.minimum(2 * value - high, value), np.maximum(2 * value - low, value)
+    return np.minimum(low, 2 * value - high), np.maximum(high, 2 * value - low)
 
 
 def student(freedom: int) -> float:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kring.metrics.intervals import Z, basic, percentile, wilson
+from kring.metrics.intervals import Z, outer, percentile, wilson
 from kring.metrics.ranking import Floats
 from kring.record.evidence import Measure
 
@@ -18,8 +18,8 @@ LIFT: Final = "lift_over_baseline."
 class Formula(NamedTuple):
     """What a metric is: +1 when larger is better, -1 when smaller is, 0 when neither; its formula in words.
 
-    `money` metrics carry the currency. `skewed` ones are pushed up by noise and can't be negative: their
-    interval is mirrored at the value.
+    `money` metrics carry the currency. `skewed` ones are distances: noise adds to them, and their interval is
+    the `outer` one.
     """
 
     better: int
@@ -43,12 +43,14 @@ def measured(
     groups: int,
     how: str,
     currency: str = "",
+    noise: Mapping[str, Floats] | None = None,
 ) -> list[Measure]:
     """Measures of `mine`, then their lifts over `baseline`.
 
     Scores are (1 + draws,): the value, then the draws, paired between the two. The lift is the difference
     times the metric's direction, so that positive is better than the baseline for every metric. A score
-    that is undefined, or too often undefined to be bounded, is left out.
+    that is undefined, or too often undefined to be bounded, is left out. `noise` (draws,) is, for a distance,
+    how far noise alone may have carried it: its interval reaches down by the upper end of that, at most to 0.
     """
     found: list[Measure] = []
     for lifted in (False, True):
@@ -60,11 +62,13 @@ def measured(
             if ends is None:
                 continue
             low, high = ends
+            if noise and name in noise and not lifted:
+                low = max(0.0, float(drawn[0]) - float(percentile(noise[name], groups=groups)[1]))
             found.append(
                 Measure(
                     name=LIFT + name if lifted else name,
                     value=float(drawn[0]),
-                    low=max(low, 0.0) if formula.skewed and not lifted else low,
+                    low=low,
                     high=high,
                     rows=rows,
                     groups=groups,
@@ -78,7 +82,7 @@ def measured(
 
 def interval(drawn: Floats, *, groups: int, skewed: bool = False) -> tuple[float, float] | None:
     """The 95 % interval of a value and its draws, (1 + draws,); None where it has no finite ends."""
-    low, high = basic(drawn[0], drawn[1:], groups=groups) if skewed else percentile(drawn[1:], groups=groups)
+    low, high = outer(drawn[0], drawn[1:], groups=groups) if skewed else percentile(drawn[1:], groups=groups)
     ends = float(low), float(high)
     return ends if np.isfinite([drawn[0], *ends]).all() else None
 

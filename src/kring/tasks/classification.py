@@ -1,0 +1,301 @@
+"""Yes or no: a probability, a threshold and two kinds of mistake.
+
+The threshold is the Bayes threshold of the prices `false_positive` and `false_negative`, and 0.5 where
+no price is named; a probability at the threshold is a yes. Lifts are signed so that positive is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.errors import ConfigError, DataError
+from kring.metrics.calibration import EDGES, FINE, curve_of
+from kring.metrics.cost import bayes_threshold
+from kring.metrics.counts import (
+    Sums,
+    bin_cost_curve,
+    bin_costs,
+    bin_scores,
+    calibration_noise,
+    calibration_sums,
+    count_rows,
+    drawn_rows,
+    window_auc,
+    window_sums,
+)
+from kring.metrics.intervals import FEWEST_GROUPS, enough_groups, percentile, resamples
+from kring.metrics.measured import Formula, agreed, directions, measured
+from kring.metrics.ranking import Floats, passed, rank
+from kring.ports.task import Counts
+from kring.record.batch import Batch, Column
+from kring.record.contract import Scalar
+from kring.record.evidence import Curve, Measure
+from kring.record.system import Frame
+from kring.record.version import Output, Policy
+
+PRICES: Final = ("false_positive", "false_negative")
+SPELLINGS: Final[Mapping[str, bool]] = {"false": False, "0": False, "true": True, "1": True}
+SLACK: Final = 1e-6
+POINTS: Final = 200
+BARS: Final = 50
+
+FORMULAS: Final[Mapping[str, Formula]] = {
+    "roc_auc": Formula(1, "share of pairs in the right order (Mann-Whitney)"),
+    "average_precision": Formula(1, "area under the precision-recall curve, not interpolated"),
+    "log_loss": Formula(-1, "mean of -log of the probability given to what happened, in nats"),
+    "brier": Formula(-1, "mean squared difference of probability and truth"),
+    "calibration_error": Formula(-1, "expected calibration error over 10 equal-width bins", skewed=True),
+    "accuracy": Formula(1, "share of right decisions at the policy's threshold"),
+    "precision": Formula(1, "share of yes that is right at the policy's threshold"),
+    "recall": Formula(1, "share of positives found at the policy's threshold"),
+    "f1": Formula(1, "harmonic mean of precision and recall at the policy's threshold"),
+    "positive_rate": Formula(0, "share answered yes at the policy's threshold"),
+    "expected_cost": Formula(-1, "mean cost of a decision at the policy's threshold", money=True),
+    "best_threshold": Formula(0, "the cheapest threshold on these data, in steps of 1/200"),
+    "best_threshold_cost": Formula(-1, "mean cost of a decision at the cheapest threshold on these data", money=True),
+}
+
+
+class Classification:
+    """The task of two labels. Labels are (no, yes); truth is 0 for no and 1 for yes."""
+
+    output: Output = "probability"
+    metrics: Mapping[str, int] = directions(FORMULAS)
+
+    def policy(self, frame: Frame, target: Column, *, positive: Scalar = None) -> Policy:
+        """Booleans and 0/1 know their yes; any other two values need `positive`. `DataError` for another
+        number of values, `ConfigError` for prices that are not these two."""
+        prices = _prices(frame.cost)
+        return Policy(
+            output=self.output,
+            threshold=bayes_threshold(**prices) if prices else 0.5,
+            labels=_labels(target, positive),
+            cost=prices,
+            currency=frame.currency,
+        )
+
+    def truth(self, target: Column, policy: Policy) -> NDArray[np.float64]:
+        """1 for yes, 0 for no, NaN for what is missing or neither. Shape (n,)."""
+        codes: dict[object, float] = {}
+        for code, label in enumerate(policy.labels):
+            codes[label] = float(code)
+            value = _value(label)
+            if value is not None:
+                codes[value] = float(code)
+        return np.array([codes.get(value, np.nan) for value in _plain(target)], dtype=np.float64)
+
+    def decide(self, outputs: Batch, policy: Policy) -> Batch:
+        """Adds `decision`, an array of labels as str; None where the probability is missing."""
+        probability = np.asarray(outputs.columns[self.output], dtype=np.float64)
+        decision = np.array(policy.labels, dtype=object)[(probability >= _threshold(policy)).astype(np.intp)]
+        decision[np.isnan(probability)] = None
+        return Batch(n=outputs.n, columns={**outputs.columns, "decision": decision})
+
+    def measure(
+        self,
+        truth: NDArray[np.float64],
+        outputs: NDArray[np.float64],
+        baseline: NDArray[np.float64],
+        *,
+        groups: NDArray[np.int64],
+        policy: Policy,
+        draws: int,
+        seed: int,
+    ) -> tuple[list[Measure], list[Curve]]:
+        """All measures and the curves `roc`, `calibration`, `cost` and `scores_no`, `scores_yes`; a measure that
+        the rows don't define (ROC AUC of one class, precision without a yes) is left out."""
+        if np.isnan(truth).any():
+            raise ValueError("rows without outcome must have been left out")
+        count = enough_groups(groups)
+        outputs, baseline = _probabilities(outputs), _probabilities(baseline)
+        drawn = drawn_rows(
+            truth, (outputs, baseline), groups=groups, threshold=_threshold(policy), draws=draws, seed=seed
+        )
+        mine, theirs = (
+            {"roc_auc": each.roc_auc, "average_precision": each.average_precision} | _scores(each.sums, policy)
+            for each in drawn
+        )
+        how = f"95 % interval by {draws} draws of {count} groups"
+        measures = measured(
+            FORMULAS,
+            mine,
+            theirs,
+            rows=len(truth),
+            groups=count,
+            how=how,
+            currency=policy.currency,
+            noise={"calibration_error": calibration_noise(drawn[0].sums)},
+        )
+        return measures, [_roc(truth, outputs), *_curves(drawn[0].sums, policy, groups=count)]
+
+    def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Histograms of positives and negatives over 200 bins, summed probabilities, the four cells at the policy's
+        threshold, summed losses; see `kring.metrics.counts`. NaN outputs are counted as unanswered."""
+        return count_rows(truth, _probabilities(outputs, unanswered=True), threshold=_threshold(policy))
+
+    def measure_counts(
+        self, windows: Sequence[Counts], baseline: Sequence[Counts], *, policy: Policy, draws: int, seed: int
+    ) -> list[Measure]:
+        """All but `average_precision`, from windows that hold outcomes; nothing from fewer than five of them."""
+        pairs = [pair for pair in zip(windows, baseline, strict=True) if pair[0].get("n", (0,))[0]]
+        if len(pairs) < FEWEST_GROUPS:
+            return []
+        weights = np.stack(list(resamples(len(pairs), draws=draws, seed=seed)))
+        drawn = [window_sums([pair[side] for pair in pairs], weights) for side in (0, 1)]
+        mine, theirs = ({"roc_auc": window_auc(sums)} | _scores(sums, policy) for sums in drawn)
+        return measured(
+            FORMULAS,
+            mine,
+            theirs,
+            rows=int(drawn[0].rows[0]),
+            groups=len(pairs),
+            how=f"from counts, 95 % interval by {draws} draws of {len(pairs)} windows",
+            currency=policy.currency,
+            noise={"calibration_error": calibration_noise(drawn[0])},
+        )
+
+    def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
+        """`agreement`, `mean_difference`, `largest_difference`, `positive_rate.left` and `.right`."""
+        yes_left, yes_right = left >= _threshold(policy), right >= _threshold(policy)
+        return agreed(
+            left,
+            right,
+            shares={
+                "agreement": yes_left == yes_right,
+                "positive_rate.left": yes_left,
+                "positive_rate.right": yes_right,
+            },
+        )
+
+
+def _prices(cost: Mapping[str, float]) -> dict[str, float]:
+    """The two prices, or none."""
+    if not cost:
+        return {}
+    fine = set(cost) == set(PRICES) and all(0 <= cost[name] < np.inf for name in PRICES) and any(cost.values())
+    if not fine:
+        raise ConfigError(
+            "the cost of mistakes needs both prices",
+            got=", ".join(f"{name} = {price:g}" for name, price in cost.items()),
+            allowed=f"{' and '.join(PRICES)}, each ≥ 0 and one > 0",
+            key="frame.cost",
+        )
+    return {name: float(cost[name]) for name in PRICES}
+
+
+def _labels(target: Column, positive: Scalar) -> tuple[str, str]:
+    values = {value for value in _plain(target) if not (value is None or (isinstance(value, float) and isnan(value)))}
+    texts = sorted({_text(value) for value in values})
+    if len(texts) != 2:
+        many = ", ".join(texts[:5]) + (" …" if len(texts) > 5 else "")
+        raise DataError(
+            "the target needs two different values",
+            got=f"{len(texts)} in {len(target)} rows: {many}" if texts else f"none in {len(target)} rows, all missing",
+            allowed="one value for yes and one for no",
+            next="check data.target, and that the rows in use hold both",
+        )
+    known = [SPELLINGS.get(text) for text in texts]
+    yes = _text(positive) if positive is not None else texts[1] if known == [False, True] else ""
+    if yes not in texts:
+        raise DataError(
+            "which value of the target counts as yes is not known",
+            got=f"positive = {yes!r}" if yes else "no positive value",
+            allowed=" or ".join(repr(text) for text in texts),
+            next="set data.positive to one of them",
+        )
+    return texts[1 - texts.index(yes)], yes
+
+
+def _plain(column: Column) -> Iterable[object]:
+    return column.tolist() if isinstance(column, np.ndarray) else column
+
+
+def _text(value: object) -> str:
+    """`true`, `false`, whole numbers without a point, anything else as Python writes it."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _value(label: str) -> float | None:
+    """The number a label stands for: truth values are 0 and 1, and equal them as keys."""
+    if label in SPELLINGS:
+        return float(SPELLINGS[label])
+    try:
+        return float(label)
+    except ValueError:
+        return None
+
+
+def _threshold(policy: Policy) -> float:
+    if policy.threshold is None:
+        raise ValueError("a policy over probabilities has a threshold")
+    return policy.threshold
+
+
+def _probabilities(outputs: NDArray[np.float64], *, unanswered: bool = False) -> Floats:
+    """Outputs as float64 within [0, 1]; what rounding put beyond the ends is put back. NaN only if `unanswered`."""
+    outputs = np.asarray(outputs, dtype=np.float64)
+    wrong = ~((outputs >= -SLACK) & (outputs <= 1 + SLACK))
+    if unanswered:
+        wrong &= ~np.isnan(outputs)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise DataError(
+            "a probability lies between 0 and 1",
+            got=f"{outputs[place]} in row {place}, {int(wrong.sum())} of {len(outputs)} rows are wrong",
+            allowed="finite numbers from 0 to 1",
+            next="look at what the candidate answers for that row",
+        )
+    return np.clip(outputs, 0.0, 1.0)
+
+
+def _scores(sums: Sums, policy: Policy) -> dict[str, Floats]:
+    return bin_scores(sums) | (bin_costs(sums, **policy.cost) if policy.cost else {})
+
+
+def _roc(truth: Floats, probability: Floats) -> Curve:
+    """Share of negatives against share of positives answered yes, at 200 thresholds at most."""
+    true, every = (np.append(0.0, each) for each in passed(rank(truth, probability), np.ones(len(truth))))
+    kept = np.unique(np.linspace(0, len(true) - 1, POINTS + 1).round().astype(np.intp))
+    false = every - true
+    x, y = false[kept] / max(false[-1], 1.0), true[kept] / max(true[-1], 1.0)
+    return Curve(name="roc", x=_points(x), y=_points(y))
+
+
+def _curves(sums: Sums, policy: Policy, *, groups: int) -> list[Curve]:
+    """Calibration with its band and the rows of each bin, cost over threshold, and how scores are spread."""
+    bins = curve_of(*calibration_sums(sums))
+    low, high = percentile(bins.observed[1:], groups=groups)
+    filled = bins.rows[0] > 0
+    curves = [
+        Curve(
+            name="calibration",
+            x=_points(bins.predicted[0][filled]),
+            y=_points(bins.observed[0][filled]),
+            low=_points(np.clip(low, 0, 1)[filled]),
+            high=_points(np.clip(high, 0, 1)[filled]),
+            weight=_points(bins.rows[0][filled]),
+        )
+    ]
+    if policy.cost:
+        cost = bin_cost_curve(sums, **policy.cost)
+        low, high = percentile(cost[1:], groups=groups)
+        curves.append(Curve(name="cost", x=_points(EDGES), y=_points(cost[0]), low=_points(low), high=_points(high)))
+    middles = (np.arange(BARS) + 0.5) / BARS
+    for name, bars in (("scores_no", sums.negative[0]), ("scores_yes", sums.positive[0])):
+        rows = bars.reshape(BARS, FINE // BARS).sum(axis=1)
+        curves.append(Curve(name=name, x=_points(middles), y=_points(rows / sums.rows[0]), weight=_points(rows)))
+    return curves
+
+
+def _points(values: Floats) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+TASK: Final = Classification()
