@@ -1,0 +1,89 @@
+"""Candidates side by side, by what was measured and by what it is worth over the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kring.errors import UserError
+from kring.metrics.measured import LIFT
+from kring.record.evidence import Evidence, Measure
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate's row. `measures` and `lifts` are by metric; `dominated_by` names the candidates that are
+    worse in none of the compared metrics and clearly better in one."""
+
+    candidate: str
+    run: str
+    evidence: str
+    baseline: bool
+    rows: int
+    measures: dict[str, Measure]
+    lifts: dict[str, Measure]
+    dominated_by: tuple[str, ...] = ()
+
+
+def compare(evidences: Sequence[Evidence], *, metrics: Sequence[str] = ()) -> tuple[Compared, ...]:
+    """A row per evidence, the best first by the first of `metrics` (without any: by the first that is measured).
+
+    `metrics` also say where one candidate can dominate another; without any, all those of the task that
+    have a direction. `UserError` when the evidences don't rest on the same rows.
+    """
+    if len({(evidence.snapshot, evidence.baseline_run, evidence.rows) for evidence in evidences}) > 1:
+        raise UserError(
+            "these candidates were not measured on the same rows",
+            got=", ".join(f"{each.candidate}: {each.rows} rows of {each.snapshot}" for each in evidences),
+            allowed="evidence of one snapshot beside one baseline run",
+            next="run kring train, which measures all candidates together",
+        )
+    rows = [_row(evidence) for evidence in evidences]
+    chosen = tuple(metrics) or tuple(dict.fromkeys(name for row in rows for name in row.lifts))
+    dominated = [
+        msgspec.structs.replace(
+            row, dominated_by=tuple(other.candidate for other in rows if _dominates(other, row, chosen))
+        )
+        for row in rows
+    ]
+    return tuple(sorted(dominated, key=lambda row: (_worth(row, chosen), row.candidate)))
+
+
+def _row(evidence: Evidence) -> Compared:
+    plain = {measure.name: measure for measure in evidence.measures if not measure.name.startswith(LIFT)}
+    lifts = {name.removeprefix(LIFT): each for name, each in _by_name(evidence).items() if name.startswith(LIFT)}
+    return Compared(
+        candidate=evidence.candidate,
+        run=evidence.run,
+        evidence=evidence.id,
+        baseline=evidence.run == evidence.baseline_run,
+        rows=evidence.rows,
+        measures=plain,
+        lifts=lifts,
+    )
+
+
+def _by_name(evidence: Evidence) -> dict[str, Measure]:
+    return {measure.name: measure for measure in evidence.measures}
+
+
+def _worth(row: Compared, metrics: Sequence[str]) -> float:
+    """Smaller is better; a candidate without the metric comes last."""
+    measure = row.measures.get(metrics[0]) if metrics else None
+    return float("inf") if measure is None else -measure.better * measure.value
+
+
+def _dominates(one: Compared, other: Compared, metrics: Sequence[str]) -> bool:
+    """Worse in no metric by value, better in one by the whole interval."""
+    pairs = [
+        (one.measures[name], other.measures[name])
+        for name in metrics
+        if name in one.measures and name in other.measures
+    ]
+    directed = [(mine, theirs) for mine, theirs in pairs if mine.better]
+    worse = any(mine.better * (mine.value - theirs.value) < 0 for mine, theirs in directed)
+    return not worse and any(_apart(mine, theirs) for mine, theirs in directed)
+
+
+def _apart(mine: Measure, theirs: Measure) -> bool:
+    return mine.low > theirs.high if mine.better > 0 else mine.high < theirs.low
