@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kring.errors import CandidateError
+from kring.errors import CandidateError, StorageError
 from kring.flow.fitting import Fitted, fit_candidate
 from kring.frameworks import sklearn as framework
 from kring.record.system import Candidate
@@ -227,3 +227,10 @@ def test_a_function_that_prints_a_gigabyte(project: Path) -> None:
     assert "enough" in refused.value.got
     assert "bytes before that were dropped" in refused.value.got
     assert len(str(refused.value)) < 6000
+
+
+def test_no_room_for_temporary_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(tempfile, "tempdir", str(project / "missing"))
+        with pytest.raises(StorageError, match="temporary folder"):
+            fit(own("models.py:late"), project)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,29 @@ def test_other_bytes_are_refused(data: bytes, capfd: pytest.CaptureFixture[str])
     with pytest.raises(IntegrityError, match=r"links/model\.onnx"):
         open_onnx(data, LINK, output="value")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_graph_reads_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_bytes(np.ones(1, dtype=np.float32).tobytes())
+    monkeypatch.chdir(tmp_path)
+    for place in ("secret", str(tmp_path / "secret")):
+        outside = TensorProto(
+            name="c",
+            data_type=TensorProto.FLOAT,
+            dims=[1],
+            data_location=TensorProto.EXTERNAL,
+            external_data=[{"key": "location", "value": place}, {"key": "length", "value": "4"}],
+        )
+        graph = helper.make_graph(
+            [helper.make_node("Add", ["x", "c"], ["value"])],
+            "kring",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
+            [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])],
+            [outside],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        with pytest.raises(IntegrityError):
+            open_onnx(model.SerializeToString(), Link(kind="onnx", inputs=("x",)), output="value")
 
 
 def test_a_graph_with_other_inputs_or_outputs_is_refused() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError, IntegrityError
 from kring.experiment.spec import Spec
 from kring.flow.fit_child import Done, Failed, Job, fitted_and_exported, packed
+from kring.host.files import storage_error
 from kring.host.process import Completed, run_bounded
 from kring.ports.framework import Framework
 from kring.record.batch import Batch
@@ -95,7 +96,7 @@ def _place(candidate: Candidate, folder: Path) -> tuple[Path, str]:
 
 
 def _in_child(candidate: Candidate, job: Job, folder: Path) -> tuple[Done, str]:
-    with tempfile.TemporaryDirectory(prefix="kring-fit-") as private:
+    with _private_folder() as private:
         answer = Path(private) / "answer"
         completed = run_bounded(
             [sys.executable, "-P", "-m", "kring.flow.fit_child", str(answer)],
@@ -110,6 +111,13 @@ def _in_child(candidate: Candidate, job: Job, folder: Path) -> tuple[Done, str]:
     if not isinstance(result, Done):
         raise _error(candidate, job, completed, result)
     return result, _tail(completed)
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="kring-fit-")
+    except OSError as error:
+        raise storage_error("make a temporary folder in", Path(tempfile.gettempdir()), error) from error
 
 
 def _environment(private: str) -> dict[str, str]:

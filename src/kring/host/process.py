@@ -10,15 +10,17 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
 from kring.errors import Unavailable
+from kring.host.files import storage_error
 
 CHUNK: Final = 1 << 16
 GRACE_S: Final = 0.5
-LIMITS: Final = 'ulimit -c 0; ulimit -d "$1" && shift && exec "$@"'
+LIMITS: Final = 'ulimit -c 0; ulimit -d "$1" 2>/dev/null; shift; exec "$@"'
+"""A limit that can't be set is above one that was set for us already."""
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +54,7 @@ def run_bounded(
     included, the program is dead and reaped. `Unavailable` when it can't be started.
     """
     started = time.monotonic()
-    with tempfile.TemporaryFile() as source:
-        source.write(stdin or b"")
-        source.seek(0)
+    with _holding(stdin or b"") as source:
         process = _start(argv, memory_mb=memory_mb, stdin=source.fileno(), cwd=cwd, env=env)
     tail = _Tail(output_limit)
     try:
@@ -69,6 +69,17 @@ def run_bounded(
         seconds=time.monotonic() - started,
         timed_out=timed_out,
     )
+
+
+def _holding(data: bytes) -> IO[bytes]:
+    """A nameless file with `data`, open at its start: a pipe could fill up while nobody reads it."""
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        file.write(data)
+        file.seek(0)
+    except OSError as error:
+        raise storage_error("write a temporary file in", Path(tempfile.gettempdir()), error) from error
+    return file
 
 
 class _Tail:
