@@ -171,11 +171,11 @@ def _span(frame: pl.DataFrame, time: str) -> tuple[int, int]:
     """First and last moment in the column `time`, in microseconds UTC; zeros without one."""
     if not time or time not in frame.columns:
         return 0, 0
-    if not isinstance(frame.schema[time], pl.Datetime):
+    if not isinstance(frame.schema[time], pl.Datetime | pl.Date):
         raise DataError(
             "the time column holds no timestamps",
             got=str(frame.schema[time]),
-            allowed="a timestamp",
+            allowed="a timestamp or a date",
             key=time,
             next="declare the column as a timestamp in the contract",
         )

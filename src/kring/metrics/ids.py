@@ -105,9 +105,7 @@ def decision_raw(id: str) -> bytes:
 
 def decision_ids(first: Place, n: int) -> list[str]:
     """The text ids of `n` decisions at one moment whose sequences follow one another, beginning at `first`."""
-    low = int.from_bytes(decision_bytes(first), "big")
-    if first.sequence + n > 1 << SEQUENCE_BITS:
-        raise ValueError(f"sequence {first.sequence + n} does not fit into {SEQUENCE_BITS} bits")
+    low = int.from_bytes(_first_of(first, n), "big")
     ids: list[str] = []
     while len(ids) < n:
         number = low + len(ids)
@@ -119,8 +117,15 @@ def decision_ids(first: Place, n: int) -> list[str]:
 
 def decision_block(first: Place, n: int) -> NDArray[np.uint8]:
     """The bytes of the same `n` ids as an array of shape (n, 16)."""
-    raw = np.frombuffer(decision_bytes(first), dtype=">u8")
+    raw = np.frombuffer(_first_of(first, n), dtype=">u8")
     block = np.empty((n, 2), dtype=">u8")
     block[:, 0] = raw[0]
     block[:, 1] = raw[1] + np.arange(n, dtype=np.uint64)
     return block.view(np.uint8)
+
+
+def _first_of(first: Place, n: int) -> bytes:
+    """The bytes at `first`, when `n` sequences from there on fit into an id."""
+    if first.sequence + n > 1 << SEQUENCE_BITS:
+        raise ValueError(f"sequence {first.sequence + n - 1} does not fit into {SEQUENCE_BITS} bits")
+    return decision_bytes(first)

@@ -16,6 +16,7 @@ Journal = Literal["WAL", "DELETE"]
 
 BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+MAGIC: Final = b"SQLite format 3\0"
 SIGNS: Final = ("no such table", "no such column", "Could not decode")
 """What damage sounds like when the file is a database still."""
 
@@ -89,6 +90,7 @@ def open_database(
     """
     with storage("open", path):
         _make_private(path)
+        _check_magic(path)
         connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         try:
             _settle(connection, journal=journal, timeout=timeout)
@@ -97,6 +99,14 @@ def open_database(
             connection.close()
             raise
     return connection
+
+
+def _check_magic(path: Path) -> None:
+    """SQLite takes a file of a few bytes for a new database; we do not."""
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+    if magic and magic != MAGIC and not path.with_name(f"{path.name}-journal").exists():
+        raise IntegrityError(f"{path.name} is no database", got=repr(magic), next="check the path", file=str(path))
 
 
 def _make_private(path: Path) -> None:

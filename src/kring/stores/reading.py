@@ -11,9 +11,10 @@ from typing import BinaryIO, Final
 from kring.errors import NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
-from kring.record.decision import Decisions, Place
+from kring.record.decision import Decisions, Outcomes, Place
 from kring.stores.segment import (
     DECISIONS,
+    OUTCOMES,
     Frame,
     Sealed,
     check_head,
@@ -70,6 +71,21 @@ class LogReader:
                 return
             number, offset = number + 1, 0
 
+    def outcomes(self, id: str) -> Iterator[tuple[Outcomes, int]]:
+        """Every outcome of the decision `id` with its row, in the order in which they came: the last
+        one counts. Only frames that hold the id's bytes are decoded."""
+        raw = decision_raw(id)
+        place = decision_place(raw)
+        if place.writer != self._writer:
+            raise self._missing(id)
+        for number in range(place.segment, (segment_numbers(self._folder, self._writer) or [0])[-1] + 1):
+            newest = not self.path(number + 1).exists()
+            for frame, found in self._frames(number, 0, newest=newest):
+                if frame.kind == OUTCOMES and raw in bytes(found):
+                    record = decode(frame, found, name=self._name(number))
+                    if isinstance(record, Outcomes):
+                        yield from ((record, row) for row, mine in enumerate(record.ids) if mine == raw)
+
     def find(self, id: str) -> tuple[Decisions, int]:
         place = decision_place(decision_raw(id))
         if place.writer != self._writer or not self.path(place.segment).exists():
@@ -114,6 +130,11 @@ class LogReader:
         return self.marks.setdefault(number, known.marks) if known else []
 
     def _segment(self, number: int, offset: int, *, newest: bool) -> Iterator[Logged]:
+        for frame, found in self._frames(number, offset, newest=newest):
+            yield self._logged(frame, found, number=number)
+
+    def _frames(self, number: int, offset: int, *, newest: bool) -> Iterator[tuple[Frame, memoryview]]:
+        """Whole frames from `offset` on, each with its payload."""
         with _opened(self.path(number)) as file:
             body = self._body(file, number)
             place, need = max(offset, body), CHUNK
@@ -126,7 +147,7 @@ class LogReader:
                         need = max(CHUNK, frame.end - frame.offset)
                         break
                     place = frame.end
-                    yield self._logged(frame, found, number=number)
+                    yield frame, found
                 if place == base and need <= taken:
                     self._judge(_take(file, base, end - base), number, base)
                     return

@@ -1,0 +1,628 @@
+"""The decision log in files: conformance, faults at every operation, torn tails, damage, dying processes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kring.errors import Busy, IntegrityError, NewerFormat, NotFound, StorageError
+from kring.host.faults import Crash, FaultyFiles, Plan
+from kring.host.files import LocalFiles
+from kring.metrics.ids import decision_ids
+from kring.ports.files import Files
+from kring.record.decision import Decisions
+from kring.stores.file import FileLog, open_log
+from kring.stores.reading import read_log
+from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions, outcomes
+
+SMALL = 1500
+"""Bytes of a segment in tests: a few frames."""
+
+
+def opened(folder: Path, *, files: Files | None = None, segment_bytes: int = 64 << 20) -> FileLog:
+    return open_log(folder, files=files or LocalFiles(), system=SYSTEM, segment_bytes=segment_bytes)
+
+
+class TestFileLog(DecisionLogSuite):
+    def make(self, folder: Path) -> FileLog:
+        return opened(folder)
+
+
+class TestFileLogWithASegmentToEachGroup(DecisionLogSuite):
+    def make(self, folder: Path) -> FileLog:
+        return opened(folder, segment_bytes=1)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the disk: only a power cut could tell, and these tests cut none."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, quick: None) -> Path:
+    """A log of two sealed segments and an open one, a commit to each frame."""
+    log = opened(tmp_path / "log", segment_bytes=SMALL)
+    for number in range(12):
+        log.append(decisions(2, at=START + number * 1000))
+        log.commit()
+    log.close()
+    assert len(segments(tmp_path / "log")) == 3
+    return tmp_path / "log"
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("0-*.log"), key=lambda path: int(path.stem.partition("-")[2]))
+
+
+def contents(log: FileLog) -> list[int]:
+    """The moments of all frames."""
+    return [logged.record.at for logged in log.read()]
+
+
+def ids_in(log: FileLog) -> list[str]:
+    found = [logged for logged in log.read() if isinstance(logged.record, Decisions)]
+    return [id for logged in found for id in decision_ids(logged.place, logged.record.n)]
+
+
+# ---------------------------------------------------------------- rotation
+
+
+def test_segments_grow_to_their_size_and_read_as_one(folder: Path) -> None:
+    log = opened(folder, segment_bytes=SMALL)
+    assert contents(log) == [START + number * 1000 for number in range(12)]
+    assert all(SMALL <= path.stat().st_size < SMALL + 600 for path in segments(folder)[:-1])
+    for id in ids_in(log):
+        log.find(id)
+    cursors = [logged.cursor for logged in log.read()]
+    assert [len(list(log.read(after=cursor))) for cursor in cursors] == list(reversed(range(12)))
+    log.close()
+
+
+def test_a_sealed_segment_is_described_by_its_bytes(folder: Path) -> None:
+    log = opened(folder, segment_bytes=SMALL)
+    sealed = log.seal()
+    assert [segment.id for segment in sealed] == ["0-1", "0-2", "0-3"]
+    for segment in sealed:
+        data = (folder / f"{segment.id}.log").read_bytes()
+        assert (segment.bytes, segment.digest) == (len(data), hashlib.sha256(data).hexdigest())
+    assert sum(segment.decisions for segment in sealed) == 24
+    assert sealed[0].first == START
+    assert sealed[-1].last == START + 11_000
+    log.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"{}\n00000000\n", None])
+def test_a_lost_description_is_made_again(folder: Path, damage: bytes | None) -> None:
+    log = opened(folder, segment_bytes=SMALL)
+    before = log.seal()
+    log.close()
+    for path in folder.glob("*.seal"):
+        if damage is None:
+            path.unlink()
+        else:
+            path.write_bytes(damage)
+    log = opened(folder, segment_bytes=SMALL)
+    assert log.seal() == before
+    log.close()
+
+
+def test_a_missing_segment_is_named(folder: Path) -> None:
+    (folder / "0-2.log").unlink()
+    with pytest.raises(IntegrityError, match="0-2 of the decision log is missing"):
+        opened(folder)
+
+
+def test_the_oldest_segments_may_be_gone(folder: Path) -> None:
+    (folder / "0-1.log").unlink()
+    (folder / "0-1.seal").unlink()
+    log = opened(folder, segment_bytes=SMALL)
+    assert log.append(decisions(1)).segment == 3
+    assert contents(log)[0] > START
+    log.close()
+
+
+# ---------------------------------------------------------------- one writer, many readers
+
+
+def test_a_second_writer_is_busy(folder: Path) -> None:
+    log = opened(folder)
+    with pytest.raises(Busy):
+        opened(folder)
+    other = open_log(folder, files=LocalFiles(), system=SYSTEM, writer=7)
+    place = other.append(decisions(1))
+    other.commit()
+    assert place.writer == 7
+    assert other.find(decision_ids(place, 1)[0])[1] == 0
+    with pytest.raises(NotFound):
+        log.find(decision_ids(place, 1)[0])
+    other.close()
+    log.close()
+    opened(folder).close()
+
+
+def test_another_process_reads_while_one_writes(folder: Path) -> None:
+    log = opened(folder, segment_bytes=SMALL)
+    reader = read_log(folder, system=SYSTEM)
+    ids = ids_in(log)
+    assert [logged.record.at for logged in reader.read()] == contents(log)
+    assert [reader.find(id)[1] for id in ids] == [0, 1] * 12
+    cursor = [logged.cursor for logged in reader.read()][-1]
+    for number in range(12, 20):
+        log.append(decisions(2, at=START + number * 1000))
+        log.commit()
+    assert [logged.record.at for logged in reader.read(after=cursor)] == contents(log)[12:]
+    with (folder / f"0-{len(segments(folder))}.log").open("ab") as file:
+        file.write(b"KRfr half a frame")
+    assert len(list(reader.read())) == 20
+    with pytest.raises(NotFound):
+        reader.find(ids[-1].replace(ids[-1][:8], "d_000000"))
+    log.close()
+
+
+def test_a_log_belongs_to_one_system_and_writer(folder: Path) -> None:
+    with pytest.raises(IntegrityError, match="suite"):
+        open_log(folder, files=LocalFiles(), system="other").close()
+    for path in folder.glob("*.seal"):
+        path.unlink()
+    shutil.copy(folder / "0-1.log", folder / "0-2.log")
+    with pytest.raises(IntegrityError, match="head of segment 0-1"):
+        opened(folder)
+
+
+def test_a_newer_format_is_left_alone(folder: Path) -> None:
+    path = segments(folder)[-1]
+    data = bytearray(path.read_bytes())
+    length = 18 + len(SYSTEM)
+    data[8:10] = struct.pack(">H", 2)
+    data[length : length + 4] = struct.pack(">I", zlib.crc32(bytes(data[:length])))
+    path.write_bytes(bytes(data))
+    with pytest.raises(NewerFormat, match="newer Kring"):
+        opened(folder)
+    assert path.read_bytes() == bytes(data)
+
+
+# ---------------------------------------------------------------- torn tails and damage
+
+
+def test_a_tail_cut_at_every_byte_is_cut_off_and_kept(quick: None, tmp_path: Path) -> None:
+    log = opened(tmp_path / "whole")
+    ends = []
+    for number in range(3):
+        log.append(decisions(1, at=START + number))
+        log.commit()
+        ends.append((tmp_path / "whole" / "0-1.log").stat().st_size)
+    log.close()
+    data = (tmp_path / "whole" / "0-1.log").read_bytes()
+    folder = tmp_path / "cut"
+    for size in range(len(data)):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "0-1.log").write_bytes(data[:size])
+        log = opened(folder)
+        kept = [end for end in ends if end <= size]
+        assert contents(log) == [START + number for number in range(len(kept))]
+        torn = [path.read_bytes() for path in folder.glob("*.torn")]
+        head = ends[0] - (ends[1] - ends[0])
+        assert torn == ([data[max([head, *kept]) : size]] if size > head and size not in ends else [])
+        place = log.append(decisions(1, at=START + 9))
+        log.commit()
+        assert contents(log)[-1] == START + 9
+        assert log.find(decision_ids(place, 1)[0]) == (decisions(1, at=START + 9), 0)
+        log.close()
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 10, b"\0" * 5000, b"KRfr", b"KRfr" * 100, os.urandom(3000)])
+def test_rubbish_at_the_end_is_cut_off(folder: Path, tail: bytes) -> None:
+    path = segments(folder)[-1]
+    before = path.read_bytes()
+    path.write_bytes(before + tail)
+    log = opened(folder)
+    assert len(contents(log)) == 12
+    log.close()
+    assert path.read_bytes() == before
+    assert [torn.read_bytes() for torn in folder.glob("*.torn")] == [tail]
+
+
+def test_a_torn_group_is_cut_off_wherever_it_is_torn(tmp_path: Path) -> None:
+    """After a power cut the blocks of a group that was not synced may be there in any order."""
+    log = opened(tmp_path / "log")
+    log.append(decisions(1, at=START))
+    log.commit()
+    durable = (tmp_path / "log" / "0-1.log").stat().st_size
+    for number in range(1, 5):
+        log.append(decisions(1, at=START + number))
+    log.commit()
+    log.close()
+    data = bytearray((tmp_path / "log" / "0-1.log").read_bytes())
+    data[durable + 100 : durable + 150] = bytes(50)
+    (tmp_path / "log" / "0-1.log").write_bytes(bytes(data))
+    log = opened(tmp_path / "log")
+    assert contents(log) == [START]
+    log.close()
+
+
+@settings(max_examples=150, deadline=None)
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_the_middle_is_found(log_bytes: bytes, scratch: Path, position: int, bit: int) -> None:
+    """Before the last group: an error that names the place. In it: what was cut off is kept."""
+    data = bytearray(log_bytes)
+    data[position % len(data)] ^= 1 << bit
+    (scratch / "0-1.log").write_bytes(bytes(data))
+    last = log_bytes.rfind(b"KRfr")
+    if position % len(data) < last:
+        with pytest.raises(IntegrityError, match=r"0-1 of the decision log is damaged at byte \d+"):
+            opened(scratch)
+        assert (scratch / "0-1.log").read_bytes() == bytes(data)
+        with pytest.raises(IntegrityError, match="0-1"):
+            list(read_log(scratch, system=SYSTEM).read())
+    else:
+        log = opened(scratch)
+        assert contents(log) == [START + number for number in range(7)]
+        log.close()
+        (torn,) = scratch.glob("*.torn")
+        assert torn.read_bytes() == bytes(data[last:])
+        torn.unlink()
+
+
+@pytest.fixture(scope="module")
+def log_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A segment of eight frames, a commit to each."""
+    folder = tmp_path_factory.mktemp("whole")
+    log = opened(folder)
+    for number in range(8):
+        log.append(decisions(1, at=START + number) if number % 3 else outcomes([bytes(16)], at=START + number))
+        log.commit()
+    log.close()
+    return (folder / "0-1.log").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+def test_damage_in_a_sealed_segment_is_found_when_it_is_read(folder: Path) -> None:
+    log = opened(folder)
+    ids = ids_in(log)
+    log.close()
+    path = segments(folder)[0]
+    data = bytearray(path.read_bytes())
+    second = data.find(b"KRfr", data.find(b"KRfr") + 1)
+    data[second + 60] ^= 1
+    path.write_bytes(bytes(data))
+    log = opened(folder)
+    log.find(ids[0])
+    with pytest.raises(IntegrityError, match=f"0-1 of the decision log is damaged at byte {second}"):
+        log.find(ids[2])
+    with pytest.raises(IntegrityError, match=f"byte {second}"):
+        list(log.read())
+    data[second] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(IntegrityError, match=f"byte {second}"):
+        log.find(ids[4])
+    log.close()
+    os.truncate(path, 1000)
+    with pytest.raises(IntegrityError, match="1000 bytes when"):
+        opened(folder)
+
+
+def test_a_frame_in_another_place_is_no_frame(log_bytes: bytes, scratch: Path) -> None:
+    starts = [at for at in range(len(log_bytes)) if log_bytes.startswith(b"KRfr", at)]
+    one, two, three = starts[1:4]
+    swapped = log_bytes[:one] + log_bytes[two:three] + log_bytes[one:two] + log_bytes[three:]
+    (scratch / "0-1.log").write_bytes(swapped)
+    with pytest.raises(IntegrityError, match=f"byte {one}"):
+        opened(scratch)
+
+
+def test_bytes_in_a_payload_are_never_taken_for_a_frame(tmp_path: Path, log_bytes: bytes) -> None:
+    """Whoever may choose an input can't make a torn tail look like damage."""
+    log = opened(tmp_path / "log")
+    text = log_bytes.decode("latin-1")
+    log.append(decisions(1, value=text))
+    log.commit()
+    log.close()
+    path = tmp_path / "log" / "0-1.log"
+    os.truncate(path, path.stat().st_size - 1)
+    log = opened(tmp_path / "log")
+    assert contents(log) == []
+    log.close()
+
+
+# ---------------------------------------------------------------- the Nth operation fails
+
+
+def work(log: FileLog, acknowledged: list[str]) -> None:
+    """Two groups to a segment, outcomes between, a seal at the end."""
+    for number in range(5):
+        first = log.append(decisions(2, at=START + number * 1000))
+        log.append(outcomes([bytes(16)], at=START + number * 1000))
+        second = log.append(decisions(3, at=START + number * 1000))
+        log.commit()
+        acknowledged += decision_ids(first, 2) + decision_ids(second, 3)
+    log.seal()
+    log.close()
+
+
+def check_recovered(folder: Path, acknowledged: list[str]) -> None:
+    """Every acknowledged id is there once, the log goes on, and gives out no id twice."""
+    log = opened(folder, segment_bytes=SMALL)
+    found = ids_in(log)
+    assert len(set(found)) == len(found)
+    assert set(acknowledged) <= set(found)
+    for id in acknowledged:
+        record, row = log.find(id)
+        assert record.inputs["row"][row] == row
+    place = log.append(decisions(2, at=START + 10**6))
+    log.commit()
+    fresh = decision_ids(place, 2)
+    assert not set(fresh) & set(found)
+    assert ids_in(log) == [*found, *fresh]
+    assert sum(segment.decisions for segment in log.seal()) == len(found) + 2
+    log.close()
+
+
+def operations() -> Iterator[int]:
+    yield from range(1, 200)
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_a_crash_at_every_operation(quick: None, tmp_path: Path, power: bool) -> None:
+    for nth in operations():
+        folder = tmp_path / str(nth)
+        acknowledged: list[str] = []
+        plan = Plan(nth, crash=True, power=power)
+        try:
+            work(opened(folder, files=FaultyFiles(LocalFiles(), plan), segment_bytes=SMALL), acknowledged)
+        except Crash:
+            check_recovered(folder, acknowledged)
+        else:
+            assert len(acknowledged) == 25
+            assert nth > 15
+            return
+    pytest.fail("the work has no end")
+
+
+def test_a_crash_at_every_operation_of_recovery(quick: None, tmp_path: Path, folder: Path) -> None:
+    path = segments(folder)[-1]
+    path.write_bytes(path.read_bytes()[:-5])
+    (folder / "0-1.seal").unlink()
+    reader = read_log(folder, system=SYSTEM)
+    before = [id for logged in reader.read() for id in decision_ids(logged.place, 2)]
+    for nth in operations():
+        copy = tmp_path / f"copy{nth}"
+        shutil.copytree(folder, copy)
+        try:
+            opened(copy, files=FaultyFiles(LocalFiles(), Plan(nth, crash=True)), segment_bytes=SMALL).close()
+        except Crash:
+            check_recovered(copy, before)
+        else:
+            assert nth > 5
+            return
+    pytest.fail("recovery has no end")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("stays", [False, True])
+def test_an_error_at_every_operation(quick: None, tmp_path: Path, error: int, stays: bool) -> None:
+    """What fails is not acknowledged; what was acknowledged stays; the log can be opened again."""
+    for nth in operations():
+        folder = tmp_path / str(nth)
+        acknowledged: list[str] = []
+        files = FaultyFiles(LocalFiles(), Plan(nth, error=error, stays=stays))
+        try:
+            log = opened(folder, files=files, segment_bytes=SMALL)
+        except StorageError:
+            check_recovered(folder, acknowledged)
+            continue
+        try:
+            work(log, acknowledged)
+        except StorageError:
+            assert set(ids_in(log)) >= set(acknowledged)
+            try:
+                log.close()
+            except StorageError:
+                assert not log.close()
+            check_recovered(folder, acknowledged)
+        else:
+            assert nth > 15
+            return
+    pytest.fail("the work has no end")
+
+
+def test_a_full_disk_is_survived_without_a_restart(quick: None, tmp_path: Path) -> None:
+    """The group that found no space fails; the next ones go on, with other ids."""
+    for nth in operations():
+        plan = Plan(0, error=errno.ENOSPC)
+        log = opened(tmp_path / str(nth), files=FaultyFiles(LocalFiles(), plan), segment_bytes=SMALL)
+        plan.nth, failed = nth + plan.count, 0
+        acknowledged: list[str] = []
+        tried: list[str] = []
+        for _ in range(8):
+            try:
+                ids = decision_ids(log.append(decisions(2, at=START)), 2)
+                assert not set(ids) & set(tried)
+                tried += ids
+                log.commit()
+                acknowledged += ids
+            except StorageError as caught:
+                failed += 1
+                if "make durable" in str(caught):
+                    break
+        else:
+            assert failed <= 1
+            assert len(acknowledged) == 2 * (8 - failed)
+        assert ids_in(log) == acknowledged
+        log.close()
+        check_recovered(tmp_path / str(nth), acknowledged)
+        if plan.count < plan.nth:
+            return
+    pytest.fail("the work has no end")
+
+
+def test_after_a_failed_fsync_nothing_is_acknowledged(tmp_path: Path) -> None:
+    plan = Plan(0, error=errno.EIO)
+    log = opened(tmp_path / "log", files=FaultyFiles(LocalFiles(), plan))
+    log.append(decisions(1, at=START))
+    log.commit()
+    plan.nth = plan.count + 2
+    log.append(decisions(1, at=START + 1))
+    with pytest.raises(StorageError, match="make durable"):
+        log.commit()
+    for _ in range(2):
+        with pytest.raises(StorageError, match="no more records"):
+            log.append(decisions(1))
+        with pytest.raises(StorageError, match="no more records"):
+            log.commit()
+        with pytest.raises(StorageError, match="no more records"):
+            log.seal()
+    assert contents(log) == [START]
+    log.close()
+
+
+def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = opened(tmp_path / "log")
+    log.append(decisions(1, at=START))
+    log.commit()
+    real = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        real(descriptor, data[:50])
+        raise KeyboardInterrupt
+
+    log.append(decisions(1, at=START + 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.commit()
+    with pytest.raises(StorageError, match="no more records"):
+        log.append(decisions(1))
+    log.close()
+    log = opened(tmp_path / "log")
+    assert contents(log) == [START]
+    log.close()
+
+
+# ---------------------------------------------------------------- the process dies
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from kring.host.files import LocalFiles
+from kring.metrics.ids import decision_ids
+from kring.stores.file import open_log
+from kring.testing.decision_log import SYSTEM, START, decisions
+log = open_log(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, segment_bytes=20_000)
+number = 0
+while True:
+    ids = []
+    for n in (1, 3, 40):
+        ids += decision_ids(log.append(decisions(n, at=START + number * 1000)), n)
+    log.commit()
+    os.write(1, (" ".join(ids) + "\\n").encode())
+    number += 1
+"""
+
+
+def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+    """Fifteen processes, one after the other on one log, each killed while it writes."""
+    folder = tmp_path / "log"
+    acknowledged: list[str] = []
+    for turn in range(15):
+        child = subprocess.Popen([sys.executable, "-c", KILLED, folder], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        lines = [child.stdout.readline()]
+        lines += [child.stdout.readline() for _ in range(turn % 4)]
+        time.sleep(0.0007 * turn)
+        child.kill()
+        lines += child.stdout.read().splitlines(keepends=True)
+        child.wait()
+        child.stdout.close()
+        acknowledged += [id for line in lines if line.endswith("\n") for id in line.split()]
+    log = opened(folder)
+    found = ids_in(log)
+    assert len(set(found)) == len(found)
+    assert set(acknowledged) <= set(found)
+    assert len(acknowledged) > 15 * 44
+    for id in acknowledged[:: len(acknowledged) // 200]:
+        log.find(id)
+    log.close()
+
+
+# ---------------------------------------------------------------- any history
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("decide"), st.integers(1, 30)),
+            st.tuples(st.just("outcome"), st.integers(1, 5)),
+            st.tuples(st.sampled_from(["commit", "seal", "reopen"]), st.just(0)),
+        ),
+        max_size=25,
+    )
+)
+def test_any_history_reads_back(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    log = opened(folder, segment_bytes=SMALL)
+    written, ids = [], []
+    for number, (step, n) in enumerate(steps):
+        at = START + number * 700
+        if step == "decide":
+            written.append(decisions(n, at=at))
+            ids += [(id, number) for id in decision_ids(log.append(written[-1]), n)]
+        elif step == "outcome":
+            written.append(outcomes([bytes(16)] * n, at=at))
+            log.append(written[-1])
+        elif step == "commit":
+            log.commit()
+        elif step == "seal":
+            log.seal()
+        else:
+            log.close()
+            log = opened(folder, segment_bytes=SMALL)
+    sealed = log.seal()
+    assert [logged.record for logged in log.read()] == written
+    assert len({id for id, _ in ids}) == len(ids)
+    for id, number in ids:
+        assert log.find(id)[0].at == START + number * 700
+    assert sum(segment.decisions for segment in sealed) == len(ids)
+    assert [segment.number for segment in sealed] == list(range(1, len(sealed) + 1))
+    log.close()
+    shutil.rmtree(folder)
+
+
+def test_a_decision_is_found_fast_in_a_full_segment(quick: None, tmp_path: Path) -> None:
+    """Single decisions, the smallest frames there are, in the largest segment; also without the index in memory."""
+    log = opened(tmp_path / "log")
+    one = decisions(1)
+    for _ in range(200):
+        for _ in range(1000):
+            place = log.append(one)
+        log.commit()
+    assert (tmp_path / "log" / "0-1.log").stat().st_size > 30 << 20
+    id = decision_ids(place, 1)[0]
+    seconds = []
+    for _ in range(5):
+        begin = time.process_time()
+        assert log.find(id) == (one, 0)
+        seconds.append(time.process_time() - begin)
+    assert min(seconds) < 0.05
+    assert read_log(tmp_path / "log", system=SYSTEM).find(id) == (one, 0)
+    log.close()
