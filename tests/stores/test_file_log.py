@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kring.errors import Busy, IntegrityError, NewerFormat, NotFound, StorageError
-from kring.host.faults import Crash, FaultyFiles, Plan
+from kring.errors import Busy, IntegrityError, NewerFormat, NotFound
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_ids
 from kring.ports.files import Files
@@ -340,227 +335,6 @@ def test_bytes_in_a_payload_are_never_taken_for_a_frame(tmp_path: Path, log_byte
     os.truncate(path, path.stat().st_size - 1)
     log = opened(tmp_path / "log")
     assert contents(log) == []
-    log.close()
-
-
-# ---------------------------------------------------------------- the Nth operation fails
-
-
-def work(log: FileLog, acknowledged: list[str]) -> None:
-    """Two groups to a segment, outcomes between, a seal at the end."""
-    for number in range(5):
-        first = log.append(decisions(2, at=START + number * 1000))
-        log.append(outcomes([bytes(16)], at=START + number * 1000))
-        second = log.append(decisions(3, at=START + number * 1000))
-        log.commit()
-        acknowledged += decision_ids(first, 2) + decision_ids(second, 3)
-    log.seal()
-    log.close()
-
-
-def check_recovered(folder: Path, acknowledged: list[str]) -> None:
-    """Every acknowledged id is there once, the log goes on, and gives out no id twice."""
-    log = opened(folder, segment_bytes=SMALL)
-    found = ids_in(log)
-    assert len(set(found)) == len(found)
-    assert set(acknowledged) <= set(found)
-    for id in acknowledged:
-        record, row = log.find(id)
-        assert record.inputs["row"][row] == row
-    place = log.append(decisions(2, at=START + 10**6))
-    log.commit()
-    fresh = decision_ids(place, 2)
-    assert not set(fresh) & set(found)
-    assert ids_in(log) == [*found, *fresh]
-    assert sum(segment.decisions for segment in log.seal()) == len(found) + 2
-    log.close()
-
-
-def operations() -> Iterator[int]:
-    yield from range(1, 200)
-
-
-@pytest.mark.parametrize("power", [False, True])
-def test_a_crash_at_every_operation(quick: None, tmp_path: Path, power: bool) -> None:
-    for nth in operations():
-        folder = tmp_path / str(nth)
-        acknowledged: list[str] = []
-        plan = Plan(nth, crash=True, power=power)
-        try:
-            work(opened(folder, files=FaultyFiles(LocalFiles(), plan), segment_bytes=SMALL), acknowledged)
-        except Crash:
-            check_recovered(folder, acknowledged)
-        else:
-            assert len(acknowledged) == 25
-            assert nth > 15
-            return
-    pytest.fail("the work has no end")
-
-
-def test_a_crash_at_every_operation_of_recovery(quick: None, tmp_path: Path, folder: Path) -> None:
-    path = segments(folder)[-1]
-    path.write_bytes(path.read_bytes()[:-5])
-    (folder / "0-1.seal").unlink()
-    reader = read_log(folder, system=SYSTEM)
-    before = [id for logged in reader.read() for id in decision_ids(logged.place, 2)]
-    for nth in operations():
-        copy = tmp_path / f"copy{nth}"
-        shutil.copytree(folder, copy)
-        try:
-            opened(copy, files=FaultyFiles(LocalFiles(), Plan(nth, crash=True)), segment_bytes=SMALL).close()
-        except Crash:
-            check_recovered(copy, before)
-        else:
-            assert nth > 5
-            return
-    pytest.fail("recovery has no end")
-
-
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("stays", [False, True])
-def test_an_error_at_every_operation(quick: None, tmp_path: Path, error: int, stays: bool) -> None:
-    """What fails is not acknowledged; what was acknowledged stays; the log can be opened again."""
-    for nth in operations():
-        folder = tmp_path / str(nth)
-        acknowledged: list[str] = []
-        files = FaultyFiles(LocalFiles(), Plan(nth, error=error, stays=stays))
-        try:
-            log = opened(folder, files=files, segment_bytes=SMALL)
-        except StorageError:
-            check_recovered(folder, acknowledged)
-            continue
-        try:
-            work(log, acknowledged)
-        except StorageError:
-            assert set(ids_in(log)) >= set(acknowledged)
-            try:
-                log.close()
-            except StorageError:
-                assert not log.close()
-            check_recovered(folder, acknowledged)
-        else:
-            assert nth > 15
-            return
-    pytest.fail("the work has no end")
-
-
-def test_a_full_disk_is_survived_without_a_restart(quick: None, tmp_path: Path) -> None:
-    """The group that found no space fails; the next ones go on, with other ids."""
-    for nth in operations():
-        plan = Plan(0, error=errno.ENOSPC)
-        log = opened(tmp_path / str(nth), files=FaultyFiles(LocalFiles(), plan), segment_bytes=SMALL)
-        plan.nth, failed = nth + plan.count, 0
-        acknowledged: list[str] = []
-        tried: list[str] = []
-        for _ in range(8):
-            try:
-                ids = decision_ids(log.append(decisions(2, at=START)), 2)
-                assert not set(ids) & set(tried)
-                tried += ids
-                log.commit()
-                acknowledged += ids
-            except StorageError as caught:
-                failed += 1
-                if "make durable" in str(caught):
-                    break
-        else:
-            assert failed <= 1
-            assert len(acknowledged) == 2 * (8 - failed)
-        assert ids_in(log) == acknowledged
-        log.close()
-        check_recovered(tmp_path / str(nth), acknowledged)
-        if plan.count < plan.nth:
-            return
-    pytest.fail("the work has no end")
-
-
-def test_after_a_failed_fsync_nothing_is_acknowledged(tmp_path: Path) -> None:
-    plan = Plan(0, error=errno.EIO)
-    log = opened(tmp_path / "log", files=FaultyFiles(LocalFiles(), plan))
-    log.append(decisions(1, at=START))
-    log.commit()
-    plan.nth = plan.count + 2
-    log.append(decisions(1, at=START + 1))
-    with pytest.raises(StorageError, match="make durable"):
-        log.commit()
-    for _ in range(2):
-        with pytest.raises(StorageError, match="no more records"):
-            log.append(decisions(1))
-        with pytest.raises(StorageError, match="no more records"):
-            log.commit()
-        with pytest.raises(StorageError, match="no more records"):
-            log.seal()
-    assert contents(log) == [START]
-    log.close()
-
-
-def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = opened(tmp_path / "log")
-    log.append(decisions(1, at=START))
-    log.commit()
-    real = os.write
-
-    def interrupted(descriptor: int, data: bytes) -> int:
-        real(descriptor, data[:50])
-        raise KeyboardInterrupt
-
-    log.append(decisions(1, at=START + 1))
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            log.commit()
-    with pytest.raises(StorageError, match="no more records"):
-        log.append(decisions(1))
-    log.close()
-    log = opened(tmp_path / "log")
-    assert contents(log) == [START]
-    log.close()
-
-
-# ---------------------------------------------------------------- the process dies
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from kring.host.files import LocalFiles
-from kring.metrics.ids import decision_ids
-from kring.stores.file import open_log
-from kring.testing.decision_log import SYSTEM, START, decisions
-log = open_log(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, segment_bytes=20_000)
-number = 0
-while True:
-    ids = []
-    for n in (1, 3, 40):
-        ids += decision_ids(log.append(decisions(n, at=START + number * 1000)), n)
-    log.commit()
-    os.write(1, (" ".join(ids) + "\\n").encode())
-    number += 1
-"""
-
-
-def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
-    """Fifteen processes, one after the other on one log, each killed while it writes."""
-    folder = tmp_path / "log"
-    acknowledged: list[str] = []
-    for turn in range(15):
-        child = subprocess.Popen([sys.executable, "-c", KILLED, folder], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        lines = [child.stdout.readline()]
-        lines += [child.stdout.readline() for _ in range(turn % 4)]
-        time.sleep(0.0007 * turn)
-        child.kill()
-        lines += child.stdout.read().splitlines(keepends=True)
-        child.wait()
-        child.stdout.close()
-        acknowledged += [id for line in lines if line.endswith("\n") for id in line.split()]
-    log = opened(folder)
-    found = ids_in(log)
-    assert len(set(found)) == len(found)
-    assert set(acknowledged) <= set(found)
-    assert len(acknowledged) > 15 * 44
-    for id in acknowledged[:: len(acknowledged) // 200]:
-        log.find(id)
     log.close()
 
 

@@ -230,7 +230,11 @@ for number in range(60):
     except StorageError:
         failed += 1
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(done, failed)
+try:
+    ledger.append([entry(1)])
+except StorageError as error:
+    assert "takes no more events" in str(error)
+    print(done, failed)
 """
 
 

@@ -23,28 +23,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kring.errors import IntegrityError, NotFound, StorageError
+from kring.errors import StorageError
 from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
 from kring.ports.decision_log import Logged
 from kring.ports.files import Appender, Files
 from kring.record.decision import Decisions, Outcomes, Place
 from kring.record.event import Segment
-from kring.stores.reading import LogReader, segment_numbers
+from kring.stores.reading import LogReader
+from kring.stores.recovery import describe, recover
 from kring.stores.segment import (
     DECISIONS,
     FRAME_BYTES,
     OUTCOMES,
     Frame,
-    Sealed,
     Tally,
-    check_head,
-    damaged,
     encode,
-    head_bytes,
     head_of,
     pack,
-    torn,
-    whole,
 )
 
 SEGMENT_BYTES: Final = 64 << 20
@@ -82,8 +77,10 @@ class FileLog:
         self._system = system
         self._lock = lock
         self._reader = LogReader(folder, system=system, writer=writer)
-        self._sealed: dict[int, Segment] = {}
-        self._number = 0
+        found = recover(folder, writer=writer, system=system, files=files)
+        self._sealed = found.sealed
+        self._reader.marks.update((number, known.marks) for number, known in found.sealed.items())
+        self._number = found.number
         self._tally: Tally | None = None
         self._appender: Appender | None = None
         self._frames: list[Frame] = []
@@ -91,7 +88,8 @@ class FileLog:
         self._buffered = 0
         self._next = 0
         self._stopped = ""
-        self._recover()
+        if found.left is not None:
+            self._continue(found.left)
 
     def append(self, record: Decisions | Outcomes) -> Place:
         """A record without rows leaves no frame."""
@@ -144,7 +142,7 @@ class FileLog:
         self.commit()
         if self._tally is not None and self._tally.frames:
             self._close_segment(self._tally)
-        return [self._sealed[number] for number in sorted(self._sealed)]
+        return [self._sealed[number].segment for number in sorted(self._sealed)]
 
     def close(self) -> None:
         try:
@@ -198,17 +196,12 @@ class FileLog:
         return tally
 
     def _close_segment(self, tally: Tally) -> None:
-        self._keep(tally)
+        known = describe(self._reader.path(tally.number), tally, files=self._files)
+        self._sealed[tally.number] = known
+        self._reader.marks[tally.number] = known.marks
         if self._appender is not None:
             self._appender.close()
         self._tally = self._appender = None
-
-    def _keep(self, tally: Tally) -> None:
-        """Write the description of a complete segment beside it."""
-        known = tally.sealed()
-        self._files.write(self._reader.path(tally.number).with_suffix(".seal"), known.to_bytes())
-        self._sealed[tally.number] = known.segment
-        self._reader.marks[tally.number] = known.marks
 
     def _follow(self, tally: Tally) -> None:
         self._reader.committed[tally.number] = tally.size
@@ -230,63 +223,6 @@ class FileLog:
             self._stopped = str(second)
             return
         self._stopped = ""
-
-    def _recover(self) -> None:
-        numbers = segment_numbers(self._folder, self._writer)
-        for number, expected in zip(numbers, range(numbers[0] if numbers else 0, 1 << 62), strict=False):
-            if number != expected:
-                raise IntegrityError(
-                    f"segment {self._writer}-{expected} of the decision log is missing",
-                    got=f"segments {numbers[0]} to {numbers[-1]}",
-                    next="put back a copy of this segment",
-                    file=str(self._folder),
-                )
-            self._number = number
-            if not self._load_sealed(number):
-                self._scan(number, newest=number == numbers[-1])
-
-    def _load_sealed(self, number: int) -> bool:
-        """Take over what the small file says; false when there is none that can be trusted."""
-        path = self._reader.path(number)
-        try:
-            known = Sealed.from_bytes(self._files.read(path.with_suffix(".seal")))
-        except NotFound:
-            return False
-        if known is None:
-            return False
-        if path.stat().st_size != known.segment.bytes:
-            raise damaged(
-                path.stem,
-                min(path.stat().st_size, known.segment.bytes),
-                f"{path.stat().st_size} bytes when {known.segment.bytes} were sealed",
-            )
-        self._sealed[number] = known.segment
-        self._reader.marks[number] = known.marks
-        return True
-
-    def _scan(self, number: int, *, newest: bool) -> None:
-        """Read a segment that was not sealed: seal it, or go on with it when it is the newest."""
-        path = self._reader.path(number)
-        data = self._files.read(path)
-        size = check_head(data, system=self._system, writer=self._writer, number=number)
-        if not size:
-            if not newest or len(data) > head_bytes(self._system):
-                raise damaged(path.stem, 0, "bytes that are no head")
-            self._number = number - 1
-            return
-        frames = whole(data[size:], offset=size)
-        end = frames[-1].end if frames else size
-        if end < len(data):
-            if not newest or not torn(data[end:], offset=end):
-                raise damaged(path.stem, end, "bytes that are no whole frame")
-            self._files.write(path.with_name(f"{path.stem}-{end}.torn"), data[end:])
-            self._files.truncate(path, end)
-        tally = Tally(path.stem, writer=self._writer, number=number, head=data[:size])
-        tally.add(frames, data[size:end])
-        if newest:
-            self._continue(tally)
-        else:
-            self._keep(tally)
 
     def _continue(self, tally: Tally) -> None:
         """Append to a segment that was left open; what a dead process wrote is made durable first."""
