@@ -14,7 +14,12 @@ from pathlib import Path
 import polars as pl
 
 NEW_YORK = "America/New_York"
-NOT_IN_AIRPORTS = {"BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "SJU": "America/Puerto_Rico", "STT": "America/St_Thomas"}
+NOT_IN_AIRPORTS = {
+    "BQN": "America/Puerto_Rico",
+    "PSE": "America/Puerto_Rico",
+    "SJU": "America/Puerto_Rico",
+    "STT": "America/St_Thomas",
+}
 
 
 def package_file(name: str) -> Path:
@@ -48,7 +53,9 @@ def arrival(table: pl.DataFrame) -> pl.DataFrame:
         arrives = same_day.dt.convert_time_zone("UTC")
         parts.append(
             part.with_columns(
-                arrives_at=pl.when(arrives < pl.col("departs_at")).then(arrives + pl.duration(days=1)).otherwise(arrives)
+                arrives_at=pl.when(arrives < pl.col("departs_at"))
+                .then(arrives + pl.duration(days=1))
+                .otherwise(arrives)
             )
         )
     return pl.concat(parts)
@@ -56,13 +63,30 @@ def arrival(table: pl.DataFrame) -> pl.DataFrame:
 
 def feed() -> pl.DataFrame:
     evening_before = pl.datetime("year", "month", "day", time_zone=NEW_YORK).dt.offset_by("-1d").dt.offset_by("18h")
-    table = flights().join(zones(), on="dest", how="left").with_columns(
-        decided_at=evening_before.dt.convert_time_zone("UTC"),
-        departs_at=pl.col("time_hour").str.to_datetime(time_zone="UTC") + pl.duration(minutes="minute"),
-        late=pl.col("arr_delay") > 15,
+    table = (
+        flights()
+        .join(zones(), on="dest", how="left")
+        .with_columns(
+            decided_at=evening_before.dt.convert_time_zone("UTC"),
+            departs_at=pl.col("time_hour").str.to_datetime(time_zone="UTC") + pl.duration(minutes="minute"),
+            late=pl.col("arr_delay") > 15,
+        )
     )
     table = arrival(table).with_columns(landed_at=pl.col("arrives_at") + pl.duration(minutes="arr_delay"))
-    columns = ["decided_at", "departs_at", "arrives_at", "carrier", "flight", "tailnum", "origin", "dest", "hour", "distance", "late", "landed_at"]
+    columns = [
+        "decided_at",
+        "departs_at",
+        "arrives_at",
+        "carrier",
+        "flight",
+        "tailnum",
+        "origin",
+        "dest",
+        "hour",
+        "distance",
+        "late",
+        "landed_at",
+    ]
     return table.select(columns).sort("decided_at", "departs_at", "carrier", "flight", "origin")
 
 

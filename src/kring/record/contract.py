@@ -36,6 +36,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One quality rule: count the rows that `metric` means, compare the count (or percent) with `bound`.
 
     `columns` is empty for a rule over the table. `expression` (metric `expression`) is true on good rows.
+    Limits and valid values of timestamps are microseconds UTC, of dates days since 1970-01-01.
     """
 
     name: str
@@ -48,8 +49,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     valid_values: tuple[Scalar, ...] = ()
     pattern: str = ""
     missing_values: tuple[Scalar, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     max_age_us: int = 0
     description: str = ""
     line: int = 0
@@ -59,7 +60,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One column of the promise.
 
     Limits (`minimum`, `maximum`, `allowed`, `pattern`, `min_length`, `max_length`) are rules with
-    zero tolerance; `roles` are Kring's names for what the column is for.
+    zero tolerance; those of timestamps are microseconds UTC, of dates days since 1970-01-01.
+    `format` is how texts write a date or timestamp (`yyyy-MM-dd HH:mm`); empty means ISO 8601.
+    `timezone` is that of timestamps which name none.
     """
 
     name: str
@@ -67,8 +70,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     unique: bool = False
     primary_key: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     exclusive_minimum: bool = False
     exclusive_maximum: bool = False
     allowed: tuple[Scalar, ...] = ()
@@ -76,6 +79,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     min_length: int | None = None
     max_length: int | None = None
     timezone: str = "UTC"
+    format: str = ""
     identifier: bool = False
     personal: bool = False
     protected: bool = False
@@ -85,7 +89,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """One table's promise. `digest` is the SHA-256 of the file's bytes."""
+    """One table's promise. `digest` is the SHA-256 of the file's bytes.
+
+    `notes` name what the file says and Kring does not enforce, one sentence each.
+    """
 
     id: str
     name: str
@@ -101,3 +108,4 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str = ""
     file: str = ""
     digest: str = ""
+    notes: tuple[str, ...] = ()

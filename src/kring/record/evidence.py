@@ -9,7 +9,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """One number with its 95 % interval. `rows` and `groups` say how much it rests on.
 
     `better` is +1 when larger is better, -1 when smaller is, 0 when neither.
-    `method` names the formula and how the interval was made.
+    `method` names the formula and how the interval was made. A `probe` (latency) rests on tries of
+    its own, not on the held-out rows, so that a gate's `min_rows` does not concern it.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     better: int
     method: str
     unit: str = ""
+    probe: bool = False
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):

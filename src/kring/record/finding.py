@@ -26,7 +26,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict of one contract over one feed. `fail` means: never becomes a snapshot."""
+    """The verdict of one contract over one feed. `fail` means: never becomes a snapshot.
+
+    `notes` name what the contract says and nobody enforced.
+    """
 
     contract: str
     contract_digest: str
@@ -38,3 +41,4 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     checked: int
     at: int
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal
+from typing import Generic, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned
@@ -17,6 +18,14 @@ from kring.record.rollout import Pointer
 from kring.serve.fallback import Answerer, Rows, answer_with_fallback
 
 Guard = Callable[[Rows], Mapping[int, list[str]]]
+
+
+class Decided(NamedTuple):
+    """What one version was asked: its rows of the batch as a batch, their row numbers, the record."""
+
+    batch: Batch
+    rows: NDArray[np.int64]
+    record: Decisions
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Decider(Generic[Rows]):
     subject: str
     monotonic: Callable[[], float]
 
-    def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decisions]:
+    def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided]:
         """Answer all rows: one record for each version that was asked, complete but not yet durable.
 
         `Refused` when the contract is broken and the system rejects, `Unavailable` when neither a
@@ -49,13 +58,18 @@ class Decider(Generic[Rows]):
         subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
         canary = self._canary_rows(subjects, batch.n, at)
         if not canary.any():
-            return [self._answer(batch, subjects, "live", at, kind)]
-        records = []
-        for arm, rows in (("live", np.flatnonzero(~canary)), ("canary", np.flatnonzero(canary))):
+            return [Decided(batch, np.arange(batch.n), self._answer(batch, subjects, "live", at, kind))]
+        arms: list[tuple[Arm, NDArray[np.int64]]] = [
+            ("live", np.flatnonzero(~canary)),
+            ("canary", np.flatnonzero(canary)),
+        ]
+        decided = []
+        for arm, rows in arms:
             if len(rows):
+                part = rows_of(batch, rows.tolist())
                 mine = [subjects[row] for row in rows] if subjects else []
-                records.append(self._answer(rows_of(batch, rows.tolist()), mine, arm, at, kind))  # type: ignore[arg-type]
-        return records
+                decided.append(Decided(part, rows, self._answer(part, mine, arm, at, kind)))
+        return decided
 
     def shadow(self, batch: Batch, answerer: Answerer[Rows], *, at: int, ids: list[bytes]) -> Decisions:
         """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
@@ -77,7 +91,7 @@ class Decider(Generic[Rows]):
             refers=ids,
         )
 
-    def _canary_rows(self, subjects: Sequence[str], n: int, at: int) -> np.typing.NDArray[np.bool_]:
+    def _canary_rows(self, subjects: Sequence[str], n: int, at: int) -> NDArray[np.bool_]:
         if not self.pointer.canary or not self.pointer.share:
             return np.zeros(n, dtype=np.bool_)
         day = at // 86_400_000_000

@@ -1,0 +1,49 @@
+"""`kring check`: does the feed keep its contract? If so it becomes a snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.moments import MOMENT
+from kring.cli.output import Output, answers, folder_argument
+from kring.errors import EXIT_NO
+from kring.flow.checking import check_feed, take_snapshot
+from kring.flow.project import open_project
+from kring.record.finding import CheckReport
+
+SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
+
+
+@click.command(short_help="Hold the feed to its contract; keep what passes as a snapshot.")
+@folder_argument
+@click.option("--as-of", type=MOMENT, help="Take the feed as it was known at this moment (UTC).")
+@click.option("--source", type=click.Path(path_type=Path), help="Check this file instead of data.source.")
+@click.option("--dry-run", is_flag=True, help="Only report; keep no snapshot.")
+@answers
+def command(output: Output, folder: Path, as_of: int | None, source: Path | None, dry_run: bool) -> None:
+    """Check the feed against the contract. What passes becomes a snapshot; what fails never does (exit 1)."""
+    project = open_project(folder, say=output.progress)
+    checked = check_feed(project, as_of=as_of, path=source)
+    show_report(output, checked.report)
+    if dry_run:
+        output.result({"report": checked.report}, code=EXIT_NO if checked.report.result == "fail" else 0)
+        return
+    snapshot = take_snapshot(project, checked)
+    output.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows, digest {snapshot.digest[:16]}", style="bold")
+    output.say(f"next: kring train {folder}")
+    output.result({"report": checked.report, "snapshot": snapshot})
+
+
+def show_report(output: Output, report: CheckReport) -> None:
+    """The verdict in a line, and what is not in order."""
+    output.say(
+        f"{SIGNS[report.result]} {report.rows:,} rows of {report.source}, {report.checked} rules: {report.result}"
+    )
+    notable = [finding for finding in report.findings if finding.result != "pass"]
+    if notable:
+        rows = [
+            (SIGNS[one.result], one.rule, one.column, one.rows, one.message, "; ".join(one.examples)) for one in notable
+        ]
+        output.table(("", "rule", "column", "rows", "what", "examples"), rows)

@@ -1,0 +1,46 @@
+"""`kring go`: check, train, compare and release, stopping at the first no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.check import show_report
+from kring.cli.moments import MOMENT
+from kring.cli.output import Output, answers, folder_argument
+from kring.cli.release import show_verdict
+from kring.cli.train import show_trained
+from kring.errors import EXIT_NO
+from kring.flow.checking import check_feed, take_snapshot
+from kring.flow.comparing import compare_runs, write_comparison
+from kring.flow.project import open_project
+from kring.flow.releasing import release
+from kring.flow.training import train
+
+
+@click.command(short_help="Check, train, compare and release in one go.")
+@folder_argument
+@click.option("--as-of", type=MOMENT, help="Take the feed as it was known at this moment (UTC).")
+@click.option("--seed", default=0, show_default=True, help="Seed of fitting and resampling.")
+@answers
+def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
+    """Walk from the feed to a signed version. Ends with 1 where the contract or the gate says no."""
+    project = open_project(folder, say=output.progress)
+    checked = check_feed(project, as_of=as_of)
+    show_report(output, checked.report)
+    snapshot = take_snapshot(project, checked)
+    show_trained(output, train(project, snapshot, seed=seed))
+    page = write_comparison(project, compare_runs(project), path=None)
+    released = release(project, candidate="")
+    for judged in released.judged:
+        show_verdict(output, judged)
+    output.say(f"page: {page}")
+    told = {"snapshot": snapshot.id, "page": page, "verdicts": [judged.verdict for judged in released.judged]}
+    if released.version is None:
+        output.say(f"nothing was released: the gate says {released.judged[0].verdict.result}", style="bold red")
+        output.result(told | {"version": None}, code=EXIT_NO)
+        return
+    output.say(f"version {released.version.id} of {released.version.candidate}", style="bold green")
+    output.say(f"next: kring trace {released.version.id} {folder}")
+    output.result(told | {"version": released.version})

@@ -1,0 +1,36 @@
+"""Moments as people type and read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+
+class Moment(click.ParamType[int]):
+    """A day or a moment in ISO 8601; UTC unless it says otherwise. Microseconds since 1970 inside."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment; write 2013-04-01 or 2013-04-01T18:00:00Z", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1_000_000)
+
+
+MOMENT = Moment()
+
+
+def show(at: int) -> str:
+    """`at` (microseconds UTC) to the minute."""
+    return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def rfc3339(at: int) -> str:
+    """`at` (microseconds UTC) as RFC 3339 with Z, for programs."""
+    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,39 @@
+"""`kring replay`: what would this system have done?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.moments import MOMENT
+from kring.cli.output import Output, answers, folder_argument
+from kring.cli.told import show_replay
+from kring.flow.project import open_project
+from kring.flow.replaying import replay_in
+from kring.flow.report import write_report
+
+
+@click.command(short_help="Run the system over history, as it would have been.")
+@folder_argument
+@click.option(
+    "--from", "start", type=MOMENT, required=True, help="Train on what was known then, and live from then on."
+)
+@click.option("--to", "end", type=MOMENT, required=True, help="Live until then.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same replay.")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="Where the replay keeps its state; DIR/.kring/replays/… when left out.",
+)
+@answers
+def command(output: Output, folder: Path, *, start: int, end: int, seed: int, home: Path | None) -> None:
+    """Run the real operator, router and runtime over history with a simulated clock. The system's own
+    ledger and log are not touched."""
+    project = open_project(folder, say=output.progress)
+    project, result = replay_in(project, home=home, start=start, end=end, seed=seed)
+    report = write_report(project, result)
+    show_replay(output, result)
+    output.say(f"report: {report}")
+    output.say(f"next: kring trace {result.trace_id} {folder} --home {project.home.root}")
+    output.result({"home": project.home.root, "report": report, "replay": result})

@@ -1,0 +1,25 @@
+"""`kring rollback`: the previous version answers again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.output import Output, answers, folder_argument
+from kring.flow.operating import roll_back
+from kring.flow.project import open_project
+
+
+@click.command(short_help="Let the previous version answer again.")
+@folder_argument
+@click.option("--reason", required=True, help="Why; it stays on the ledger.")
+@click.option("--by", "actor", default="command line", show_default=True, help="Who decides this.")
+@click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
+@answers
+def command(output: Output, folder: Path, reason: str, actor: str, home: Path | None) -> None:
+    """Go back to the previous version at once. A rollout under way ends."""
+    project = open_project(folder, say=output.progress)
+    pointer = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
+    output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
+    output.result(pointer)

@@ -1,0 +1,51 @@
+"""`kring status`: where a system stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.moments import show
+from kring.cli.output import Output, answers, folder_argument
+from kring.flow.project import open_project
+from kring.flow.status import Status, status
+
+
+@click.command(short_help="Show what is live, how it does and what is due.")
+@folder_argument
+@click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
+@click.option("--verify", is_flag=True, help="Recompute the ledger's whole chain first.")
+@answers
+def command(output: Output, folder: Path, home: Path | None, verify: bool) -> None:
+    """Show the live version, its rollout, the last snapshot and the alarms."""
+    project = open_project(folder, say=output.progress)
+    found = status(project.in_home(home) if home else project, verify=verify)
+    show_status(output, found)
+    output.result(found)
+
+
+def show_status(output: Output, found: Status) -> None:
+    """A few lines a person can act on."""
+    output.say(f"{found.system}: {found.goal}", style="bold")
+    output.say(f"  owner     {found.owner}")
+    live = found.live
+    output.say(
+        f"  live      {live.id} of {live.candidate}, generation {found.generation}"
+        if live
+        else "  live      nothing yet"
+    )
+    if found.previous:
+        output.say(f"  previous  {found.previous}")
+    if found.rollout:
+        rollout = found.rollout
+        output.say(f"  rollout   {rollout.id}: {rollout.state} since {show(rollout.since)} UTC, {rollout.reason}")
+    if found.last_snapshot:
+        last = found.last_snapshot
+        output.say(
+            f"  snapshot  {last.id}, {last.rows:,} rows, known as of {show(last.as_of)} UTC ({found.snapshots} in all)"
+        )
+    chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
+    output.say(f"  ledger    {found.events:,} events, {chain}")
+    for alarm in found.alarms[-5:]:
+        output.say(f"  alarm     {show(alarm.at)} UTC {alarm.kind}: {alarm.what}", style="red")

@@ -1,0 +1,35 @@
+"""`kring trace`: follow an id back to its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.moments import show
+from kring.cli.output import Output, answers, folder_argument
+from kring.flow.project import open_project
+from kring.flow.tracing import trace
+from kring.record.lineage import Lineage
+
+
+@click.command(short_help="Follow an id back to evidence, data, commit and owner.")
+@click.argument("id", metavar="ID")
+@folder_argument
+@click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
+@answers
+def command(output: Output, id: str, folder: Path, home: Path | None) -> None:
+    """Trace a decision (d_), version (v_), rollout (ro_), alarm (a_), verdict, evidence, run or snapshot."""
+    project = open_project(folder, say=output.progress)
+    lineage = trace(project.in_home(home) if home else project, id)
+    show_lineage(output, lineage)
+    output.result(lineage)
+
+
+def show_lineage(output: Output, lineage: Lineage) -> None:
+    """One block per step back, each resting on the next."""
+    for depth, node in enumerate(lineage.nodes):
+        output.say(f"{'└─ ' if depth else ''}{node.kind} {node.id}", style="bold")
+        output.say(f"   {show(node.at)} UTC · accountable: {node.owner}", style="dim")
+        for name, value in node.facts.items():
+            output.say(f"   {name}: {value}")

@@ -1,0 +1,34 @@
+"""Which rows break the contract, and which of its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import polars as pl
+
+from kring.contracts.rules import polars_predicates
+from kring.record.contract import Contract
+
+
+def frame_guard(contract: Contract, *, fields: Sequence[str]) -> Callable[[pl.DataFrame], Mapping[int, list[str]]]:
+    """A guard for many rows at once: broken rules by row number, in the contract's order.
+
+    Only rules over `fields` are looked at: what is known when a decision is made.
+    """
+    known = set(fields)
+    chosen = [(name, bad) for name, _, bad in polars_predicates(contract) if set(bad.meta.root_names()) <= known]
+    names = [name for name, _ in chosen]
+    broken = [bad.fill_null(False).alias(str(i)) for i, (_, bad) in enumerate(chosen)]
+    anything = pl.any_horizontal(broken) if broken else pl.lit(False)
+
+    def guard(frame: pl.DataFrame) -> Mapping[int, list[str]]:
+        rows = frame.select(anything.arg_true()).to_series().to_list()
+        if not rows:
+            return {}
+        flags = frame[rows].select(broken).rows()
+        return {
+            row: [name for name, bad in zip(names, one, strict=True) if bad]
+            for row, one in zip(rows, flags, strict=True)
+        }
+
+    return guard

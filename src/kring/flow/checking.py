@@ -1,0 +1,154 @@
+"""feed → check → snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from kring.data import as_of as past
+from kring.data import snapshot as snapshots
+from kring.data.check import check, typed, typed_column
+from kring.data.profile import profile
+from kring.data.tokenise import tokenise
+from kring.errors import DataError, Refused
+from kring.flow import adapters, history
+from kring.flow.project import Project
+from kring.record.finding import CheckReport
+from kring.record.snapshot import Snapshot
+from kring.sources import file as source
+
+KNOWN_AT = "kring.known_at"
+"""The column that says when a row's outcome was known; added to a frame, never stored."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A feed and what the contract says of it."""
+
+    feed: pl.LazyFrame
+    report: CheckReport
+    source: str
+    as_of: int
+
+
+def check_feed(project: Project, *, as_of: int | None = None, path: Path | None = None) -> Checked:
+    """Hold the feed to the contract, as it was known at `as_of` (now when not given).
+
+    `path` stands for the source in `kring.toml`. Nothing is stored.
+    """
+    where = path or project.folder / project.system.data.source
+    name = str(path) if path else project.system.data.source
+    project.say(f"check   {name} against {project.system.data.contract}")
+    feed = source.scan(where)
+    moment = project.clock.now() if as_of is None else as_of
+    if as_of is not None:
+        feed = known_then(project, feed, moment)
+    report = check(
+        feed,
+        project.contract,
+        source=name,
+        source_digest=source.digest(where),
+        at=project.clock.now(),
+        as_of=moment,
+    )
+    return Checked(feed=feed, report=report, source=name, as_of=moment)
+
+
+def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFrame:
+    """The feed as it was known at `moment`, within the system's window."""
+    data = project.system.data
+    if not data.time:
+        raise DataError(
+            "a feed without a time column has no past",
+            key="data.time",
+            next="leave --as-of out, or name the time column in kring.toml",
+        )
+    fields = {field.name: field for field in project.contract.fields}
+    dtypes = feed.collect_schema()
+    missing = [name for name in (data.time, data.outcome_at, data.target) if name and name not in dtypes]
+    if missing:
+        return feed
+    time = typed_column(fields[data.time], dtypes[data.time])
+    known = typed_column(fields[data.outcome_at], dtypes[data.outcome_at]) if data.outcome_at else None
+    if known is None:
+        known = time + pl.duration(microseconds=data.outcome_after_us)
+    return past.as_of(
+        feed, time=time, known=known, later=sorted(project.known_later), moment=moment, window_us=data.window_us
+    )
+
+
+def take_snapshot(project: Project, checked: Checked) -> Snapshot:
+    """Store an accepted feed for ever. `Refused` when the contract was broken; the report is kept."""
+    report = checked.report
+    with project.ledger() as ledger:
+        if report.result == "fail":
+            ledger.append([history.entry(report, id=project.new_id("c"), actor=project.actor, at=report.at)])
+            broken = [finding for finding in report.findings if finding.result == "fail"]
+            raise Refused(
+                f"{checked.source} breaks its contract: {len(broken)} of {report.checked} rules",
+                got="; ".join(finding.message for finding in broken[:5]),
+                allowed=f"what {project.system.data.contract} promises",
+                next="mend the feed, or change the contract with those who deliver it",
+            )
+        frame = typed(checked.feed, project.contract).collect(engine="streaming")
+        identifiers = tuple(field.name for field in project.contract.fields if field.identifier)
+        if identifiers:
+            frame = hide(project, frame)
+        snapshot = snapshots.take(
+            frame,
+            report=report,
+            profile=profile(frame, project.contract),
+            folder=project.home.data,
+            system=project.system.name,
+            source=checked.source,
+            commit=project.commit,
+            at=project.clock.now(),
+            as_of=checked.as_of,
+            time=project.system.data.time,
+            id=project.new_id("s"),
+            tokenised=identifiers,
+            files=project.files,
+        )
+        ledger.append([history.entry(snapshot, id=snapshot.id, actor=project.actor, at=snapshot.at)])
+    project.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows")
+    return snapshot
+
+
+def hide(project: Project, frame: pl.DataFrame) -> pl.DataFrame:
+    """Direct identifiers become tokens before anything is stored."""
+    vault = adapters.open_vault(project.home.vault, random=project.random)
+    try:
+        return tokenise(frame, project.contract, vault)
+    finally:
+        vault.close()
+
+
+def with_known_at(project: Project, frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `KNOWN_AT`: when each row's outcome was known; missing where there is no outcome."""
+    data = project.system.data
+    if not data.time:
+        return frame
+    known = (
+        pl.col(data.outcome_at)
+        if data.outcome_at
+        else pl.col(data.time) + pl.duration(microseconds=data.outcome_after_us)
+    )
+    return frame.with_columns(pl.when(pl.col(data.target).is_not_null()).then(known).alias(KNOWN_AT))
+
+
+def latest_snapshot(project: Project, *, id: str = "") -> Snapshot:
+    """The snapshot with that id, else the newest; `NotFound` says how to make one."""
+    with project.ledger() as ledger:
+        if id:
+            return history.get(ledger, Snapshot, id)
+        return history.required(
+            history.newest(ledger, Snapshot), what="snapshot", next=f"run kring check {project.folder} first"
+        )
+
+
+def all_snapshots(project: Project) -> list[Snapshot]:
+    """Every snapshot, oldest first."""
+    with project.ledger() as ledger:
+        return list(history.all_of(ledger, Snapshot))

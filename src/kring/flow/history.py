@@ -1,0 +1,89 @@
+"""Records in the ledger: one kind per record type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import msgspec
+
+from kring.errors import IntegrityError, NotFound
+from kring.ports.ledger import Ledger
+from kring.record.alarm import Alarm
+from kring.record.event import Entry, Event, Segment
+from kring.record.evidence import Evidence
+from kring.record.finding import CheckReport
+from kring.record.operator import OperatorState
+from kring.record.rollout import Pointer, Rollout
+from kring.record.run import Run
+from kring.record.snapshot import Snapshot
+from kring.record.verdict import Verdict
+from kring.record.version import Version
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+KINDS: Final[dict[type[msgspec.Struct], str]] = {
+    CheckReport: "check",
+    Snapshot: "snapshot",
+    Run: "run",
+    Evidence: "evidence",
+    Verdict: "verdict",
+    Version: "version",
+    Rollout: "rollout",
+    Pointer: "pointer",
+    Alarm: "alarm",
+    Segment: "segment",
+    OperatorState: "operator",
+}
+PREFIXES: Final[dict[str, type[msgspec.Struct]]] = {
+    "s": Snapshot,
+    "r": Run,
+    "e": Evidence,
+    "j": Verdict,
+    "v": Version,
+    "ro": Rollout,
+    "a": Alarm,
+}
+
+
+def entry(record: msgspec.Struct, *, id: str, actor: str, at: int) -> Entry:
+    """What the ledger appends for `record`."""
+    return Entry(kind=KINDS[type(record)], id=id, body=msgspec.json.encode(record, order="sorted"), actor=actor, at=at)
+
+
+def decode(event: Event, kind: type[R]) -> R:
+    """The record in an event; `IntegrityError` when the body is not one."""
+    try:
+        return msgspec.json.decode(event.body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise IntegrityError(
+            f"event {event.seq} of the ledger does not hold a {KINDS[kind]}",
+            got=str(error),
+            next="run kring status --verify",
+        ) from error
+
+
+def get(ledger: Ledger, kind: type[R], id: str) -> R:
+    """The newest record of that kind and id; `NotFound` otherwise."""
+    return decode(ledger.get(KINDS[kind], id), kind)
+
+
+def all_of(ledger: Ledger, kind: type[R], *, after: int = 0) -> Iterator[R]:
+    """All records of one kind, oldest first."""
+    for event in ledger.read(after=after, kind=KINDS[kind]):
+        yield decode(event, kind)
+
+
+def newest(ledger: Ledger, kind: type[R]) -> R | None:
+    """The record of that kind that was appended last."""
+    last: R | None = None
+    for record in all_of(ledger, kind):
+        last = record
+    return last
+
+
+def required(record: R | None, *, what: str, next: str) -> R:
+    """`record`, or `NotFound` with what to do first."""
+    if record is None:
+        raise NotFound(f"there is no {what} yet", next=next)
+    return record

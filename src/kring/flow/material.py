@@ -1,0 +1,120 @@
+"""What candidates are fitted and measured on: one snapshot, split, prepared, with its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kring.contracts.grammar import fields_of, lookups_of, parse
+from kring.data import snapshot as snapshots
+from kring.decide.lookups import as_of, build
+from kring.decide.prepare import declare, prepare_frame
+from kring.errors import CandidateError
+from kring.experiment.evidence import groups_of
+from kring.experiment.leaks import find_leaks
+from kring.experiment.split import split
+from kring.flow.checking import KNOWN_AT, with_known_at
+from kring.flow.project import Project
+from kring.record.batch import Batch
+from kring.record.prepare import Prepared
+from kring.record.run import SplitPart
+from kring.record.snapshot import Snapshot
+from kring.record.system import Candidate
+from kring.record.version import Policy
+
+LOOKED_UP = "kring.lookup."
+
+
+@dataclass(frozen=True)
+class Material:
+    """Prepared batches of both parts, with truth as numbers. `test_raw` are the same held-out rows
+    as raw fields, `groups` what the intervals resample."""
+
+    prepared: Prepared
+    train_batch: Batch
+    train_truth: NDArray[np.float64]
+    test_batch: Batch
+    test_truth: NDArray[np.float64]
+    test_raw: Batch
+    groups: NDArray[np.int64]
+    group_by: str
+    policy: Policy
+    parts: tuple[SplitPart, SplitPart]
+
+    @property
+    def cut_text(self) -> str:
+        """The moment of the first held-out decision."""
+        return datetime.fromtimestamp(self.parts[1].first / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    def prepared_for(self, candidate: Candidate) -> Prepared:
+        """Only the columns and tables that `candidate` uses."""
+        wanted = set(candidate.columns)
+        if candidate.rule:
+            wanted = set(fields_of(parse(candidate.rule, key=f"candidate.{candidate.name}.rule")))
+        known = {column.name for column in self.prepared.columns}
+        if wanted - known:
+            raise CandidateError(
+                f"candidate {candidate.name} uses columns that are not prepared",
+                got=", ".join(sorted(wanted - known)),
+                allowed=", ".join(sorted(known)),
+                next="declare them under [prepare] in kring.toml",
+            )
+        columns = tuple(column for column in self.prepared.columns if not wanted or column.name in wanted)
+        used = {call.name for column in columns for call in lookups_of(parse(column.expression))}
+        return Prepared(columns=columns, tables=tuple(table for table in self.prepared.tables if table.name in used))
+
+
+def gather(project: Project, snapshot: Snapshot) -> Material:
+    """Load the pinned snapshot, split it, build the lookups as of the cut, prepare both parts.
+
+    Rows to learn from see lookups as they were when each was decided; held-out rows see the pinned
+    tables, exactly as requests will.
+    """
+    data = project.system.data
+    frame = with_known_at(project, snapshots.load(snapshot, folder=project.home.data))
+    declared = declare(project.system.prepare, project.contract, project.system.lookups, forbidden=project.known_later)
+    for spec in project.system.lookups:
+        history = as_of(spec, frame, known_at=KNOWN_AT, time=data.time)
+        frame = frame.with_columns(history.alias(LOOKED_UP + spec.name))
+    train, test, parts = split(frame, time=data.time, known_at=KNOWN_AT, target=data.target, split=data.split)
+    cutoff = parts[1].first
+    tables = tuple(build(spec, frame, known_at=KNOWN_AT, cutoff=cutoff) for spec in project.system.lookups)
+    prepared = Prepared(columns=declared, tables=tables)
+    looked_up = {spec.name: LOOKED_UP + spec.name for spec in project.system.lookups}
+    policy = project.task.policy(project.system.frame, train[data.target].to_list(), positive=data.positive)
+    train_truth = project.task.truth(train[data.target].to_list(), policy)
+    train_batch = prepare_frame(prepared, train, types=project.types, as_of=looked_up)
+    find_leaks(train_batch, train_truth)
+    groups, group_by = groups_of(test, group=data.group, time=data.time)
+    return Material(
+        prepared=prepared,
+        train_batch=train_batch,
+        train_truth=train_truth,
+        test_batch=prepare_frame(prepared, test, types=project.types),
+        test_truth=project.task.truth(test[data.target].to_list(), policy),
+        test_raw=raw_batch(project, test),
+        groups=groups,
+        group_by=group_by,
+        policy=policy,
+        parts=parts,
+    )
+
+
+def raw_batch(project: Project, frame: pl.DataFrame) -> Batch:
+    """The fields that are known when a decision is made, as lists; times as integer microseconds."""
+    columns = {
+        field.name: (frame[field.name].dt.epoch("us") if field.type == "timestamp" else frame[field.name]).to_list()
+        for field in project.contract.fields
+        if field.name not in project.known_later
+    }
+    return Batch(frame.height, dict(columns))
+
+
+def select(batch: Batch, names: Sequence[str]) -> Batch:
+    """Some of the columns, in the given order."""
+    return Batch(batch.n, {name: batch.columns[name] for name in names})

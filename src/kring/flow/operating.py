@@ -1,0 +1,133 @@
+"""Carries out what the operator decides: one transaction for state and outbox, then the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from kring.errors import KringError, Refused
+from kring.flow import history
+from kring.flow.operator import ACTOR, fold
+from kring.flow.project import Project
+from kring.ports.ledger import Ledger
+from kring.record.event import Entry
+from kring.record.operator import (
+    Command,
+    MoveRollout,
+    OperatorEvent,
+    OperatorState,
+    RaiseAlarm,
+    Retrain,
+    Retrained,
+    RollbackAsked,
+    SetPointer,
+)
+from kring.record.rollout import Pointer
+
+LEASE: Final = "operator"
+LEASE_SECONDS: Final = 3600.0
+
+
+@dataclass
+class Operator:
+    """The one writer of a system's operator state; its lease fences out any other.
+
+    `retrain` carries out a `Retrain` command and says how it ended.
+    """
+
+    project: Project
+    ledger: Ledger
+    holder: str
+    state: OperatorState
+    token: int
+    retrain: Callable[[str], Retrained]
+
+    def step(self, events: Sequence[OperatorEvent]) -> list[Command]:
+        """Fold the events, commit state, outbox and records together, then do what is left to do.
+
+        What a command brings (the end of a training) is folded in turn. Returns all commands.
+        """
+        done: list[Command] = []
+        waiting: list[OperatorEvent] = list(events)
+        while waiting:
+            state, commands = fold(self.project.system, self.state, waiting, now=self.project.clock.now())
+            self._commit(state, commands)
+            done += commands
+            waiting = self._carry_out(commands)
+        return done
+
+    def resume(self) -> list[Command]:
+        """Carry out what was committed before a crash and not done after it."""
+        waiting = self._carry_out(self.state.outbox)
+        return self.step(waiting) if waiting else []
+
+    def _commit(self, state: OperatorState, commands: Sequence[Command]) -> None:
+        now = self.project.clock.now()
+        entries = [entry for command in commands for entry in entries_of(command, now)]
+        entries.append(history.entry(state, id=LEASE, actor=self.holder, at=now))
+        self.ledger.append(entries, expect_seq=self.ledger.head().seq, token=self.token)
+        self.state = state
+
+    def _carry_out(self, commands: Sequence[Command]) -> list[OperatorEvent]:
+        return [self.retrain(command.trigger) for command in commands if isinstance(command, Retrain)]
+
+
+def open_operator(project: Project, ledger: Ledger, *, holder: str, retrain: Callable[[str], Retrained]) -> Operator:
+    """Take the lease and read the last committed state. `Busy` while another operator holds it."""
+    lease = ledger.lease(LEASE, holder=holder, ttl=LEASE_SECONDS, now=project.clock.now())
+    state = history.newest(ledger, OperatorState) or OperatorState(system=project.system.name)
+    return Operator(project=project, ledger=ledger, holder=holder, state=state, token=lease.token, retrain=retrain)
+
+
+def entries_of(command: Command, now: int) -> list[Entry]:
+    """The records a command leaves on the ledger."""
+    match command:
+        case RaiseAlarm(alarm=alarm):
+            return [history.entry(alarm, id=alarm.id, actor=ACTOR, at=now)]
+        case MoveRollout(rollout=rollout):
+            return [history.entry(rollout, id=rollout.id, actor=rollout.actor, at=now)]
+        case SetPointer(pointer=pointer):
+            return [history.entry(pointer, id=pointer.system, actor=ACTOR, at=now)]
+        case _:
+            return []
+
+
+def no_retraining(trigger: str) -> Retrained:
+    """For journeys in which nothing may start a training."""
+    return Retrained(trigger=trigger, result="investigate", reason="training was asked for: run kring train", run="")
+
+
+def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
+    """Let the previous version answer again. `Refused` when there is none."""
+    with project.ledger() as ledger:
+        operator = open_operator(project, ledger, holder=actor, retrain=no_retraining)
+        before = operator.state.pointer
+        if before is None or not before.previous:
+            raise Refused(
+                f"{project.system.name} has no previous version to go back to",
+                got=f"live: {before.live}" if before else "no live version",
+                next="kring status shows what is live",
+            )
+        operator.step([RollbackAsked(actor=actor, reason=reason)])
+        assert operator.state.pointer is not None
+        return operator.state.pointer
+
+
+def start_release(project: Project, *, version: str, run: str, reason: str) -> OperatorState:
+    """Hand a passed, packed version to the operator: shadow, or live when it is the first."""
+    with project.ledger() as ledger:
+        operator = open_operator(project, ledger, holder=project.actor, retrain=no_retraining)
+        operator.step([Retrained(trigger=reason, result="pass", reason="gate passed", run=run, version=version)])
+        return operator.state
+
+
+def failed(trigger: str, error: KringError) -> Retrained:
+    """A training that ended with an error asks a person."""
+    return Retrained(trigger=trigger, result="fail", reason=error.message, run="")
+
+
+def with_cursor(state: OperatorState, cursor: tuple[int, int]) -> OperatorState:
+    return msgspec.structs.replace(state, cursor=cursor)

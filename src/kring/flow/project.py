@@ -1,0 +1,155 @@
+"""A system that was opened: its file, its contract, its home, and the world it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import kring.contracts.odcs
+import kring.frame.read
+from kring.errors import ConfigError
+from kring.flow import adapters
+from kring.flow.home import Home
+from kring.host.clock import SystemClock
+from kring.host.files import LocalFiles
+from kring.host.git import commit_of
+from kring.host.random import SystemRandom
+from kring.metrics.ids import fresh_id
+from kring.ports.clock import Clock
+from kring.ports.files import Files
+from kring.ports.ledger import Ledger
+from kring.ports.random import Random
+from kring.ports.task import Task
+from kring.record.contract import Contract, LogicalType
+from kring.record.system import System
+
+
+def silent(text: str) -> None:
+    """Progress that nobody watches."""
+    del text
+
+
+@dataclass(frozen=True)
+class Project:
+    """All that a journey needs. `say` is told what is being done, in one line each time."""
+
+    folder: Path
+    system: System
+    contract: Contract
+    task: Task
+    home: Home
+    files: Files
+    clock: Clock
+    random: Random
+    commit: str
+    say: Callable[[str], None]
+    actor: str = "command line"
+
+    @property
+    def types(self) -> dict[str, LogicalType]:
+        """The contract's fields and their types."""
+        return {field.name: field.type for field in self.contract.fields}
+
+    @property
+    def known_later(self) -> frozenset[str]:
+        """Columns that no prepared column may read: they are not known when the decision is made."""
+        return frozenset(name for name in (self.system.data.target, self.system.data.outcome_at) if name)
+
+    def new_id(self, prefix: str) -> str:
+        return fresh_id(prefix, at=self.clock.now(), entropy=self.random.bytes(10))
+
+    def at(self, *, home: Path, clock: Clock, random: Random, actor: str) -> Project:
+        """The same system in another world: a replay's home, clock and chance."""
+        return replace(self, home=Home(home), clock=clock, random=random, actor=actor)
+
+    def in_home(self, home: Path) -> Project:
+        """The same system with its state in another folder, such as a replay's."""
+        return replace(self, home=Home(home))
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The system's chain, closed at the end whatever happens."""
+        ledger = adapters.open_ledger(self.home.ledger, system=self.system.name)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Files | None = None) -> Project:
+    """Read `kring.toml` and its contract in `folder`, and hold them against each other.
+
+    Every fault in either file is reported at once, as a `ConfigError`.
+    """
+    system = kring.frame.read.read(folder)
+    folder = Path(system.file).parent
+    contract = kring.contracts.odcs.read(folder / system.data.contract)
+    hold_together(system, contract)
+    return Project(
+        folder=folder,
+        system=system,
+        contract=contract,
+        task=adapters.task_named(system.task),
+        home=Home(folder / ".kring"),
+        files=files or LocalFiles(),
+        clock=SystemClock(),
+        random=SystemRandom(),
+        commit=commit_of(folder),
+        say=say,
+    )
+
+
+def hold_together(system: System, contract: Contract) -> None:
+    """The contract owns the roles of columns; `kring.toml` may repeat them, never differ."""
+    lines = {field.name: field.line for field in contract.fields}
+    data = system.data
+    faults = [
+        ConfigError(
+            f"{key} names a column that the contract does not promise",
+            file=system.file,
+            key=key,
+            got=repr(name),
+            allowed=", ".join(lines),
+            next=f"add it to {contract.file}, or mend the name",
+        )
+        for key, name in columns_named(system)
+        if name and name not in lines
+    ]
+    for key, ours, theirs in (
+        ("data.target", data.target, contract.target),
+        ("data.time", data.time, contract.time),
+        ("data.subject", data.subject, contract.subject),
+        ("data.outcome_at", data.outcome_at, contract.outcome_time),
+    ):
+        if ours and theirs and ours != theirs:
+            faults.append(
+                ConfigError(
+                    f"{key} differs from the contract",
+                    file=system.file,
+                    key=key,
+                    got=repr(ours),
+                    allowed=f"{theirs!r}, as in {contract.file}:{lines.get(theirs, 0)}",
+                    next="the contract owns the roles of columns: leave the key out, or mend one of the two",
+                )
+            )
+    if faults:
+        raise ConfigError(f"{system.file} and {contract.file} do not fit together", faults=tuple(faults))
+
+
+def columns_named(system: System) -> list[tuple[str, str]]:
+    """Every place in `kring.toml` that names a column of the contract."""
+    data = system.data
+    named = [
+        ("data.target", data.target),
+        ("data.time", data.time),
+        ("data.subject", data.subject),
+        ("data.group", data.group),
+        ("data.outcome_at", data.outcome_at),
+        *(("data.protected", name) for name in data.protected),
+    ]
+    for lookup in system.lookups:
+        named += [(f"lookup.{lookup.name}.key", name) for name in lookup.key]
+        named.append((f"lookup.{lookup.name}.value", lookup.value))
+    return named

@@ -1,0 +1,240 @@
+"""evidence → gate → verdict → version → rollout."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kring.errors import NotFound, Refused, Unsupported
+from kring.flow import history
+from kring.flow.checking import latest_snapshot
+from kring.flow.operating import start_release
+from kring.flow.project import Project
+from kring.flow.training import Trained, kept
+from kring.record.evidence import Evidence
+from kring.record.operator import OperatorState
+from kring.record.rollout import NOT_BUILT
+from kring.record.run import Run
+from kring.record.verdict import Verdict
+from kring.record.version import Chain, Link, Manifest, Version
+from kring.release.build import pack
+from kring.release.gate import judge
+from kring.release.sign import new_key, public_of
+
+FORMAT: Final = 1
+CONTRACT_FILE: Final = "contract.odcs.yaml"
+PINNED: Final = ("kring", "numpy", "onnxruntime", "polars", "scikit-learn", "skl2onnx")
+RANK: Final = {"pass": 0, "investigate": 1, "fail": 2}
+
+
+@dataclass(frozen=True)
+class Released:
+    """What the gate said to each candidate, the best first; the version and the operator's state
+    when one passed."""
+
+    judged: tuple[Judged, ...]
+    version: Version | None
+    state: OperatorState | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A trained candidate and what the gate says of it."""
+
+    trained: Trained
+    verdict: Verdict
+
+
+def release(project: Project, *, candidate: str) -> Released:
+    """Judge the newest training, pack and sign the best candidate that passes, start its rollout.
+
+    With `candidate` only that one is considered. `NotFound` when it was not trained.
+    """
+    if project.system.rollout.steps:
+        raise Unsupported(NOT_BUILT["step"], key="rollout.steps", got=str(list(project.system.rollout.steps)))
+    trained = latest_training(project)
+    if candidate:
+        trained = [one for one in trained if one.run.candidate == candidate]
+    if not any(one.evidence and not one.run.baseline for one in trained):
+        names = ", ".join(one.name for one in project.system.candidates if not one.baseline)
+        raise NotFound(
+            "there is nothing to judge: no candidate was trained with evidence",
+            got=candidate or "no run with evidence",
+            allowed=names,
+            next=f"run kring train {project.folder}",
+        )
+    judged = judge_all(project, trained, snapshot_digest=latest_snapshot(project).digest)
+    if judged[0].verdict.result != "pass":
+        return Released(judged=tuple(judged), version=None, state=None)
+    version = build_version(project, judged[0])
+    state = start_release(project, version=version.id, run=version.run, reason="released by hand")
+    return Released(judged=tuple(judged), version=version, state=state)
+
+
+def latest_training(project: Project) -> list[Trained]:
+    """Runs of the newest snapshot that was trained on, the newest run of each candidate."""
+    with project.ledger() as ledger:
+        runs = list(history.all_of(ledger, Run))
+        evidence = {one.run: one for one in history.all_of(ledger, Evidence)}
+    if not runs:
+        raise NotFound("there is no run yet", next=f"run kring train {project.folder} first")
+    newest = {run.candidate: run for run in runs if run.snapshot == runs[-1].snapshot}
+    return [Trained(run=run, evidence=evidence.get(run.id)) for run in newest.values()]
+
+
+def judge_all(project: Project, trained: Sequence[Trained], *, snapshot_digest: str) -> list[Judged]:
+    """A verdict for each candidate with evidence, appended to the ledger; the best first."""
+    judged = []
+    for one in trained:
+        if one.evidence is None or one.run.baseline:
+            continue
+        verdict = judge(
+            one.evidence,
+            project.system.gate,
+            stale=stale_reasons(project, one.run, snapshot_digest=snapshot_digest),
+            id=project.new_id("j"),
+            system=project.system.name,
+            policy_digest=project.system.digest,
+            at=project.clock.now(),
+        )
+        judged.append(Judged(trained=one, verdict=verdict))
+        project.say(f"gate    {one.run.candidate}: {verdict.result}")
+    with project.ledger() as ledger:
+        ledger.append(
+            [history.entry(one.verdict, id=one.verdict.id, actor=project.actor, at=one.verdict.at) for one in judged]
+        )
+    return sorted(judged, key=lambda one: (RANK[one.verdict.result], *merit(one)))
+
+
+def merit(judged: Judged) -> tuple[float, ...]:
+    """Smaller is better: expected cost where it is known, else the task's first measure."""
+    evidence = judged.trained.evidence
+    assert evidence is not None
+    for measure in evidence.measures:
+        if measure.name == "expected_cost":
+            return (measure.value,)
+    first = evidence.measures[0]
+    return (-first.better * first.value,)
+
+
+def stale_reasons(project: Project, run: Run, *, snapshot_digest: str) -> list[str]:
+    """Why this run's evidence does not speak about what would be released now."""
+    pairs = (
+        ("snapshot", run.snapshot_digest, snapshot_digest),
+        ("contract", run.contract_digest, project.contract.digest),
+        ("kring.toml", run.config_digest, project.system.digest),
+        ("commit", run.commit, project.commit),
+    )
+    return [f"measured on another {what}" for what, then, now in pairs if then != now]
+
+
+def build_version(project: Project, judged: Judged) -> Version:
+    """Pack and sign a passed candidate and put it on the ledger. `Refused` unless it passed."""
+    verdict, run = judged.verdict, judged.trained.run
+    if verdict.result != "pass":
+        reasons = [f"{line.metric}: {line.reason}" for line in verdict.lines if line.result != "pass"]
+        raise Refused(
+            f"the gate says {verdict.result} to {run.candidate}",
+            got="; ".join(reasons),
+            allowed="pass on every line",
+            next="kring compare shows the evidence; better data or another candidate may pass",
+        )
+    evidence = judged.trained.evidence
+    assert evidence is not None
+    manifest, files = contents(project, run, evidence, verdict)
+    id, root = pack(
+        project.home.versions, manifest=manifest, files=files, key_pem=signing_key(project), store=project.files
+    )
+    version = Version(
+        id=id,
+        system=project.system.name,
+        candidate=run.candidate,
+        root=root,
+        key=hashlib.sha256(project.files.read(project.home.public_key)).hexdigest(),
+        run=run.id,
+        baseline_run=evidence.baseline_run,
+        evidence=evidence.id,
+        verdict=verdict.id,
+        snapshot=run.snapshot,
+        size=sum(len(data) for data in files.values()),
+        at=project.clock.now(),
+    )
+    with project.ledger() as ledger:
+        ledger.append([history.entry(version, id=version.id, actor=project.actor, at=version.at)])
+    project.say(f"version {version.id} of {run.candidate}, signed")
+    return version
+
+
+def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and every other file of a version folder."""
+    chain, files = kept(project.home.runs / run.id, project)
+    baseline, baseline_files = kept(project.home.runs / evidence.baseline_run, project)
+    files |= {f"baseline/{name}": data for name, data in baseline_files.items()}
+    files[CONTRACT_FILE] = project.files.read(Path(project.contract.file))
+    environment = pinned_environment()
+    lineage = {
+        "snapshot": run.snapshot,
+        "snapshot_digest": run.snapshot_digest,
+        "run": run.id,
+        "evidence": evidence.id,
+        "verdict": verdict.id,
+        "commit": run.commit,
+        "source": project.system.data.source,
+    }
+    files["lineage.json"] = msgspec.json.encode(lineage, order="sorted")
+    files["environment.json"] = msgspec.json.encode(environment, order="sorted")
+    manifest = Manifest(
+        format=FORMAT,
+        system=project.system.name,
+        task=project.system.task,
+        chain=chain,
+        baseline=moved_under("baseline/", baseline),
+        contract=CONTRACT_FILE,
+        contract_digest=project.contract.digest,
+        config_digest=project.system.digest,
+        snapshot=run.snapshot,
+        snapshot_digest=run.snapshot_digest,
+        run=run.id,
+        baseline_run=evidence.baseline_run,
+        evidence=evidence.id,
+        verdict=verdict.id,
+        commit=run.commit,
+        owner=project.system.owner,
+        accountable=project.system.accountable("release"),
+        environment=environment,
+    )
+    return manifest, files
+
+
+def moved_under(prefix: str, chain: Chain) -> Chain:
+    links = tuple(move(prefix, link) for link in chain.links)
+    return msgspec.structs.replace(chain, links=links)
+
+
+def move(prefix: str, link: Link) -> Link:
+    return msgspec.structs.replace(link, file=prefix + link.file) if link.file else link
+
+
+def pinned_environment() -> dict[str, str]:
+    """Python and the libraries that made and run the version."""
+    environment = {"python": platform.python_version()}
+    for name in PINNED:
+        environment[name] = importlib.metadata.version(name)
+    return environment
+
+
+def signing_key(project: Project) -> bytes:
+    """The system's private key; made at its first use, readable by its owner only."""
+    path = project.home.signing_key
+    if not path.exists():
+        key = new_key()
+        project.files.write(project.home.public_key, public_of(key))
+        project.files.write(path, key)
+    return project.files.read(path)

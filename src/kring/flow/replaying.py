@@ -1,0 +1,293 @@
+"""The real operator, router and runtime over history, with a simulated clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kring.errors import DataError, KringError, Refused, UserError
+from kring.flow import adapters, history
+from kring.flow.checking import check_feed, take_snapshot
+from kring.flow.deciding import Opened, open_answerers, open_decider
+from kring.flow.feed import Feed, load_feed
+from kring.flow.operating import Operator, failed, open_operator
+from kring.flow.project import Project
+from kring.flow.releasing import build_version, judge_all
+from kring.flow.summing import summed
+from kring.flow.training import train
+from kring.flow.windows import Windows
+from kring.host.clock import SimulatedClock, stopwatch
+from kring.host.random import SeededRandom
+from kring.metrics.ids import decision_block
+from kring.ports.decision_log import DecisionLog
+from kring.ports.ledger import Ledger
+from kring.record.decision import Outcomes
+from kring.record.event import Segment
+from kring.record.operator import OperatorEvent, Retrained
+from kring.record.replay import Replay
+from kring.record.run import Run
+from kring.record.version import Version
+from kring.serve.decider import Decider
+from kring.serve.fallback import Answerer
+
+HOUR_US: Final = 3_600_000_000
+FIRST: Final = "first"
+
+
+@dataclass
+class Stage:
+    """Everything one replay holds while it runs. `ids` are the 16 bytes of each feed row's decision."""
+
+    project: Project
+    clock: SimulatedClock
+    feed: Feed
+    log: DecisionLog
+    windows: Windows
+    operator: Operator
+    seed: int
+    ids: NDArray[np.uint8]
+    opened: dict[str, Opened] = field(default_factory=dict)
+    decider: Decider[pl.DataFrame] | None = None
+    first: str = ""
+    decisions: int = 0
+    outcomes: int = 0
+    window_end: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+    def example(self) -> bytes:
+        """The last decision that was made and has an outcome by now: one worth tracing."""
+        decided = self.feed.by_known[: self.feed.heard]
+        rows = decided[(decided >= self.feed.first) & (decided < self.feed.decided)]
+        return bytes(self.ids[rows[-1] if len(rows) else self.feed.first])
+
+
+def replay_in(project: Project, *, home: Path | None, start: int, end: int, seed: int) -> tuple[Project, Replay]:
+    """Replay in a home of its own: `home`, else a folder under the system's `.kring/replays`.
+
+    Returns the project as it stands in that home. `UserError` when the home is taken.
+    """
+    folder = home or project.home.root / "replays" / project.new_id("p")
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(
+            "a replay needs a home of its own",
+            got=str(folder),
+            allowed="a new or empty folder",
+            next="name another with --home",
+        )
+    if end <= start:
+        raise UserError("a replay ends after it begins", got=f"{start} to {end}", next="choose --to after --from")
+    project = project.at(home=folder, clock=SimulatedClock(start), random=SeededRandom(seed), actor="replay")
+    return project, replay(project, start=start, end=end, seed=seed)
+
+
+def replay(project: Project, *, start: int, end: int, seed: int, tick_us: int = HOUR_US) -> Replay:
+    """Train on what was known at `start`, then live until `end` (microseconds UTC), tick by tick.
+
+    `project` must stand in a home of its own with a `SimulatedClock` at `start`. In each tick the
+    outcomes that have become known are recorded, then what is to be decided is decided as one
+    batch, then windows that have ended are judged. The same seed gives the same records.
+    """
+    clock = project.clock
+    if not isinstance(clock, SimulatedClock):
+        raise TypeError("a replay needs a simulated clock")
+    if not project.system.data.time:
+        raise DataError("only a feed with a time column can be replayed", key="data.time", next="declare data.time")
+    began = stopwatch()
+    feed = load_feed(project, start=start, end=end)
+    log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    try:
+        with project.ledger() as ledger:
+            windows = Windows(project.system, project.task)
+            operator = open_operator(project, ledger, holder="replay", retrain=lambda _: failed("", Refused("not yet")))
+            stage = Stage(
+                project=project,
+                clock=clock,
+                feed=feed,
+                log=log,
+                windows=windows,
+                operator=operator,
+                seed=seed,
+                ids=np.zeros((feed.n, 16), dtype=np.uint8),
+                window_end=start - start % project.system.watch.window_us + project.system.watch.window_us,
+            )
+            operator.retrain = lambda trigger: retrain(stage, trigger)
+            begin(stage)
+            for tick in ticks(feed, start=start, end=end, tick_us=tick_us, window_us=project.system.watch.window_us):
+                clock.advance(tick)
+                live_through(stage, tick)
+            log.commit()
+            remember_segments(project, log, ledger)
+    finally:
+        log.close()
+    return summed(
+        project,
+        windows,
+        id=project.new_id("p"),
+        start=start,
+        end=end,
+        seed=seed,
+        decisions=stage.decisions,
+        outcomes=stage.outcomes,
+        refusals=stage.refusals,
+        example=stage.example(),
+        seconds=stopwatch() - began,
+    )
+
+
+def ticks(feed: Feed, *, start: int, end: int, tick_us: int, window_us: int) -> Iterator[int]:
+    """The moments at which something is due: a decision, an outcome, or the end of a window."""
+    due = np.concatenate([feed.time[feed.first :], feed.known_at[feed.known_at > start]])
+    due = -(-due // tick_us) * tick_us
+    ends = np.arange(start - start % window_us + window_us, end + 1, window_us)
+    moments = np.unique(np.concatenate([due, ends]))
+    yield from (int(moment) for moment in moments[(moments > start) & (moments <= end)])
+
+
+def begin(stage: Stage) -> None:
+    """The first training; without a version that passes its gate there is nothing to live with."""
+    first = retrain(stage, FIRST)
+    if first.result != "pass":
+        raise Refused(
+            "the first training brought no version",
+            got=first.reason,
+            allowed="a candidate that passes its gate",
+            next="read the verdicts above; better data, another candidate or another gate may pass",
+        )
+    stage.operator.step([first])
+    stage.first = first.version
+    renew(stage)
+
+
+def retrain(stage: Stage, trigger: str) -> Retrained:
+    """check → snapshot → train → gate → version, on what is known now."""
+    project = stage.project
+    project.say(f"retrain {trigger}" if trigger != FIRST else "train   for the first time")
+    try:
+        checked = check_feed(project, as_of=stage.clock.now())
+        snapshot = take_snapshot(project, checked)
+        trained = train(project, snapshot, only=candidates_for(stage), seed=stage.seed)
+        judged = judge_all(project, trained, snapshot_digest=snapshot.digest)
+        if not judged:
+            return failed(
+                trigger, Refused("no candidate could be trained: " + "; ".join(one.run.reason for one in trained))
+            )
+        best = judged[0]
+        if best.verdict.result != "pass":
+            reason = "; ".join(f"{line.metric}: {line.reason}" for line in best.verdict.lines if line.result != "pass")
+            stage.refusals.append(f"{best.trained.run.candidate}: {reason}")
+            return Retrained(trigger=trigger, result=best.verdict.result, reason=reason, run=best.trained.run.id)
+        version = build_version(project, best)
+    except KringError as error:
+        if trigger == FIRST:
+            raise
+        return failed(trigger, error)
+    stage.opened[version.id] = opened = open_answerers(project, version.id)
+    stage.windows.knows(version.id, opened.answerer.policy)
+    return Retrained(trigger=trigger, result="pass", reason="gate passed", run=best.trained.run.id, version=version.id)
+
+
+def candidates_for(stage: Stage) -> tuple[str, ...]:
+    """All at first; later the live candidate is trained again, beside the baseline."""
+    pointer = stage.operator.state.pointer
+    if pointer is None:
+        return ()
+    version = history.get(stage.operator.ledger, Version, pointer.live)
+    return (history.get(stage.operator.ledger, Run, version.run).candidate,)
+
+
+def live_through(stage: Stage, now: int) -> None:
+    """One tick: outcomes, decisions, windows."""
+    record_outcomes(stage, now)
+    decide_due(stage, now)
+    while stage.window_end <= now:
+        close_window(stage, stage.window_end)
+        stage.window_end += stage.project.system.watch.window_us
+
+
+def record_outcomes(stage: Stage, now: int) -> None:
+    """What became known since the last tick, of decisions that were made."""
+    rows = stage.feed.take_known(now)
+    if not len(rows):
+        return
+    ids = split_ids(stage.ids[rows])
+    values = stage.feed.target_values(rows)
+    stage.log.append(Outcomes(system=stage.project.system.name, at=now, ids=ids, values=values))
+    stage.windows.outcomes(ids, values)
+    stage.outcomes += len(rows)
+
+
+def decide_due(stage: Stage, now: int) -> None:
+    """All that is to be decided in this tick, as one batch: live, then every shadow."""
+    rows = stage.feed.take_due(now)
+    if not len(rows):
+        return
+    assert stage.decider is not None
+    for batch, places, record in stage.decider.decide(stage.feed.batch(rows), at=now, kind="batch"):
+        place = stage.log.append(record)
+        block = decision_block(place, record.n)
+        stage.ids[rows[places]] = block
+        waiting = stage.windows.decisions(place, record)
+        ids = split_ids(block)
+        for shadow in shadows(stage):
+            said = stage.decider.shadow(batch, shadow, at=now, ids=ids)
+            stage.log.append(said)
+            stage.windows.shadow(waiting, said)
+    stage.log.commit()
+    stage.decisions += len(rows)
+
+
+def split_ids(block: NDArray[np.uint8]) -> list[bytes]:
+    """Ids of shape (n, 16), one by one."""
+    raw = block.tobytes()
+    return [raw[i : i + 16] for i in range(0, len(raw), 16)]
+
+
+def shadows(stage: Stage) -> list[Answerer[pl.DataFrame]]:
+    """Who else answers the same inputs: the live baseline, the first version, a version in shadow."""
+    state = stage.operator.state
+    assert state.pointer is not None
+    live = state.pointer.live
+    others = [stage.opened[live].baseline]
+    wanted = [stage.first]
+    if state.rollout is not None and state.rollout.state == "shadow":
+        wanted.append(state.rollout.version)
+    return [*others, *(stage.opened[id].answerer for id in dict.fromkeys(wanted) if id != live)]
+
+
+def close_window(stage: Stage, end: int) -> None:
+    """Judge the window that ended, what has matured by now, and the shadow if there is one."""
+    state = stage.operator.state
+    assert state.pointer is not None
+    watch = stage.project.system.watch
+    events: list[OperatorEvent] = [stage.windows.closed(end - watch.window_us, end)]
+    quality = stage.windows.judged(state.pointer.live, end=end - watch.maturity_us, seed=stage.seed)
+    if quality is not None:
+        events.append(quality)
+    if state.rollout is not None and state.rollout.state == "shadow":
+        events.append(stage.windows.compared(state.rollout.version))
+    before = state.pointer
+    stage.operator.step(events)
+    if stage.operator.state.pointer != before:
+        renew(stage)
+
+
+def renew(stage: Stage) -> None:
+    """A decider for the pointer as it is now."""
+    pointer = stage.operator.state.pointer
+    assert pointer is not None
+    stage.decider = open_decider(stage.project, pointer, stage.opened, clock=stage.clock)
+    stage.project.say(f"live    {pointer.live} (generation {pointer.generation})")
+
+
+def remember_segments(project: Project, log: DecisionLog, ledger: Ledger) -> None:
+    """Put the log's sealed segments on the ledger: what was decided can't be changed unseen."""
+    known = {segment.id for segment in history.all_of(ledger, Segment)}
+    sealed = [segment for segment in log.seal() if segment.id not in known]
+    now = project.clock.now()
+    ledger.append([history.entry(segment, id=segment.id, actor=project.actor, at=now) for segment in sealed])

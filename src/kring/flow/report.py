@@ -1,0 +1,281 @@
+"""A replay as a page that tells its story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kring.charts import over_time
+from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step, Steps, Table, Text, html
+from kring.charts.points import Mark, Point, Volume
+from kring.charts.words import count, day, interval, moment, number, percent
+from kring.flow.project import Project
+from kring.flow.tracing import trace
+from kring.flow.windows import BASELINE, FROZEN, LIVE
+from kring.record.evidence import Measure
+from kring.record.replay import Period, Replay
+from kring.record.verdict import GateLine
+
+COST = "expected_cost"
+LIFT = "lift_over_baseline."
+NAMES = {LIVE: "live", BASELINE: "baseline", FROZEN: "never retrained"}
+
+
+def write_report(project: Project, replay: Replay) -> Path:
+    """The page of a replay, among the reports of its home."""
+    target = project.home.reports / "replay.html"
+    project.files.write(target, html(page_of(project, replay)).encode())
+    return target.absolute()
+
+
+def page_of(project: Project, replay: Replay) -> Page:
+    system = project.system
+    sections = [
+        Section(title="What happened", blocks=(Text(words=story(replay)), history(replay))),
+        Section(title="How good the answers were", blocks=tuple(quality_blocks(project, replay))),
+        Section(title="What mistakes cost", blocks=tuple(cost_blocks(project, replay))),
+        Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
+        Section(title="Versions and alarms", blocks=(versions(replay), *alarms(replay))),
+        Section(title="One decision, traced", blocks=(lineage(project, replay),)),
+        Section(title="What to try next", blocks=(Code(text=next_steps(project, replay)),)),
+    ]
+    return Page(
+        kicker=f"{system.name} · replay of {day(replay.start)} to {day(replay.end)}",
+        title=system.goal,
+        lead=f"{count(replay.decisions)} decisions with the real router, runtime and operator under a simulated clock. "
+        f"{count(replay.outcomes)} outcomes came at their real delay; {count(replay.decisions - replay.outcomes)} "
+        "decisions have none yet, or never will. What happened was decided by the data.",
+        figures=tuple(key_figures(project, replay)),
+        sections=tuple(sections),
+        footer=f"{replay.id} · seed {replay.seed} · decision log {replay.log_digest[:16]} · owner {system.owner}",
+    )
+
+
+def key_figures(project: Project, replay: Replay) -> list[KeyFigure]:
+    """Volumes, coverage, the money, the versions and the alarms."""
+    live = sum(1 for version in replay.versions if version.live_from)
+    figures = [
+        KeyFigure(label="decisions", value=count(replay.decisions)),
+        KeyFigure(label="with an outcome", value=percent(replay.outcomes / max(replay.decisions, 1))),
+        KeyFigure(label="versions that answered", value=count(live), note=f"of {len(replay.versions)} built"),
+        KeyFigure(label="alarms", value=count(len(replay.alarms)), tone="warn" if replay.alarms else "good"),
+    ]
+    saved = total_difference(replay, BASELINE)
+    if saved is not None:
+        figures.insert(
+            2,
+            KeyFigure(
+                label="saved against the baseline",
+                value=f"{number(saved, digits=0)} {project.system.frame.currency}",
+                note="cost of mistakes over the whole span",
+                tone="good" if saved > 0 else "bad",
+            ),
+        )
+    return figures
+
+
+def story(replay: Replay) -> str:
+    """The span in a few sentences, from the records alone."""
+    live = [version for version in replay.versions if version.live_from]
+    parts = [
+        f"It began on {day(replay.start)} with a version of {live[0].candidate}." if live else "No version passed."
+    ]
+    promoted = len(live) - 1
+    parts.append(
+        f"{promoted} later version{'s were' if promoted != 1 else ' was'} promoted after a shadow on the same inputs."
+        if promoted
+        else "No later version was promoted: none of those that were trained passed its gate."
+    )
+    if replay.refusals:
+        parts.append(f"{len(replay.refusals)} retraining{'s' if len(replay.refusals) != 1 else ''} ended at the gate.")
+    kinds = sorted({alarm.kind.replace("_", " ") for alarm in replay.alarms})
+    parts.append(
+        f"Alarms: {len(replay.alarms)} ({', '.join(kinds)})." if kinds else "The data gave no cause for an alarm."
+    )
+    for other, words in ((BASELINE, "the baseline"), (FROZEN, "never retraining")):
+        saved = total_difference(replay, other)
+        if saved is not None:
+            parts.append(
+                f"Against {words}, mistakes cost {number(abs(saved), digits=0)} {'less' if saved > 0 else 'more'}."
+            )
+    return " ".join(parts)
+
+
+def history(replay: Replay) -> Steps:
+    """Versions and alarms in the order of time."""
+    steps = [
+        (
+            version.live_from,
+            Step(name=f"{version.candidate} goes live", label=day(version.live_from), detail=version.id),
+        )
+        for version in replay.versions
+        if version.live_from
+    ]
+    steps += [
+        (
+            alarm.at,
+            Step(name=f"alarm: {alarm.kind.replace('_', ' ')}", label=day(alarm.at), detail=alarm.what, tone="warn"),
+        )
+        for alarm in replay.alarms
+    ]
+    return Steps(steps=tuple(step for _, step in sorted(steps, key=lambda pair: pair[0])))
+
+
+def quality_blocks(project: Project, replay: Replay) -> list[Block]:
+    """The task's first measure and each metric of the gate that matured outcomes can give."""
+    lines = {line.metric: line for line in project.system.gate.lines}
+    measured = [measure.name for period in replay.weeks[:1] for measure in period.measures]
+    names = dict.fromkeys([*measured[:1], *(name for name in measured if name in lines)])
+    blocks: list[Block] = [chart(replay, name, gate=lines.get(name)) for name in names]
+    return blocks or [Text(words="No outcome has matured in this span.", tone="warn")]
+
+
+def chart(replay: Replay, name: str, *, gate: GateLine | None) -> Chart:
+    """One metric by week, every series that has it; the months as a table behind it."""
+    series = (LIVE, FROZEN) if name.startswith(LIFT) else (LIVE, BASELINE, FROZEN)
+    caption = f"{name} by week, with 95 % intervals that resample whole days."
+    return Chart(
+        spec=over_time.quality(points(replay.weeks, name, series), metric=name, gate=gate, marks=marks(replay)),
+        caption=caption,
+        alt=caption,
+        table=months(replay, name, series),
+    )
+
+
+def cost_blocks(project: Project, replay: Replay) -> list[Block]:
+    """What each policy's mistakes cost per decision; nothing to say where they have no price."""
+    series = (LIVE, BASELINE, FROZEN)
+    found = points(replay.weeks, COST, series)
+    if not found:
+        return [Text(words="This system has not said what its mistakes cost (frame.cost).", tone="warn")]
+    currency = project.system.frame.currency
+    caption = "Cost per decision by week: as it was decided, by the baseline, and by the first version kept for ever."
+    return [
+        Chart(
+            spec=over_time.costs(found, currency=currency, marks=marks(replay)),
+            caption=caption,
+            alt=caption,
+            table=months(replay, COST, series),
+        )
+    ]
+
+
+def points(periods: Sequence[Period], name: str, series: Sequence[str]) -> list[Point]:
+    """A point in the middle of each period."""
+    return [
+        Point(
+            at=(period.start + period.end) // 2,
+            value=measure.value,
+            low=measure.low,
+            high=measure.high,
+            series=NAMES[period.series],
+        )
+        for one in series
+        for period in periods
+        if period.series == one and (measure := measure_of(period, name)) is not None
+    ]
+
+
+def marks(replay: Replay) -> list[Mark]:
+    """Promotions and alarms, to be seen above every line."""
+    versions = [
+        Mark(at=version.live_from, label=f"{version.candidate} live", kind="version")
+        for version in replay.versions
+        if version.live_from
+    ]
+    return versions + [Mark(at=alarm.at, label=alarm.kind.replace("_", " "), kind="alarm") for alarm in replay.alarms]
+
+
+def months(replay: Replay, name: str, series: Sequence[str]) -> Table:
+    """The same by calendar month."""
+    starts = sorted({period.start for period in replay.months})
+    by = {(period.start, period.series): period for period in replay.months}
+    rows = [
+        (day(start)[:7], *(shown(by.get((start, one)), name) for one in series), count(by[start, LIVE].outcomes))
+        for start in starts
+        if (start, LIVE) in by
+    ]
+    return Table(
+        columns=("month", *(NAMES[one] for one in series), "outcomes"), rows=tuple(rows), caption=name, folded=True
+    )
+
+
+def shown(period: Period | None, name: str) -> str:
+    measure = measure_of(period, name) if period else None
+    return interval(measure) if measure else "–"
+
+
+def measure_of(period: Period, name: str) -> Measure | None:
+    return next((measure for measure in period.measures if measure.name == name), None)
+
+
+def total_difference(replay: Replay, other: str) -> float | None:
+    """What `other`'s mistakes would have cost more than the live ones, over all outcomes."""
+    totals = {LIVE: 0.0, other: 0.0}
+    for period in replay.months:
+        measure = measure_of(period, COST)
+        if period.series in totals and measure is not None:
+            totals[period.series] += measure.value * measure.rows
+    return totals[other] - totals[LIVE] if totals[LIVE] and totals[other] else None
+
+
+def volume_block(project: Project, replay: Replay) -> Chart:
+    width = project.system.watch.window_us
+    days = [Volume(start=at, end=at + width, decisions=made, outcomes=known) for at, made, known in replay.volumes]
+    caption = "Decisions in each window, and how many of them have an outcome by now."
+    return Chart(spec=over_time.volumes(days), caption=caption, alt=caption)
+
+
+def versions(replay: Replay) -> Table:
+    states = {rollout.version: rollout for rollout in replay.rollouts}
+    rows = [
+        (
+            version.id,
+            version.candidate,
+            moment(version.live_from) if version.live_from else "never",
+            states[version.id].state if version.id in states else "–",
+            states[version.id].reason if version.id in states else "",
+        )
+        for version in replay.versions
+    ]
+    return Table(columns=("version", "candidate", "live from", "rollout", "why"), rows=tuple(rows))
+
+
+def alarms(replay: Replay) -> list[Block]:
+    """Every alarm with its evidence and its owner; and what the gate held back."""
+    if not replay.alarms:
+        return [Text(words="The data gave no cause for an alarm.", tone="good")]
+    rows = [
+        (moment(alarm.at), alarm.kind.replace("_", " "), alarm.what, alarm.allowed, alarm.owner, alarm.proposal)
+        for alarm in replay.alarms
+    ]
+    return [Table(columns=("at", "kind", "what", "allowed", "owner", "proposal"), rows=tuple(rows))]
+
+
+def lineage(project: Project, replay: Replay) -> Steps:
+    """The example decision back to its source."""
+    return Steps(
+        steps=tuple(
+            Step(
+                name=node.kind,
+                label=node.id,
+                detail=f"{moment(node.at)} · {node.owner} · "
+                + "; ".join(f"{k} {v}" for k, v in list(node.facts.items())[:6]),
+            )
+            for node in trace(project, replay.trace_id).nodes
+        )
+    )
+
+
+def next_steps(project: Project, replay: Replay) -> str:
+    folder = project.folder
+    home = f" --home {project.home.root}" if project.home.root != folder / ".kring" else ""
+    return "\n".join(
+        [
+            f"kring status {folder}{home} --verify    # where it stands; recompute the whole ledger",
+            f"kring trace {replay.trace_id} {folder}{home}    # one decision, back to its source",
+            f"kring rollback {folder}{home} --reason 'trying it'    # the previous version answers again",
+            f"$EDITOR {folder}/kring.toml    # another gate, another candidate, another schedule; then:",
+            f"kring replay {folder} --from {day(replay.start)} --to {day(replay.end)}    # what would have happened",
+        ]
+    )

@@ -1,0 +1,54 @@
+"""Where a system stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kring.flow import history
+from kring.flow.project import Project
+from kring.record.alarm import Alarm
+from kring.record.event import Head
+from kring.record.operator import OperatorState
+from kring.record.rollout import Rollout
+from kring.record.snapshot import Snapshot
+from kring.record.version import Version
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed."""
+
+    system: str
+    goal: str
+    owner: str
+    live: Version | None
+    previous: str
+    generation: int
+    rollout: Rollout | None
+    snapshots: int
+    last_snapshot: Snapshot | None
+    alarms: tuple[Alarm, ...]
+    events: int
+    verified: bool
+
+
+def status(project: Project, *, verify: bool) -> Status:
+    """Read the ledger; with `verify` recompute its whole chain first (`IntegrityError`)."""
+    with project.ledger() as ledger:
+        head: Head = ledger.verify() if verify else ledger.head()
+        state = history.newest(ledger, OperatorState)
+        pointer = state.pointer if state else None
+        snapshots = list(history.all_of(ledger, Snapshot))
+        return Status(
+            system=project.system.name,
+            goal=project.system.goal,
+            owner=project.system.owner,
+            live=history.get(ledger, Version, pointer.live) if pointer else None,
+            previous=pointer.previous if pointer else "",
+            generation=pointer.generation if pointer else 0,
+            rollout=state.rollout if state else None,
+            snapshots=len(snapshots),
+            last_snapshot=snapshots[-1] if snapshots else None,
+            alarms=tuple(history.all_of(ledger, Alarm)),
+            events=head.seq,
+            verified=verify,
+        )

@@ -1,0 +1,158 @@
+"""decision → version → verdict → evidence → run → snapshot → contract → source, with the owner of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from kring.errors import NotFound
+from kring.flow import adapters, history
+from kring.flow.project import Project
+from kring.ports.ledger import Ledger
+from kring.record.alarm import Alarm
+from kring.record.decision import Decisions, Outcomes
+from kring.record.evidence import Evidence
+from kring.record.lineage import Lineage, Node
+from kring.record.rollout import Rollout
+from kring.record.run import Run
+from kring.record.snapshot import Snapshot
+from kring.record.verdict import Verdict
+from kring.record.version import Version
+
+KINDS: Final = (
+    "d_ a decision, v_ a version, ro_ a rollout, a_ an alarm, j_ a verdict, e_ evidence, r_ a run, s_ a snapshot"
+)
+
+
+def trace(project: Project, id: str) -> Lineage:
+    """Everything `id` rests on, nearest first. `NotFound` for an id that this system does not know."""
+    prefix = id.partition("_")[0]
+    with project.ledger() as ledger:
+        starts: dict[str, Callable[[], Iterator[Node]]] = {
+            "d": lambda: from_decision(project, ledger, id),
+            "ro": lambda: from_rollout(project, ledger, history.get(ledger, Rollout, id)),
+            "a": lambda: from_alarm(project, ledger, history.get(ledger, Alarm, id)),
+            "v": lambda: from_version(project, ledger, history.get(ledger, Version, id)),
+            "j": lambda: from_verdict(project, ledger, history.get(ledger, Verdict, id)),
+            "e": lambda: from_evidence(project, ledger, history.get(ledger, Evidence, id)),
+            "r": lambda: from_run(project, ledger, history.get(ledger, Run, id)),
+            "s": lambda: from_snapshot(project, history.get(ledger, Snapshot, id)),
+        }
+        if prefix not in starts:
+            raise NotFound("this is not an id that can be traced", got=repr(id[:60]), allowed=KINDS)
+        return Lineage(system=project.system.name, id=id, nodes=tuple(starts[prefix]()))
+
+
+def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
+    log = adapters.read_log(project.home.log, system=project.system.name)
+    decisions, row = log.find(id)
+    known = outcome_of(list(log.outcomes(id)))
+    yield Node(
+        kind="decision",
+        id=id,
+        at=decisions.at,
+        facts=decision_facts(decisions, row) | {"outcome": known},
+        owner=project.system.accountable("operate"),
+    )
+    answered_by = decisions.answered_by.partition("/")[0]
+    version = decisions.version if answered_by == "default" else answered_by
+    yield from from_version(project, ledger, history.get(ledger, Version, version))
+
+
+def decision_facts(decisions: Decisions, row: int) -> dict[str, str]:
+    """One row of a batch in words."""
+    facts = {name: show(column[row]) for name, column in decisions.outputs.items()}
+    facts["answered by"] = decisions.answered_by
+    facts["arm"] = decisions.arm
+    if decisions.fallback:
+        facts["fallback"] = decisions.fallback
+    if row in decisions.guards:
+        facts["guards"] = ", ".join(decisions.guards[row])
+    facts["inputs"] = ", ".join(f"{name} {show(column[row])}" for name, column in decisions.inputs.items())
+    return facts
+
+
+def outcome_of(outcomes: list[tuple[Outcomes, int]]) -> str:
+    """The last correction, and when it became known."""
+    if not outcomes:
+        return "not known"
+    last, row = outcomes[-1]
+    return f"{show(last.values[row])}, known {moment(last.at)}"
+
+
+def from_rollout(project: Project, ledger: Ledger, rollout: Rollout) -> Iterator[Node]:
+    facts = {"state": rollout.state, "reason": rollout.reason, "previous": rollout.previous or "none"}
+    yield Node(kind="rollout", id=rollout.id, at=rollout.at, facts=facts, owner=project.system.accountable("release"))
+    yield from from_version(project, ledger, history.get(ledger, Version, rollout.version))
+
+
+def from_alarm(project: Project, ledger: Ledger, alarm: Alarm) -> Iterator[Node]:
+    facts = {"what": alarm.what, "since": moment(alarm.since), "allowed": alarm.allowed, "proposal": alarm.proposal}
+    yield Node(kind="alarm", id=alarm.id, at=alarm.at, facts=facts, owner=alarm.owner)
+    if alarm.version:
+        yield from from_version(project, ledger, history.get(ledger, Version, alarm.version))
+
+
+def from_version(project: Project, ledger: Ledger, version: Version) -> Iterator[Node]:
+    facts = {"candidate": version.candidate, "root": version.root, "signed with": version.key[:16]}
+    yield Node(kind="version", id=version.id, at=version.at, facts=facts, owner=project.system.accountable("release"))
+    yield from from_verdict(project, ledger, history.get(ledger, Verdict, version.verdict))
+
+
+def from_verdict(project: Project, ledger: Ledger, verdict: Verdict) -> Iterator[Node]:
+    facts = {"result": verdict.result} | {line.rule: f"{line.result}: {line.reason}" for line in verdict.lines}
+    yield Node(kind="verdict", id=verdict.id, at=verdict.at, facts=facts, owner=project.system.accountable("release"))
+    yield from from_evidence(project, ledger, history.get(ledger, Evidence, verdict.evidence))
+
+
+def from_evidence(project: Project, ledger: Ledger, evidence: Evidence) -> Iterator[Node]:
+    facts = {one.name: f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]" for one in evidence.measures}
+    facts = {"rows": f"{evidence.rows:,} in {evidence.groups} groups by {evidence.group_by}"} | facts
+    yield Node(
+        kind="evidence", id=evidence.id, at=evidence.at, facts=facts, owner=project.system.accountable("experiment")
+    )
+    yield from from_run(project, ledger, history.get(ledger, Run, evidence.run))
+
+
+def from_run(project: Project, ledger: Ledger, run: Run) -> Iterator[Node]:
+    facts = {"candidate": run.candidate, "kind": run.kind, "commit": run.commit, "seed": str(run.seed)}
+    for part in run.parts:
+        facts[part.name] = f"{part.rows:,} rows, decided {moment(part.first)} to {moment(part.last)}"
+    if run.parity is not None:
+        facts["exported equals trained"] = f"largest difference {run.parity.largest:.1e} on {run.parity.rows:,} rows"
+    if run.reason:
+        facts["reason"] = run.reason
+    yield Node(kind="run", id=run.id, at=run.at, facts=facts, owner=project.system.accountable("experiment"))
+    yield from from_snapshot(project, history.get(ledger, Snapshot, run.snapshot))
+
+
+def from_snapshot(project: Project, snapshot: Snapshot) -> Iterator[Node]:
+    owner = project.system.accountable("data")
+    report = snapshot.report
+    facts = {
+        "rows": f"{snapshot.rows:,}",
+        "decided": f"{moment(snapshot.first)} to {moment(snapshot.last)}" if snapshot.last else "without a time",
+        "known as of": moment(snapshot.as_of),
+        "digest": snapshot.digest,
+        "pinned": f"{snapshot.table}, Delta version {snapshot.delta_version}",
+        "commit": snapshot.commit,
+    }
+    yield Node(kind="snapshot", id=snapshot.id, at=snapshot.at, facts=facts, owner=owner)
+    rules = {"result": report.result, "rules": str(report.checked), "file": project.system.data.contract}
+    yield Node(
+        kind="contract", id=report.contract_digest, at=report.at, facts=rules, owner=project.contract.owner or owner
+    )
+    source = {"location": snapshot.source, "digest": report.source_digest}
+    yield Node(
+        kind="source", id=report.source_digest[:16], at=report.at, facts=source, owner=project.contract.owner or owner
+    )
+
+
+def moment(at: int) -> str:
+    """Microseconds UTC as people read them."""
+    return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def show(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,273 @@
+"""snapshot → prepare, train → run → evidence, for every candidate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.decide.prepare_rows import row_preparer
+from kring.errors import CandidateError, KringError, UserError
+from kring.experiment.evidence import LatencySample, measure_evidence
+from kring.experiment.parity import parity, require_parity
+from kring.flow import adapters, history
+from kring.flow.fitting import fit_candidate
+from kring.flow.material import Material, gather, select
+from kring.flow.project import Project
+from kring.host.clock import stopwatch
+from kring.ports.runtime import Runtime
+from kring.record.batch import Batch
+from kring.record.evidence import Evidence
+from kring.record.prepare import Prepared
+from kring.record.run import Parity, Run, RunState
+from kring.record.snapshot import Snapshot
+from kring.record.system import Candidate
+from kring.record.version import Chain, Link
+from kring.runtimes.chain import open_chain
+
+DRAWS: Final = 1000
+LATENCY_ROWS: Final = 400
+PREPARE_FILE: Final = "prepare.json"
+MODEL_FILE: Final = "links/model.onnx"
+CHAIN_FILE: Final = "chain.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, and its evidence unless it was refused or failed."""
+
+    run: Run
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One training: what every candidate of it shares."""
+
+    project: Project
+    material: Material
+    snapshot: Snapshot
+    seed: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """A candidate's chain with its files, and what it says about the held-out rows with an outcome."""
+
+    chain: Chain
+    files: dict[str, bytes]
+    outputs: NDArray[np.float64]
+    latency: LatencySample
+    parity: Parity | None
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def train(
+    project: Project, snapshot: Snapshot, *, only: Sequence[str] = (), seed: int = 0, draws: int = DRAWS
+) -> list[Trained]:
+    """Fit every candidate (or `only` those; the baseline always), prove the export, measure.
+
+    A candidate that fails is a run with its reason and no evidence; a baseline that fails is a
+    `CandidateError`. Runs and evidence are appended to the ledger as they end.
+    """
+    material = gather(project, snapshot)
+    session = Session(project=project, material=material, snapshot=snapshot, seed=seed, draws=draws)
+    project.say(
+        f"split   {material.parts[0].rows:,} rows to learn from, {material.parts[1].rows:,} held out"
+        f" from {material.cut_text}"
+    )
+    trained: list[Trained] = []
+    baseline: tuple[str, Built] | None = None
+    for candidate in chosen(project, only):
+        run = begun(session, candidate)
+        try:
+            built = build(session, candidate)
+        except CandidateError as error:
+            trained.append(refused(project, run, error))
+            if candidate.baseline:
+                raise
+            continue
+        baseline = baseline or (run.id, built)
+        trained.append(measured(session, run, built, baseline=baseline))
+    return trained
+
+
+def begun(session: Session, candidate: Candidate) -> Run:
+    """The run as it starts: which candidate, on which data, at which commit."""
+    project, snapshot = session.project, session.snapshot
+    return Run(
+        id=project.new_id("r"),
+        system=project.system.name,
+        candidate=candidate.name,
+        kind=candidate.kind,
+        baseline=candidate.baseline,
+        state="done",
+        snapshot=snapshot.id,
+        snapshot_digest=snapshot.digest,
+        contract_digest=project.contract.digest,
+        config_digest=project.system.digest,
+        commit=project.commit,
+        seed=session.seed,
+        parts=session.material.parts,
+        at=project.clock.now(),
+    )
+
+
+def chosen(project: Project, only: Sequence[str]) -> list[Candidate]:
+    """The baseline first, then the others in the order of the file."""
+    candidates = project.system.candidates
+    unknown = sorted(set(only) - {candidate.name for candidate in candidates})
+    if unknown:
+        raise UserError(
+            "there is no such candidate",
+            got=", ".join(unknown),
+            allowed=", ".join(candidate.name for candidate in candidates),
+        )
+    others = [one for one in candidates if not one.baseline and (not only or one.name in only)]
+    return [project.system.baseline, *others]
+
+
+def build(session: Session, candidate: Candidate) -> Built:
+    """Fit, export and prove one candidate."""
+    project, material = session.project, session.material
+    prepared = material.prepared_for(candidate)
+    names = tuple(column.name for column in prepared.columns)
+    prepare_bytes = msgspec.json.encode(prepared, order="sorted")
+    files = {PREPARE_FILE: prepare_bytes}
+    prepare_link = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(prepare_bytes))
+    policy = material.policy
+    held_out = select(material.test_batch, names)
+    if candidate.rule:
+        last = Link(kind="rule", expression=candidate.rule, inputs=names)
+        fitted = None
+    else:
+        fitted = fit_candidate(
+            candidate,
+            framework=adapters.framework(),
+            folder=project.folder,
+            output=policy.output,
+            columns=prepared.columns,
+            train=select(material.train_batch, names),
+            truth=material.train_truth,
+            test=held_out,
+            seed=session.seed,
+        )
+        files[MODEL_FILE] = fitted.model
+        last = Link(kind="onnx", file=MODEL_FILE, digest=sha256(fitted.model), inputs=names)
+    chain = Chain(candidate=candidate.name, links=(prepare_link, last), policy=policy)
+    runtime = open_chain(chain, files)
+    outputs = numbers(runtime.answer(held_out), policy.output)
+    proof = None
+    by_rows, latency = row_path(project, material, prepared, runtime)
+    if fitted is not None:
+        proof = parity(fitted.test_outputs, outputs, by_rows, threshold=policy.threshold, output=policy.output)
+        require_parity(proof, candidate=candidate.name, output=policy.output)
+    return Built(
+        chain=chain,
+        files=files,
+        outputs=outputs,
+        latency=latency,
+        parity=proof,
+        seconds=fitted.seconds if fitted else 0.0,
+        warnings=fitted.warnings if fitted else (),
+    )
+
+
+def row_path(
+    project: Project, material: Material, prepared: Prepared, runtime: Runtime
+) -> tuple[NDArray[np.float64], LatencySample]:
+    """The held-out rows again, from raw fields by the one-row path; and how long single rows take."""
+    prepare = row_preparer(prepared, types=project.types)
+    raw = material.test_raw
+    outputs = numbers(runtime.answer(prepare(raw)), material.policy.output)
+    seconds = []
+    for row in range(min(LATENCY_ROWS, raw.n)):
+        one = Batch(1, {name: [column[row]] for name, column in raw.columns.items()})
+        began = stopwatch()
+        runtime.answer(prepare(one))
+        seconds.append(stopwatch() - began)
+    return outputs, LatencySample(seconds=tuple(seconds))
+
+
+def measured(session: Session, run: Run, built: Built, *, baseline: tuple[str, Built]) -> Trained:
+    """Measure the exported chain, keep its files, put run and evidence on the ledger."""
+    project, material = session.project, session.material
+    evidence = measure_evidence(
+        project.task,
+        id=project.new_id("e"),
+        run=run.id,
+        baseline_run=baseline[0],
+        candidate=run.candidate,
+        snapshot=run.snapshot,
+        truth=material.test_truth,
+        outputs=built.outputs,
+        baseline=baseline[1].outputs,
+        groups=material.groups,
+        group_by=material.group_by,
+        policy=material.policy,
+        latency=built.latency,
+        size_bytes=sum(len(data) for data in built.files.values()),
+        draws=session.draws,
+        seed=run.seed,
+        at=run.at,
+    )
+    project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
+    run = msgspec.structs.replace(run, fit_seconds=built.seconds, parity=built.parity, warnings=built.warnings)
+    keep(project, run, built)
+    with project.ledger() as ledger:
+        ledger.append(
+            [
+                history.entry(run, id=run.id, actor=project.actor, at=run.at),
+                history.entry(evidence, id=evidence.id, actor=project.actor, at=run.at),
+            ]
+        )
+    return Trained(run=run, evidence=evidence)
+
+
+def refused(project: Project, run: Run, error: KringError) -> Trained:
+    """Record why a candidate ended without evidence."""
+    state: RunState = "refused"
+    run = msgspec.structs.replace(run, state=state, reason=str(error))
+    project.say(f"train   {run.candidate}: refused: {error.message}")
+    with project.ledger() as ledger:
+        ledger.append([history.entry(run, id=run.id, actor=project.actor, at=run.at)])
+    return Trained(run=run, evidence=None)
+
+
+def keep(project: Project, run: Run, built: Built) -> None:
+    """Put the chain's files into the run's folder, all of them or none."""
+    target = project.home.runs / run.id
+    beside = project.home.runs / f".{run.id}.part"
+    project.files.write(beside / CHAIN_FILE, msgspec.json.encode(built.chain, order="sorted"))
+    for name, data in built.files.items():
+        project.files.write(beside / name, data)
+    project.files.publish(beside, target)
+
+
+def kept(folder: Path, files_of: Project) -> tuple[Chain, dict[str, bytes]]:
+    """A run's chain and files, as `keep` stored them."""
+    read = files_of.files.read
+    chain = msgspec.json.decode(read(folder / CHAIN_FILE), type=Chain)
+    return chain, {link.file: read(folder / link.file) for link in chain.links if link.file}
+
+
+def headline(evidence: Evidence) -> str:
+    """The first measure in one phrase."""
+    first = evidence.measures[0]
+    return f"{first.name} {first.value:.3f} [{first.low:.3f}, {first.high:.3f}]"
+
+
+def numbers(outputs: Batch, name: str) -> NDArray[np.float64]:
+    return np.asarray(outputs.columns[name], dtype=np.float64)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

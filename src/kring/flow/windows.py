@@ -1,0 +1,198 @@
+"""Window counts of everything that answers, live or in shadow; and what they say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.ports.task import Counts, Task
+from kring.record.decision import Decisions, Place, Value
+from kring.record.evidence import Measure
+from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
+from kring.record.system import System
+from kring.record.version import Policy
+from kring.watch.matching import Matcher, Waiting
+from kring.watch.quality import judge_quality
+from kring.watch.windows import merge_counts, window_start
+
+LIVE = "live"
+BASELINE = "baseline"
+FROZEN = "frozen"
+
+
+@dataclass
+class Inputs:
+    """What came in during one window; `changes` rises whenever outcomes were added."""
+
+    decisions: int = 0
+    violations: int = 0
+    fallbacks: int = 0
+    outcomes: int = 0
+    changes: int = 0
+
+
+class Counted(NamedTuple):
+    """Counts, and the state of the window at which they were counted."""
+
+    changes: int
+    counts: Counts
+
+
+class Windows:
+    """Derived from the decision log alone: reading the log again gives the same counts.
+
+    A series is a version, a version's baseline, or one of `live` (whoever answered), `baseline`
+    (of whoever was live) and `frozen` (the first version, wherever it answered).
+    """
+
+    def __init__(self, system: System, task: Task) -> None:
+        self._system = system
+        self._task = task
+        self._matcher = Matcher()
+        self._inputs: dict[int, Inputs] = defaultdict(Inputs)
+        self._counted: dict[tuple[str, int], Counted] = {}
+        self._shadows: dict[str, list[Waiting]] = defaultdict(list)
+        self._policies: dict[str, Policy] = {}
+        self.first = ""
+
+    def knows(self, version: str, policy: Policy) -> None:
+        """Tell which policy a version decides by; the first one told is `frozen`."""
+        self._policies[version] = policy
+        self._policies[f"{version}/{BASELINE}"] = policy
+        self.first = self.first or version
+
+    def decisions(self, place: Place, record: Decisions) -> Waiting:
+        """Count a batch of live answers and wait for their outcomes."""
+        window = window_start(record.at, width=self._system.watch.window_us)
+        inputs = self._inputs[window]
+        inputs.decisions += record.n
+        inputs.violations += len(record.guards)
+        inputs.fallbacks += record.n if record.fallback else 0
+        waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version)
+        waiting.outputs[record.version] = self._outputs(record)
+        return waiting
+
+    def shadow(self, waiting: Waiting, record: Decisions) -> None:
+        """Remember a shadow's answers to the same rows."""
+        waiting.outputs[record.version] = self._outputs(record)
+        self._shadows[record.version].append(waiting)
+
+    def outcomes(self, ids: Sequence[bytes], values: Sequence[Value]) -> None:
+        """What turned out to be true, in the windows of the decisions, not of the outcomes."""
+        truth = self._task.truth(list(values), self._policies[self.first])
+        for window, known in self._matcher.settle(ids, truth).items():
+            self._inputs[window].outcomes += known
+            self._inputs[window].changes += 1
+
+    def closed(self, start: int, end: int) -> WindowClosed:
+        """The inputs of one window."""
+        inputs = self._inputs[start]
+        return WindowClosed(
+            start=start,
+            end=end,
+            decisions=inputs.decisions,
+            violations=inputs.violations,
+            fallbacks=inputs.fallbacks,
+        )
+
+    def judged(self, version: str, *, end: int, seed: int) -> QualityJudged | None:
+        """The version's matured windows up to `end` against the gate's lines that counts can judge;
+        None while there are too few windows."""
+        watch = self._system.watch
+        start = end - watch.quality_us
+        windows = self._between(version, start, end)
+        if len(windows) < watch.min_windows:
+            return None
+        measures = self.measures(version, f"{version}/{BASELINE}", start=start, end=end, seed=seed)
+        gate = self._system.gate
+        found = judge_quality(
+            gate.lines,
+            measures,
+            windows=len(windows),
+            min_windows=watch.min_windows,
+            min_rows=gate.min_rows,
+            since=start,
+        )
+        rows = max((measure.rows for measure in measures), default=0)
+        return QualityJudged(version=version, start=start, end=end, windows=len(windows), rows=rows, lines=found.judged)
+
+    def compared(self, version: str) -> ShadowCompared:
+        """A shadow beside whoever was live, on the same inputs."""
+        frames = self._shadows[version]
+        rows = sum(frame.n for frame in frames)
+        if not rows:
+            return ShadowCompared(version=version, rows=0, failures=0, agreement=0.0, mean_difference=0.0)
+        said = np.concatenate([frame.outputs[version] for frame in frames])
+        live = np.concatenate([frame.outputs[frame.live] for frame in frames])
+        both = ~np.isnan(said) & ~np.isnan(live)
+        failures = int(np.isnan(said).sum())
+        if not both.any():
+            return ShadowCompared(version=version, rows=rows, failures=failures, agreement=0.0, mean_difference=0.0)
+        measures = self._task.agreement(said[both], live[both], self._policies[version])
+        by_name = {measure.name: measure.value for measure in measures}
+        return ShadowCompared(
+            version=version,
+            rows=rows,
+            failures=failures,
+            agreement=by_name["agreement"],
+            mean_difference=by_name["mean_difference"],
+        )
+
+    def measures(
+        self, series: str, against: str, *, start: int, end: int, seed: int, draws: int = 1000
+    ) -> list[Measure]:
+        """Measures of a series over the windows in [start, end) that both series have."""
+        mine, theirs = self._between(series, start, end), self._between(against, start, end)
+        both = sorted(mine.keys() & theirs.keys())
+        if not both:
+            return []
+        return self._task.measure_counts(
+            [mine[window] for window in both],
+            [theirs[window] for window in both],
+            policy=self._policies[self.first],
+            draws=draws,
+            seed=seed,
+        )
+
+    def volumes(self) -> list[tuple[int, int, int]]:
+        """(window start, decisions, outcomes) of every window, in order."""
+        return [(start, inputs.decisions, inputs.outcomes) for start, inputs in sorted(self._inputs.items())]
+
+    def _between(self, series: str, start: int, end: int) -> dict[int, Counts]:
+        """Counts of the series by window, where it answered rows that have an outcome."""
+        found = {}
+        for window, inputs in self._inputs.items():
+            if start <= window < end and inputs.outcomes:
+                counts = self._counts(series, window, inputs.changes)
+                if counts:
+                    found[window] = counts
+        return found
+
+    def _counts(self, series: str, window: int, changes: int) -> Counts:
+        """Counted once, and again only when more outcomes have come."""
+        known = self._counted.get((series, window))
+        if known is not None and known.changes == changes:
+            return known.counts
+        counts: Counts = {}
+        for frame in self._matcher.frames(window):
+            version = self._version_of(series, frame.live)
+            outputs = frame.outputs.get(version)
+            if outputs is not None:
+                settled = ~np.isnan(frame.truth) & ~np.isnan(outputs)
+                part = self._task.count(frame.truth[settled], outputs[settled], self._policies[version])
+                counts = merge_counts(counts, part)
+        self._counted[series, window] = Counted(changes, counts)
+        return counts
+
+    def _outputs(self, record: Decisions) -> NDArray[np.float64]:
+        column = record.outputs.get(self._task.output)
+        return np.full(record.n, np.nan) if column is None else np.asarray(column, dtype=np.float64)
+
+    def _version_of(self, series: str, live: str) -> str:
+        """Whose answers make up the series where `live` was live."""
+        return {LIVE: live, BASELINE: f"{live}/{BASELINE}", FROZEN: self.first}.get(series, series)

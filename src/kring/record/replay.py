@@ -1,0 +1,57 @@
+"""What a replay found out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kring.record.alarm import Alarm
+from kring.record.evidence import Measure
+from kring.record.rollout import Rollout
+
+
+class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version and the moment from which it answered (0: never)."""
+
+    id: str
+    candidate: str
+    live_from: int
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """Measures of one series over the decisions between `start` and `end` whose outcome is known.
+
+    `series` is `live`, `baseline` or `frozen` (the first version, never retrained).
+    """
+
+    series: str
+    start: int
+    end: int
+    decisions: int
+    outcomes: int
+    measures: tuple[Measure, ...]
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """One replay: what the operator did with history, and how the answers turned out.
+
+    `weeks` and `months` hold the same decisions cut two ways; `trace_id` is one decision to look at.
+    """
+
+    id: str
+    system: str
+    start: int
+    end: int
+    seed: int
+    decisions: int
+    outcomes: int
+    snapshots: int
+    versions: tuple[LiveVersion, ...]
+    alarms: tuple[Alarm, ...]
+    rollouts: tuple[Rollout, ...]
+    refusals: tuple[str, ...]
+    weeks: tuple[Period, ...]
+    months: tuple[Period, ...]
+    volumes: tuple[tuple[int, int, int], ...]
+    trace_id: str
+    log_digest: str
+    seconds: float
