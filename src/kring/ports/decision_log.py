@@ -30,7 +30,8 @@ class DecisionLog(Protocol):
 
     def commit(self) -> None:
         """Write and fsync all that is buffered: one group. After a failure the log is read-only
-        and every later call that writes raises `StorageError`."""
+        and every later call that writes raises `StorageError`; only a full disk, whose failed group
+        was cut off again, may be tried once more, with new records."""
         ...
 
     def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
