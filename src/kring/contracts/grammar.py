@@ -136,6 +136,10 @@ def _offset(text: str, line: int, column: int) -> int:
     return sum(len(before) + 1 for before in lines[: line - 1]) + column
 
 
+def _named(name: str, at: int) -> Node:
+    return Literal(WORDS[name], at) if name in WORDS else FieldName(name, at)
+
+
 class _Reader:
     """Turns Python's tree into ours, counting nodes; what it doesn't know it refuses."""
 
@@ -155,7 +159,7 @@ class _Reader:
             )
         match item:
             case ast.Constant() | ast.Name():
-                return self.literal(item) if isinstance(item, ast.Constant) else self.name(item)
+                return self.literal(item) if isinstance(item, ast.Constant) else _named(item.id, self.at(item))
             case ast.UnaryOp() | ast.BinOp():
                 return self.unary(item, depth) if isinstance(item, ast.UnaryOp) else self.binary(item, depth)
             case ast.BoolOp():
@@ -183,11 +187,6 @@ class _Reader:
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise self.fault("this text is no Unicode", item, allowed="texts without lone surrogates")
         return Literal(value, self.at(item))
-
-    def name(self, item: ast.Name) -> Node:
-        if item.id in WORDS:
-            return Literal(WORDS[item.id], self.at(item))
-        return FieldName(item.id, self.at(item))
 
     def unary(self, item: ast.UnaryOp, depth: int) -> Node:
         if isinstance(item.op, ast.Not):
