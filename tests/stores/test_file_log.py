@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kring.errors import Busy, IntegrityError, NewerFormat, NotFound
 from kring.host.files import LocalFiles
-from kring.metrics.ids import decision_ids
+from kring.metrics.ids import decision_bytes, decision_id, decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
 from kring.stores.file import FileLog, open_log
@@ -165,6 +165,23 @@ def test_another_process_reads_while_one_writes(folder: Path) -> None:
     assert len(list(reader.read())) == 20
     with pytest.raises(NotFound):
         reader.find(ids[-1].replace(ids[-1][:8], "d_000000"))
+    log.close()
+
+
+def test_every_outcome_of_a_decision_in_order(folder: Path) -> None:
+    log = opened(folder, segment_bytes=SMALL)
+    places = [logged.place for logged in log.read()]
+    mine, other = decision_bytes(places[1]), decision_bytes(places[2])
+    for number, ids in enumerate([[other], [other, mine], [mine]] * 6):
+        log.append(outcomes(ids, at=START + 10**6 + number))
+        log.commit()
+    reader = read_log(folder, system=SYSTEM)
+    found = list(reader.outcomes(decision_id(mine)))
+    assert [record.at - START - 10**6 for record, _ in found] == [n for n in range(18) if n % 3]
+    assert all(record.ids[row] == mine for record, row in found)
+    assert list(reader.outcomes(decision_id(decision_bytes(places[3])))) == []
+    with pytest.raises(NotFound):
+        list(read_log(folder, system=SYSTEM, writer=1).outcomes(decision_id(mine)))
     log.close()
 
 

@@ -66,7 +66,8 @@ class LogReader:
             number, offset = min(later, default=0), 0
         while self.path(number).exists():
             newest = not self.path(number + 1).exists()
-            yield from self._segment(number, offset, newest=newest)
+            for frame, found in self._frames(number, offset, newest=newest):
+                yield self._logged(frame, found, number=number)
             if newest:
                 return
             number, offset = number + 1, 0
@@ -78,7 +79,8 @@ class LogReader:
         place = decision_place(raw)
         if place.writer != self._writer:
             raise self._missing(id)
-        for number in range(place.segment, (segment_numbers(self._folder, self._writer) or [0])[-1] + 1):
+        numbers = segment_numbers(self._folder, self._writer)
+        for number in (number for number in numbers if number >= place.segment):
             newest = not self.path(number + 1).exists()
             for frame, found in self._frames(number, 0, newest=newest):
                 if frame.kind == OUTCOMES and raw in bytes(found):
@@ -128,10 +130,6 @@ class LogReader:
         with _opened(path) as file:
             known = Sealed.from_bytes(_take(file, 0, _size(file)))
         return self.marks.setdefault(number, known.marks) if known else []
-
-    def _segment(self, number: int, offset: int, *, newest: bool) -> Iterator[Logged]:
-        for frame, found in self._frames(number, offset, newest=newest):
-            yield self._logged(frame, found, number=number)
 
     def _frames(self, number: int, offset: int, *, newest: bool) -> Iterator[tuple[Frame, memoryview]]:
         """Whole frames from `offset` on, each with its payload."""
