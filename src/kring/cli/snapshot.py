@@ -10,6 +10,8 @@ from kring.cli.moments import show
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.checking import all_snapshots, latest_snapshot
 from kring.flow.project import open_project
+from kring.record.contract import Scalar
+from kring.record.snapshot import ColumnProfile
 
 
 @click.group(short_help="List and show accepted states of the data.")
@@ -44,7 +46,7 @@ def show_(output: Output, folder: Path, id: str) -> None:
         f"  pinned as version {snapshot.delta_version} of the Delta table {snapshot.table}, commit {snapshot.commit}"
     )
     rows = [
-        (one.name, one.type, one.missing, one.distinct, one.minimum, one.maximum, one.mean, common(one.top))
+        (one.name, one.type, one.missing, one.distinct, *ends(one), one.mean, common(one.top))
         for one in snapshot.columns
     ]
     output.table(("column", "type", "missing", "distinct", "least", "greatest", "mean", "most frequent"), rows)
@@ -53,3 +55,10 @@ def show_(output: Output, folder: Path, id: str) -> None:
 
 def common(top: tuple[tuple[str, int], ...]) -> str:
     return ", ".join(f"{value} ({count:,})" for value, count in top[:3])
+
+
+def ends(profile: ColumnProfile) -> tuple[Scalar, Scalar]:
+    """Least and greatest; moments as people read them."""
+    if profile.type == "timestamp" and isinstance(profile.minimum, int) and isinstance(profile.maximum, int):
+        return show(profile.minimum), show(profile.maximum)
+    return profile.minimum, profile.maximum

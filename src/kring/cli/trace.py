@@ -12,6 +12,8 @@ from kring.flow.project import open_project
 from kring.flow.tracing import trace
 from kring.record.lineage import Lineage
 
+MOST_FACTS = 10
+
 
 @click.command(short_help="Follow an id back to evidence, data, commit and owner.")
 @click.argument("id", metavar="ID")
@@ -31,5 +33,8 @@ def show_lineage(output: Output, lineage: Lineage) -> None:
     for depth, node in enumerate(lineage.nodes):
         output.say(f"{'└─ ' if depth else ''}{node.kind} {node.id}", style="bold")
         output.say(f"   {show(node.at)} UTC · accountable: {node.owner}", style="dim")
-        for name, value in node.facts.items():
+        facts = list(node.facts.items())
+        for name, value in facts[:MOST_FACTS]:
             output.say(f"   {name}: {value}")
+        if len(facts) > MOST_FACTS:
+            output.say(f"   … and {len(facts) - MOST_FACTS} more with --json", style="dim")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import polars as pl
 
+from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
-from kring.decide.prepare import prepare_frame
+from kring.decide.prepare import frame_preparer
 from kring.errors import IntegrityError
 from kring.flow.project import Project
 from kring.ports.clock import Clock
@@ -23,14 +25,8 @@ from kring.runtimes.chain import open_chain
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer
 
-DTYPES: dict[LogicalType, pl.DataType] = {
-    "string": pl.String(),
-    "date": pl.Date(),
-    "timestamp": pl.Datetime("us", "UTC"),
-    "number": pl.Float64(),
-    "integer": pl.Int64(),
-    "boolean": pl.Boolean(),
-}
+PHYSICAL: Final[dict[LogicalType, pl.DataType]] = {"timestamp": pl.Int64(), "date": pl.Int32()}
+"""How raw batches hold times: microseconds and days since 1970."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +59,9 @@ def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, b
         prepared = msgspec.json.decode(files[first.file], type=Prepared)
     except msgspec.MsgspecError as error:
         raise IntegrityError(f"{first.file} of {name} is not a prepare link", got=str(error)) from error
-    types = project.types
-
-    def prepare(frame: pl.DataFrame) -> Batch:
-        return prepare_frame(prepared, frame, types=types)
-
     return Answerer(
         version=name,
-        prepare=prepare,
+        prepare=frame_preparer(prepared, types=project.types),
         runtime=open_chain(chain, files),
         policy=chain.policy,
         decide=project.task.decide,
@@ -98,14 +89,10 @@ def open_decider(
 
 
 def frame_reader(project: Project) -> Callable[[Batch], pl.DataFrame]:
-    """Raw columns (times in microseconds) as a frame with the contract's types."""
-    schema = {
-        field.name: pl.Int64() if field.type == "timestamp" else DTYPES[field.type]
-        for field in project.contract.fields
-        if field.name not in project.known_later
-    }
-    times = [pl.col(name).cast(DTYPES["timestamp"]) for name, type in project.types.items() if type == "timestamp"]
-    times = [cast for cast in times if cast.meta.root_names()[0] in schema]
+    """Raw columns (times in microseconds, dates in days) as a frame with the contract's types."""
+    fields = [field for field in project.contract.fields if field.name not in project.known_later]
+    schema = {field.name: PHYSICAL.get(field.type, DTYPES[field.type]) for field in fields}
+    times = [pl.col(field.name).cast(DTYPES[field.type]) for field in fields if field.type in PHYSICAL]
 
     def read(batch: Batch) -> pl.DataFrame:
         return pl.DataFrame(dict(batch.columns), schema=schema).with_columns(times)

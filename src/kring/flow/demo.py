@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from kring.flow.report import write_report
 from kring.flow.tracing import trace
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.host.files import storage_error
+from kring.host.git import commit_of
 from kring.host.process import run_bounded
 from kring.host.random import SeededRandom
 from kring.record.lineage import Lineage
@@ -53,6 +54,7 @@ def demo(folder: Path, *, short: bool, seed: int, say: Callable[[str], None]) ->
     set_up(folder, say=say)
     project = open_project(folder, say=say)
     start, end = (int(day.timestamp()) * 1_000_000 for day in (START, SHORT_END if short else END))
+    project = replace(project, commit=commit_of(example()))
     project = project.at(home=folder / ".kring", clock=SimulatedClock(start), random=SeededRandom(seed), actor="demo")
     result = replay(project, start=start, end=end, seed=seed)
     report = write_report(project, result)

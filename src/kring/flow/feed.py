@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kring.data.check import typed
 from kring.errors import DataError
 from kring.flow.checking import KNOWN_AT, hide, with_known_at
+from kring.flow.material import TEMPORAL
 from kring.flow.project import Project
 from kring.record.batch import Batch
 from kring.record.decision import Value
@@ -82,7 +83,7 @@ def load_feed(project: Project, *, start: int, end: int) -> Feed:
             next="choose --from and --to within the feed",
         )
     inputs = [
-        pl.col(field.name).dt.epoch("us") if field.type == "timestamp" else pl.col(field.name)
+        pl.col(field.name).to_physical() if field.type in TEMPORAL else pl.col(field.name)
         for field in project.contract.fields
         if field.name not in project.known_later
     ]

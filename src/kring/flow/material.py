@@ -28,6 +28,7 @@ from kring.record.system import Candidate
 from kring.record.version import Policy
 
 LOOKED_UP = "kring.lookup."
+TEMPORAL = ("timestamp", "date")
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,10 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
 
 
 def raw_batch(project: Project, frame: pl.DataFrame) -> Batch:
-    """The fields that are known when a decision is made, as lists; times as integer microseconds."""
+    """The fields that are known when a decision is made, as lists; times as integer microseconds, dates
+    as days since 1970."""
     columns = {
-        field.name: (frame[field.name].dt.epoch("us") if field.type == "timestamp" else frame[field.name]).to_list()
+        field.name: (frame[field.name].to_physical() if field.type in TEMPORAL else frame[field.name]).to_list()
         for field in project.contract.fields
         if field.name not in project.known_later
     }

@@ -261,7 +261,7 @@ PROPOSALS: Final[dict[AlarmKind, str]] = {
 def breach_of(line: Judgement, *, since: int) -> Breach:
     return Breach(
         metric=line.metric, value=line.value, low=line.low, high=line.high, allowed=line.rule, rows=line.rows,
-        since=since, what=line.reason,
+        since=since, what=f"{line.metric} {line.reason}",
     )  # fmt: skip
 
 

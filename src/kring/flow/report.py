@@ -31,7 +31,9 @@ def write_report(project: Project, replay: Replay) -> Path:
 def page_of(project: Project, replay: Replay) -> Page:
     system = project.system
     sections = [
-        Section(title="What happened", blocks=(Text(words=story(replay)), history(replay))),
+        Section(
+            title="What happened", blocks=(Text(words=story(replay, currency=system.frame.currency)), history(replay))
+        ),
         Section(title="How good the answers were", blocks=tuple(quality_blocks(project, replay))),
         Section(title="What mistakes cost", blocks=tuple(cost_blocks(project, replay))),
         Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
@@ -74,7 +76,7 @@ def key_figures(project: Project, replay: Replay) -> list[KeyFigure]:
     return figures
 
 
-def story(replay: Replay) -> str:
+def story(replay: Replay, *, currency: str) -> str:
     """The span in a few sentences, from the records alone."""
     live = [version for version in replay.versions if version.live_from]
     parts = [
@@ -95,9 +97,8 @@ def story(replay: Replay) -> str:
     for other, words in ((BASELINE, "the baseline"), (FROZEN, "never retraining")):
         saved = total_difference(replay, other)
         if saved is not None:
-            parts.append(
-                f"Against {words}, mistakes cost {number(abs(saved), digits=0)} {'less' if saved > 0 else 'more'}."
-            )
+            money = f"{number(abs(saved), digits=0)} {currency}".strip()
+            parts.append(f"Against {words}, mistakes cost {money} {'less' if saved > 0 else 'more'}.")
     return " ".join(parts)
 
 

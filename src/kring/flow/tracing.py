@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -47,12 +47,13 @@ def trace(project: Project, id: str) -> Lineage:
 def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
     log = adapters.read_log(project.home.log, system=project.system.name)
     decisions, row = log.find(id)
+    times = [name for name, type in project.types.items() if type == "timestamp"]
     known = outcome_of(list(log.outcomes(id)))
     yield Node(
         kind="decision",
         id=id,
         at=decisions.at,
-        facts=decision_facts(decisions, row) | {"outcome": known},
+        facts=decision_facts(decisions, row, times=times) | {"outcome": known},
         owner=project.system.accountable("operate"),
     )
     answered_by = decisions.answered_by.partition("/")[0]
@@ -60,8 +61,8 @@ def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
     yield from from_version(project, ledger, history.get(ledger, Version, version))
 
 
-def decision_facts(decisions: Decisions, row: int) -> dict[str, str]:
-    """One row of a batch in words."""
+def decision_facts(decisions: Decisions, row: int, *, times: Collection[str]) -> dict[str, str]:
+    """One row of a batch in words; `times` are the inputs that hold moments."""
     facts = {name: show(column[row]) for name, column in decisions.outputs.items()}
     facts["answered by"] = decisions.answered_by
     facts["arm"] = decisions.arm
@@ -69,7 +70,10 @@ def decision_facts(decisions: Decisions, row: int) -> dict[str, str]:
         facts["fallback"] = decisions.fallback
     if row in decisions.guards:
         facts["guards"] = ", ".join(decisions.guards[row])
-    facts["inputs"] = ", ".join(f"{name} {show(column[row])}" for name, column in decisions.inputs.items())
+    facts["inputs"] = ", ".join(
+        f"{name} {moment(int(str(column[row]))) if name in times and column[row] is not None else show(column[row])}"
+        for name, column in decisions.inputs.items()
+    )
     return facts
 
 

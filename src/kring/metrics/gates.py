@@ -132,7 +132,7 @@ def _absent(line: GateLine) -> str:
 
 
 def _reason(line: GateLine, measure: Measure, result: GateResult) -> str:
-    span = f"{measure.value:.6g}, 95 % interval {measure.low:.6g} to {measure.high:.6g}"
+    span = f"{measure.value:.4g}, 95 % interval {measure.low:.4g} to {measure.high:.4g}"
     sides: dict[GateResult, str] = {
         "pass": "lies wholly on the allowed side of",
         "fail": "lies wholly on the wrong side of",
