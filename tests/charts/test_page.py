@@ -125,10 +125,13 @@ def test_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_columns_of_numbers_are_told_from_words() -> None:
+def test_columns_of_numbers_and_of_moments_are_told_from_words() -> None:
     table = Table(
-        columns=("name", "value", "share", "nothing", "mixed"),
-        rows=(("a", "1\u202f200.5", "97.1\u202f%", "–", "3"), ("b", "-0.2 (-0.3 to 0.1)", "3 %", "4", "three")),
+        columns=("name", "value", "share", "nothing", "mixed", "day", "since"),
+        rows=(
+            ("a", "1\u202f200.5", "97.1\u202f%", "–", "3", "2013-04-01", "2013-04-01 18:00 UTC"),
+            ("b", "-0.2 (-0.3 to 0.1)", "3 %", "4", "three", "2013-04-02", ""),
+        ),
     )
-    assert table.numeric == (False, True, True, True, False)
-    assert Table(columns=("a",), rows=()).numeric == (False,)
+    assert table.kinds == ("words", "number", "number", "number", "words", "moment", "moment")
+    assert Table(columns=("a",), rows=()).kinds == ("words",)

@@ -108,6 +108,15 @@ def test_a_missing_value_breaks_the_line() -> None:
     assert max(piece.count("M") for piece in _paths(gap)) == 2
 
 
+def test_of_many_series_only_the_first_has_a_band_and_its_line_lies_on_top() -> None:
+    points = [point(day, 0.6 + day / 50, series) for series in ("live", "baseline", "frozen") for day in range(5)]
+    drawn = svg(over_time.quality(points, metric="AUC"))
+    assert drawn.count('fill="#2f6db0"') == 1
+    assert 'fill="#d9782d"' not in drawn
+    assert all(f'stroke="{colour}"' in drawn for colour in SERIES[:3])
+    assert drawn.index('stroke="#2f6db0"') > drawn.index('stroke="#d9782d"')
+
+
 def test_a_label_that_would_run_into_the_next_is_left_out_but_its_mark_stays() -> None:
     crowded = [Mark(at=START + day * DAY, label=f"version {day}") for day in range(40)]
     points = [point(day, 0.6) for day in range(40)]

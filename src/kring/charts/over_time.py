@@ -30,6 +30,7 @@ from kring.record.verdict import GateLine
 LANES: Final = {"version": (PURPLE, "diamond", -8), "alarm": (RED, "triangle-down", -23)}
 """Colour, shape and height above the frame of each kind of mark."""
 
+BANDS: Final = 2
 LABEL: Final = 110
 """The widest label of a mark, in pixels."""
 
@@ -46,8 +47,8 @@ def quality(
     title: str = "",
     width: int = WIDE,
 ) -> Spec:
-    """`metric` over time as one line per series with its interval as a band, the gate's limit as a
-    dashed line, versions and alarms as marks above the frame."""
+    """`metric` over time as one line per series with its interval as a band (of many series, that of
+    the first), the gate's limit as a dashed line, versions and alarms as marks above the frame."""
     if not any(drawable(point.value) is not None for point in points):
         return nothing("No outcomes have matured yet.", title=title, width=width)
     guide = level(gate.limit, limit(gate), below=gate.op in (">", ">=")) if gate else []
@@ -129,14 +130,17 @@ def _time(name: str) -> Spec:
 
 
 def _lines(points: Sequence[Point], words: str, *, room: int) -> list[Json]:
-    """The bands and, over them, the lines of all series."""
+    """The lines of all series over their bands; of more than `BANDS` series only the first has one,
+    because bands on bands can't be read."""
     names = list(dict.fromkeys(point.series for point in points))
     colour, dash = colours(names, room=room), dashes(names, room=room)
     lonely = min(sum(point.series == name for point in points) for name in names) < 2
     value = field("value", "quantitative", scale={"zero": False}, axis={"title": words, "tickCount": 5})
     line: Spec = {"type": "line", "point": {"filled": True, "size": 45} if lonely else False}
-    bands = [_band(points, name, colour=SERIES[i % len(SERIES)]) for i, name in enumerate(names)]
-    return [*bands, layer(_values(points), line, x=_time("at"), y=value, color=colour, strokeDash=dash)]
+    banded = names if len(names) <= BANDS else names[:1]
+    bands = [_band(points, name, colour=SERIES[i % len(SERIES)]) for i, name in enumerate(banded)]
+    first_on_top = sorted(points, key=lambda point: -names.index(point.series))
+    return [*bands, layer(_values(first_on_top), line, x=_time("at"), y=value, color=colour, strokeDash=dash)]
 
 
 def _band(points: Sequence[Point], name: str, *, colour: str) -> Spec:

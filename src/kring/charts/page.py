@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
@@ -22,7 +23,8 @@ from kring.charts.theme import DARK, Spec
 from kring.charts.words import legible
 
 Tone = Literal["plain", "good", "warn", "bad"]
-NUMERIC: Final = re.compile(r"[-+−]?[\d.,\u202f\s]+(%|[a-zµ]{1,2})?( \(.*\))?|–")
+MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d( \d\d:\d\d UTC)?)?|–")
+NUMBER: Final = re.compile(r"[-+−]?[\d.,\u202f\s]+(%|[a-zµ]{1,2})?( \(.*\))?|–")
 
 
 class KeyFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, tag="table"):
-    """Rows of cells as text. Columns of numbers are set flush right; `folded` hides it until opened."""
+    """Rows of cells as text. Numbers are set flush right, moments unbroken; `folded` hides it until opened."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -50,11 +52,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, tag="table"):
     folded: bool = False
 
     @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold nothing but numbers."""
-        return tuple(
-            bool(self.rows) and all(NUMERIC.fullmatch(row[i]) for row in self.rows) for i in range(len(self.columns))
-        )
+    def kinds(self) -> tuple[str, ...]:
+        """Per column `number` or `moment` when it holds nothing else, otherwise `words`."""
+        return tuple(_column_kind([row[i] for row in self.rows]) for i in range(len(self.columns)))
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True, tag="chart"):
@@ -125,6 +125,14 @@ def html(page: Page) -> str:
     }
     template = _environment().get_template("page.html.jinja")
     return legible(template.render(page=page, style=Markup(style), seal=seal, drawings=drawings, kind=_kind))
+
+
+def _column_kind(cells: Sequence[str]) -> str:
+    if any(cells):
+        for kind, pattern in (("number", NUMBER), ("moment", MOMENT)):
+            if all(pattern.fullmatch(cell) for cell in cells):
+                return kind
+    return "words"
 
 
 def _kind(block: Block) -> str:
