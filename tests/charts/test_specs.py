@@ -108,6 +108,13 @@ def test_a_missing_value_breaks_the_line() -> None:
     assert max(piece.count("M") for piece in _paths(gap)) == 2
 
 
+def test_shares_are_told_from_counts() -> None:
+    counts = Curve(name="scores", x=(0.1, 0.2), y=(900.0, 100.0))
+    shares = Curve(name="scores", x=(0.1, 0.2), y=(0.9, 0.1))
+    assert "share of rows" not in svg(curves.scores({"late": counts}))
+    assert "share of rows" in svg(curves.scores({"late": shares}))
+
+
 def test_of_many_series_only_the_first_has_a_band_and_its_line_lies_on_top() -> None:
     points = [point(day, 0.6 + day / 50, series) for series in ("live", "baseline", "frozen") for day in range(5)]
     drawn = svg(over_time.quality(points, metric="AUC"))

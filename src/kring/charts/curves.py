@@ -27,7 +27,8 @@ SHARE: Spec = {"domain": [0, 1]}
 
 def calibration(curve: Curve, *, title: str = "", width: int = HALF) -> Spec:
     """Predicted probability (`x`) against the share that came true (`y`, with `low` and `high`),
-    the diagonal of a perfect forecast, and below it how many rows each point rests on (`weight`)."""
+    the diagonal of a perfect forecast, and below it how many rows each point rests on (`weight`,
+    a count or a share)."""
     if not curve.x:
         return nothing("No rows to calibrate on.", title=title, width=width)
     end = min(
@@ -50,7 +51,7 @@ def calibration(curve: Curve, *, title: str = "", width: int = HALF) -> Spec:
     if not curve.weight:
         return spec({"layer": layers}, title=title, width=width, height=220)
     bare = field("x", "quantitative", scale=reach, axis={"labels": False, "title": None, "ticks": False})
-    rows = field("weight", "quantitative", axis={"title": "rows", "tickCount": 2, "format": "~s"})
+    rows = field("weight", "quantitative", axis=_amount(max(curve.weight)) | {"tickCount": 2})
     bars = layer(values, {"type": "bar", "color": GREY, "opacity": 0.6, "width": 8}, x=bare, y=rows)
     parts: list[Json] = [{"layer": layers, "width": width, "height": 200}, bars | {"width": width, "height": 40}]
     return spec({"vconcat": parts, "spacing": 12}, title=title, width=0)
@@ -102,8 +103,8 @@ def roc(curves: Mapping[str, Curve], *, title: str = "", width: int = HALF) -> S
 
 
 def scores(curves: Mapping[str, Curve], *, threshold: float | None = None, title: str = "", width: int = HALF) -> Spec:
-    """How outputs are spread (`x` the middle of a bin, `y` its count), one outline per class of
-    truth, and the chosen threshold."""
+    """How outputs are spread (`x` the middle of a bin, `y` its count or share), one outline per class
+    of truth, and the chosen threshold."""
     names = [name for name, curve in curves.items() if curve.x]
     if not names:
         return nothing("No scores yet.", title=title, width=width)
@@ -111,11 +112,18 @@ def scores(curves: Mapping[str, Curve], *, threshold: float | None = None, title
         _series(curves),
         {"type": "area", "interpolate": "step", "fillOpacity": 0.22, "line": {"strokeWidth": 1.6}},
         x=field("x", "quantitative", axis={"title": "output", "tickCount": 6}),
-        y=field("y", "quantitative", stack=None, axis={"title": "rows", "tickCount": 4, "format": "~s"}),
+        y=field("y", "quantitative", stack=None, axis=_amount(max(y for name in names for y in curves[name].y))),
         color=colours(names, room=0 if threshold is None else ROOM),
     )
     guide = [] if threshold is None else upright(threshold, f"threshold {threshold:.3g}")
     return spec({"layer": [outline, *guide]}, title=title, width=width, height=240)
+
+
+def _amount(largest: float) -> Spec:
+    """The axis of counts, or of shares when no value is above 1."""
+    if largest <= 1:
+        return {"title": "share of rows", "tickCount": 4, "format": "~%"}
+    return {"title": "rows", "tickCount": 4, "format": "~s"}
 
 
 def _values(curve: Curve) -> list[Json]:
