@@ -1,0 +1,241 @@
+"""Looks a CSV file over before it is read: encoding, quotes, and the same number of fields in every line.
+
+One pass over the bytes in pieces of some megabytes, so that the first fault is told with its line; what passes
+is read by polars the same way.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.errors import DataError
+
+PIECE: Final = 1 << 22
+LONGEST: Final = 1 << 26
+SEPARATORS: Final = (",", ";", "\t", "|")
+QUOTE, NEWLINE, RETURN = 34, 10, 13
+
+WIDE: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+SIGNATURES: Final = {
+    b"PK": "a zip archive or a spreadsheet",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF",
+    b"SQLite": "a SQLite database",
+    b"\x89PNG": "a picture",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written."""
+
+    separator: str
+    columns: tuple[str, ...]
+
+
+def look_over(path: Path) -> Dialect:
+    """The dialect of a CSV file; `DataError` for the first thing in it that is not such a file."""
+    with open_bytes(path) as file:
+        try:
+            return _look_over(path, file)
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise DataError(
+                "the archive is damaged", got=str(error), next="copy the file again", file=str(path)
+            ) from error
+        except OSError as error:
+            raise DataError("the file can't be read", got=str(error), file=str(path)) from error
+
+
+def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
+    """The file's bytes, unpacked when its name ends with .gz."""
+    try:
+        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise DataError("the file can't be read", got=str(error), file=str(path)) from error
+
+
+def pieces(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, bytes]]:
+    """(offset, whole lines) in order, as valid UTF-8 without a byte order mark."""
+    offset, rest = 0, b""
+    while data := file.read(PIECE):
+        if not offset and not rest:
+            _signed(path, data)
+            offset, data = (3, data[3:]) if data.startswith(b"\xef\xbb\xbf") else (0, data)
+        rest += data
+        cut = rest.rfind(b"\n") + 1
+        if not cut and len(rest) > LONGEST:
+            raise DataError("a line without end", got=f"{len(rest)} bytes", allowed=f"{LONGEST} bytes", file=str(path))
+        if cut:
+            _decoded(path, rest[:cut], offset)
+            yield offset, rest[:cut]
+            offset, rest = offset + cut, rest[cut:]
+    if rest:
+        _decoded(path, rest, offset)
+        yield offset, rest
+
+
+def _signed(path: Path, data: bytes) -> None:
+    for mark, name in WIDE.items():
+        if data.startswith(mark):
+            raise DataError(
+                f"the file is in {name}",
+                allowed="UTF-8",
+                next=f"iconv -f {name} -t UTF-8 {path.name} > utf8.{path.name}",
+                file=str(path),
+            )
+    for mark, name in SIGNATURES.items():
+        if data.startswith(mark):
+            raise DataError(
+                f"this is {name}, not a text", allowed="text in UTF-8", next="check the file", file=str(path)
+            )
+
+
+def _decoded(path: Path, data: bytes, offset: int) -> None:
+    at = data.find(b"\0")
+    if at >= 0:
+        raise DataError(
+            "this is no text file", got=f"a zero byte at offset {offset + at}", next="check the file", file=str(path)
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        at = offset + error.start
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            "the file is not in UTF-8",
+            got=f"byte 0x{data[error.start]:02x} at offset {at}",
+            allowed="UTF-8, with or without a byte order mark",
+            next=f"perhaps it is Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.{path.name}",
+            file=str(path),
+            line=0 if offset > 3 else line,
+        ) from error
+
+
+def _look_over(path: Path, file: BinaryIO | gzip.GzipFile) -> Dialect:
+    dialect: Dialect | None = None
+    line, rest = 1, b""
+    for _, piece in pieces(path, file):
+        rest += piece
+        dialect = dialect or _dialect(path, rest)
+        if dialect is not None:
+            done = _Lines(path, rest, dialect, line).done
+            line, rest = line + rest.count(b"\n", 0, done), rest[done:]
+        if len(rest) > LONGEST:
+            raise _unclosed(path, line)
+    if dialect is None:
+        dialect = _dialect(path, rest + b"\n") if rest else None
+    if dialect is None and rest:
+        raise _unclosed(path, line)
+    if dialect is None:
+        raise DataError("the file is empty", allowed="a line with the names of the columns", file=str(path))
+    if rest and _Lines(path, rest + b"\n", dialect, line).done == 0:
+        raise _unclosed(path, line)
+    return dialect
+
+
+def _unclosed(path: Path, line: int) -> DataError:
+    return DataError("a quote that is opened and never closed", next="close the quote", file=str(path), line=line)
+
+
+def _dialect(path: Path, data: bytes) -> Dialect | None:
+    """From the first record, once it is there as a whole."""
+    end, inside = -1, False
+    for at in range(len(data)):
+        inside ^= data[at] == QUOTE
+        if data[at] == NEWLINE and not inside:
+            end = at
+            break
+    if end < 0:
+        return None
+    text = data[:end].decode().removesuffix("\r")
+    if "\r" in text:
+        raise DataError("lines end with CR alone", allowed="LF or CR LF", next="convert the line ends", file=str(path))
+    bare = "".join(text.split('"')[::2])
+    separator = max(SEPARATORS, key=bare.count)
+    columns = tuple(next(csv.reader([text], delimiter=separator), []))
+    check_names(columns, path)
+    return Dialect(separator, columns)
+
+
+def check_names(columns: tuple[str, ...], path: Path) -> None:
+    """`DataError` for column names that are missing, double, or hold signs that can't be seen."""
+    if not columns or not any(columns):
+        raise DataError("the first line is empty", allowed="the names of the columns", file=str(path), line=1)
+    double = [name for name, count in Counter(columns).items() if count > 1]
+    if "" in columns:
+        message, got = "a column without a name", f"column {columns.index('') + 1} of {len(columns)}"
+    elif double:
+        message, got = "columns that share a name", ", ".join(double)
+    else:
+        odd = [name for name in columns if not name.isprintable()]
+        message, got = ("a column name with signs that can't be seen", repr(odd[0])) if odd else ("", "")
+    if message:
+        raise DataError(message, got=got, next="mend the first line of the file", file=str(path), line=1)
+
+
+class _Lines:
+    """The whole records in `data`, which begins at `line`; `done` is where the last of them ends."""
+
+    def __init__(self, path: Path, data: bytes, dialect: Dialect, line: int) -> None:
+        self.path, self.data, self.line = path, data, line
+        signs = np.frombuffer(data, dtype=np.uint8)
+        separators, ends = signs == ord(dialect.separator), signs == NEWLINE
+        quotes = signs == QUOTE
+        if quotes.any():
+            inside = np.logical_xor.accumulate(quotes)
+            separators &= ~inside
+            ends &= ~inside
+            self._check_quotes(signs, quotes, inside, dialect)
+        stops = np.flatnonzero(ends)
+        self.done = int(stops[-1]) + 1 if len(stops) else 0
+        counts = np.diff(np.searchsorted(np.flatnonzero(separators), stops), prepend=0) + 1
+        self._check_counts(stops, counts, len(dialect.columns))
+
+    def _check_counts(self, stops: NDArray[np.int64], counts: NDArray[np.int64], fields: int) -> None:
+        bad = np.flatnonzero(counts != fields)
+        if not len(bad):
+            return
+        first = int(bad[0])
+        start, stop = int(stops[first - 1]) + 1 if first else 0, int(stops[first])
+        line = self.line + self.data.count(b"\n", 0, start)
+        if self.data[start:stop].strip(b"\r") == b"":
+            raise DataError("an empty line", next="remove it", file=str(self.path), line=line)
+        raise DataError(
+            "a line with another number of fields than the first one",
+            got=f"{int(counts[first])} fields",
+            allowed=f"{fields} fields",
+            next="put values that hold the separator in quotes",
+            file=str(self.path),
+            line=line,
+        )
+
+    def _check_quotes(
+        self, signs: NDArray[np.uint8], quotes: NDArray[np.bool_], inside: NDArray[np.bool_], dialect: Dialect
+    ) -> None:
+        """Quotes stand around whole fields; a quote inside a field is written twice."""
+        edges = np.array([ord(dialect.separator), NEWLINE, QUOTE], dtype=np.uint8)
+        opening, closing = np.flatnonzero(quotes & inside), np.flatnonzero(quotes & ~inside)
+        before = opening[opening > 0]
+        after = closing[closing < len(signs) - 1]
+        wrong = [
+            *before[~np.isin(signs[before - 1], edges)][:1],
+            *after[~np.isin(signs[after + 1], np.append(edges, np.uint8(RETURN)))][:1],
+        ]
+        if wrong:
+            line = self.line + self.data.count(b"\n", 0, int(min(wrong)))
+            raise DataError(
+                "a quote in the middle of a field",
+                next='write it twice ("") and put the whole field in quotes',
+                file=str(self.path),
+                line=line,
+            )
