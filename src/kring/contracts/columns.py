@@ -63,25 +63,21 @@ def settled(field: Field, found: Reading) -> Reading:
     column = pl.col(field.name)
     simple = found.broken is None and found.infinite is None
     null = column.is_null() if simple else pl.col(f"{field.name}{MARK}null")
-    marked = found.missing is not found.null
-    return Reading(
-        value=column,
-        null=null,
-        missing=pl.col(f"{field.name}{MARK}missing") if marked else null,
-        broken=None if found.broken is None else pl.col(f"{field.name}{MARK}broken"),
-        infinite=None if found.infinite is None else pl.col(f"{field.name}{MARK}infinite"),
-    )
+    missing = null if found.missing is found.null else pl.col(f"{field.name}{MARK}missing")
+    broken = None if found.broken is None else missing.not_() & column.is_null()
+    infinite = None if found.infinite is None else pl.col(f"{field.name}{MARK}infinite")
+    if broken is not None and infinite is not None:
+        broken &= infinite.fill_null(False).not_()
+    return Reading(value=column, null=null, missing=missing, broken=broken, infinite=infinite)
 
 
 def stage(field: Field, found: Reading) -> list[pl.Expr]:
-    """The columns that hold a reading: the value under the field's name, the reasons beside it."""
+    """The columns that hold a reading: the value under the field's name, what is said of it beside it."""
     columns = [found.value.alias(field.name)]
     if found.broken is not None or found.infinite is not None:
         columns.append(found.null.alias(f"{field.name}{MARK}null"))
     if found.missing is not found.null:
         columns.append(found.missing.alias(f"{field.name}{MARK}missing"))
-    if found.broken is not None:
-        columns.append(found.broken.alias(f"{field.name}{MARK}broken"))
     if found.infinite is not None:
         columns.append(found.infinite.alias(f"{field.name}{MARK}infinite"))
     return columns
@@ -203,26 +199,30 @@ def _parsed(field: Field, text: pl.Expr) -> tuple[pl.Expr, pl.Expr | None]:
 
 
 def _moment(field: Field, text: pl.Expr) -> pl.Expr:
+    return text.map_batches(partial(_moments, field), return_dtype=DTYPES[field.type], is_elementwise=True)
+
+
+def _moments(field: Field, text: pl.Series) -> pl.Series:
+    """The texts of one batch as dates or timestamps: captured once, then put together step by step."""
     pattern = moment_pattern(field.format, "date" if field.type == "date" else "timestamp") or ""
-    there = [name for name in GROUPS if f"(?P<{name}>" in pattern]
-    found = text.str.extract_groups(f"^(?:{pattern})$")
-    part = {name: found.struct.field(name) for name in there}
-    days = pl.concat_str(part["y"], part["M"], part["d"], separator="-").str.to_date("%Y-%m-%d", strict=False)
+    frame = pl.select(text.str.extract_groups(f"^(?:{pattern})$").struct.unnest())
+    day = pl.concat_str("y", "M", "d", separator="-").str.to_date("%Y-%m-%d", strict=False)
     if field.type == "date":
-        return _bounded(days, DAYS)
-
-    def number(name: str, unit: int) -> pl.Expr:
-        return part[name].cast(pl.Int64).fill_null(0) * unit if name in part else pl.lit(0, dtype=pl.Int64)
-
-    clock = number("h", HOUR_US) + number("m", 60 * SECOND_US) + number("s", SECOND_US)
-    if "f" in part:
-        clock += part["f"].fill_null("").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64)
-    wall = days.cast(pl.Int64) * DAY_US + clock
-    local = _to_utc(wall.cast(pl.Datetime("us")), field.timezone)
-    if "z" not in part:
-        return _bounded(local, MOMENTS)
-    moment = (wall - _shift(part["z"])).cast(pl.Datetime("us", "UTC"))
-    return _bounded(pl.when(part["z"].is_null()).then(local).otherwise(moment), MOMENTS)
+        return frame.select(_bounded(day, DAYS)).to_series()
+    frame = frame.with_columns(
+        pl.lit(None, dtype=pl.String).alias(name) for name in GROUPS if name not in frame.columns
+    )
+    units = {"h": HOUR_US, "m": 60 * SECOND_US, "s": SECOND_US}
+    clock = pl.sum_horizontal([pl.col(name).cast(pl.Int64).fill_null(0) * unit for name, unit in units.items()])
+    fraction = pl.col("f").fill_null("").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64)
+    frame = frame.select("z", wall=day.cast(pl.Int64) * DAY_US + clock + fraction)
+    if frame["z"].null_count():
+        local = _to_utc(pl.col("wall").cast(pl.Datetime("us")), field.timezone)
+    else:
+        local = pl.lit(None, dtype=DTYPES["timestamp"])
+    moment = (pl.col("wall") - _shift(pl.col("z"))).cast(DTYPES["timestamp"])
+    frame = frame.select(at=pl.when(pl.col("z").is_null()).then(local).otherwise(moment))
+    return frame.select(_bounded(pl.col("at"), MOMENTS)).to_series()
 
 
 def _shift(offset: pl.Expr) -> pl.Expr:
