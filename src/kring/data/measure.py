@@ -122,7 +122,8 @@ def _repeated(rule: Rule, contract: Contract, made: Mapping[str, Reading]) -> Me
 
 def repetitions(values: pl.Series) -> pl.Series:
     """How many of the values repeat an earlier one: sorting needs a third of a hash table's memory."""
-    ordered = np.sort(values.drop_nulls().to_numpy())
+    ordered = np.concatenate([chunk.to_numpy() for chunk in values.drop_nulls().get_chunks()])
+    ordered.sort()
     return pl.Series([int(np.count_nonzero(ordered[1:] == ordered[:-1]))], dtype=pl.Int64)
 
 
