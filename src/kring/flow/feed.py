@@ -28,7 +28,7 @@ class Feed:
     before `first` are history: they are never handed out."""
 
     frame: pl.DataFrame
-    target: pl.Series
+    target: list[Value]
     time: NDArray[np.int64]
     known_at: NDArray[np.int64]
     by_known: NDArray[np.int64]
@@ -62,7 +62,7 @@ class Feed:
 
     def target_values(self, rows: NDArray[np.int64]) -> list[Value]:
         """What turned out to be true of the rows."""
-        return self.target.gather(rows).to_list()
+        return [self.target[row] for row in rows.tolist()]
 
 
 def load_feed(project: Project, *, start: int, end: int) -> Feed:
@@ -90,7 +90,7 @@ def load_feed(project: Project, *, start: int, end: int) -> Feed:
     by_known = np.argsort(known_at, kind="stable")
     return Feed(
         frame=frame.select(inputs),
-        target=frame[data.target],
+        target=frame[data.target].to_list(),
         time=time,
         known_at=known_at,
         by_known=by_known,

@@ -54,7 +54,8 @@ class Operator:
         waiting: list[OperatorEvent] = list(events)
         while waiting:
             state, commands = fold(self.project.system, self.state, waiting, now=self.project.clock.now())
-            self._commit(state, commands)
+            if commands or changed(self.state, state):
+                self._commit(state, commands)
             done += commands
             waiting = self._carry_out(commands)
         return done
@@ -73,6 +74,11 @@ class Operator:
 
     def _carry_out(self, commands: Sequence[Command]) -> list[OperatorEvent]:
         return [self.retrain(command.trigger) for command in commands if isinstance(command, Retrain)]
+
+
+def changed(before: OperatorState, after: OperatorState) -> bool:
+    """Whether a step left anything to remember besides its own number."""
+    return msgspec.structs.replace(after, seq=before.seq, outbox=before.outbox) != before
 
 
 def open_operator(project: Project, ledger: Ledger, *, holder: str, retrain: Callable[[str], Retrained]) -> Operator:
@@ -127,7 +133,3 @@ def start_release(project: Project, *, version: str, run: str, reason: str) -> O
 def failed(trigger: str, error: KringError) -> Retrained:
     """A training that ended with an error asks a person."""
     return Retrained(trigger=trigger, result="fail", reason=error.message, run="")
-
-
-def with_cursor(state: OperatorState, cursor: tuple[int, int]) -> OperatorState:
-    return msgspec.structs.replace(state, cursor=cursor)

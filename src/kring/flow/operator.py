@@ -250,6 +250,11 @@ def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breac
     return msgspec.structs.replace(state, quiet=quiet), [RaiseAlarm(alarm=alarm)]
 
 
+def hushed(state: OperatorState, kind: AlarmKind, *, now: int) -> set[str]:
+    """The metrics whose alarm of this kind was raised and is not raised again yet."""
+    return {key.removeprefix(f"{kind}/") for key, until in state.quiet.items() if until > now}
+
+
 PROPOSALS: Final[dict[AlarmKind, str]] = {
     "data_quality": "look at the rows that broke the contract (kring trace on one of them), mend the feed",
     "quality": "retrain on the newest data, or roll back if it began with a release",

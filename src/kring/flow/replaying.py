@@ -17,6 +17,7 @@ from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
 from kring.flow.feed import Feed, load_feed
 from kring.flow.operating import Operator, failed, open_operator
+from kring.flow.operator import hushed
 from kring.flow.project import Project
 from kring.flow.releasing import build_version, judge_all
 from kring.flow.summing import summed
@@ -228,14 +229,14 @@ def decide_due(stage: Stage, now: int) -> None:
     if not len(rows):
         return
     assert stage.decider is not None
-    for batch, places, record in stage.decider.decide(stage.feed.batch(rows), at=now, kind="batch"):
-        place = stage.log.append(record)
-        block = decision_block(place, record.n)
-        stage.ids[rows[places]] = block
-        waiting = stage.windows.decisions(place, record)
+    for decided in stage.decider.decide(stage.feed.batch(rows), at=now, kind="batch"):
+        place = stage.log.append(decided.record)
+        block = decision_block(place, decided.record.n)
+        stage.ids[rows[decided.rows]] = block
+        waiting = stage.windows.decisions(place, decided.record)
         ids = split_ids(block)
         for shadow in shadows(stage):
-            said = stage.decider.shadow(batch, shadow, at=now, ids=ids)
+            said = stage.decider.shadow(decided, shadow, ids=ids)
             stage.log.append(said)
             stage.windows.shadow(waiting, said)
     stage.log.commit()
@@ -266,7 +267,9 @@ def close_window(stage: Stage, end: int) -> None:
     assert state.pointer is not None
     watch = stage.project.system.watch
     events: list[OperatorEvent] = [stage.windows.closed(end - watch.window_us, end)]
-    quality = stage.windows.judged(state.pointer.live, end=end - watch.maturity_us, seed=stage.seed)
+    quality = stage.windows.judged(
+        state.pointer.live, end=end - watch.maturity_us, seed=stage.seed, hushed=hushed(state, "quality", now=end)
+    )
     if quality is not None:
         events.append(quality)
     if state.rollout is not None and state.rollout.state == "shadow":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.metrics.gates import beyond
 from kring.ports.task import Counts, Task
 from kring.record.decision import Decisions, Place, Value
 from kring.record.evidence import Measure
@@ -23,6 +24,13 @@ from kring.watch.windows import merge_counts, window_start
 LIVE = "live"
 BASELINE = "baseline"
 FROZEN = "frozen"
+
+
+FEW_DRAWS = 2
+"""Enough for values without intervals."""
+
+WATCH_DRAWS = 500
+"""Draws of a monitor that looks every day; a report takes more."""
 
 
 @dataclass
@@ -100,16 +108,21 @@ class Windows:
             fallbacks=inputs.fallbacks,
         )
 
-    def judged(self, version: str, *, end: int, seed: int) -> QualityJudged | None:
+    def judged(self, version: str, *, end: int, seed: int, hushed: Collection[str] = ()) -> QualityJudged | None:
         """The version's matured windows up to `end` against the gate's lines that counts can judge;
-        None while there are too few windows."""
+        None while there are too few windows, or no value lies beyond its limit: an interval holds its
+        value, so none could lie wholly beyond. Metrics in `hushed` have had their say."""
         watch = self._system.watch
         start = end - watch.quality_us
         windows = self._between(version, start, end)
         if len(windows) < watch.min_windows:
             return None
-        measures = self.measures(version, f"{version}/{BASELINE}", start=start, end=end, seed=seed)
-        gate = self._system.gate
+        gate, baseline = self._system.gate, f"{version}/{BASELINE}"
+        values = self.measures(version, baseline, start=start, end=end, seed=seed, draws=FEW_DRAWS)
+        loud = [measure for measure in values if measure.name not in hushed]
+        if not any(beyond(line, measure) for line in gate.lines for measure in loud):
+            return None
+        measures = self.measures(version, baseline, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
         found = judge_quality(
             gate.lines,
             measures,

@@ -67,6 +67,11 @@ def covers(line: GateLine, name: str) -> bool:
     return name == line.metric
 
 
+def beyond(line: GateLine, measure: Measure) -> bool:
+    """Whether the value itself lies on the wrong side of a limit that speaks of it, whatever its interval."""
+    return covers(line, measure.name) and _side(line, measure.value, measure.value) == "fail"
+
+
 def judge_measure(line: GateLine, measure: Measure | None, *, min_rows: int, stale: Sequence[str] = ()) -> Judgement:
     """One line over one measure (None: it was not measured). `stale` says why the evidence
     belongs to something else than what is being released; it can't pass and can't fail then."""

@@ -20,11 +20,20 @@ from kring.serve.fallback import Answerer, Rows, answer_with_fallback
 Guard = Callable[[Rows], Mapping[int, list[str]]]
 
 
-class Decided(NamedTuple):
-    """What one version was asked: its rows of the batch as a batch, their row numbers, the record."""
+class Asked(NamedTuple):
+    """As which arm, when (microseconds UTC), and in which class of record."""
 
-    batch: Batch
+    arm: Arm
+    at: int
+    kind: RecordClass
+
+
+@dataclass(frozen=True)
+class Decided(Generic[Rows]):
+    """What one version was asked: row numbers in the batch, the rows as they were read, the record."""
+
     rows: NDArray[np.int64]
+    read: Rows
     record: Decisions
 
 
@@ -49,7 +58,7 @@ class Decider(Generic[Rows]):
     subject: str
     monotonic: Callable[[], float]
 
-    def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided]:
+    def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided[Rows]]:
         """Answer all rows: one record for each version that was asked, complete but not yet durable.
 
         `Refused` when the contract is broken and the system rejects, `Unavailable` when neither a
@@ -58,7 +67,7 @@ class Decider(Generic[Rows]):
         subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
         canary = self._canary_rows(subjects, batch.n, at)
         if not canary.any():
-            return [Decided(batch, np.arange(batch.n), self._answer(batch, subjects, "live", at, kind))]
+            return [self._answer(batch, np.arange(batch.n), subjects, Asked("live", at, kind))]
         arms: list[tuple[Arm, NDArray[np.int64]]] = [
             ("live", np.flatnonzero(~canary)),
             ("canary", np.flatnonzero(canary)),
@@ -66,24 +75,24 @@ class Decider(Generic[Rows]):
         decided = []
         for arm, rows in arms:
             if len(rows):
-                part = rows_of(batch, rows.tolist())
                 mine = [subjects[row] for row in rows] if subjects else []
-                decided.append(Decided(part, rows, self._answer(part, mine, arm, at, kind)))
+                decided.append(self._answer(rows_of(batch, rows.tolist()), rows, mine, Asked(arm, at, kind)))
         return decided
 
-    def shadow(self, batch: Batch, answerer: Answerer[Rows], *, at: int, ids: list[bytes]) -> Decisions:
+    def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
         """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
         never raised."""
         began = self.monotonic()
-        answered = answer_with_fallback([answerer], self.read(batch), default=lambda: Batch(batch.n, {}))
+        n = decided.record.n
+        answered = answer_with_fallback([answerer], decided.read, default=lambda: Batch(n, {}))
         return Decisions(
             system=self.system,
             version=answerer.version,
             answered_by=answered.version,
             arm="shadow",
             kind="shadow",
-            at=at,
-            n=batch.n,
+            at=decided.record.at,
+            n=n,
             inputs={},
             outputs=as_lists(answered.outputs),
             latency_us=int((self.monotonic() - began) * 1e6),
@@ -98,21 +107,21 @@ class Decider(Generic[Rows]):
         units = [f"{subject}/{day}" for subject in subjects] if subjects else [f"{at}/{row}" for row in range(n)]
         return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
 
-    def _answer(self, batch: Batch, subjects: list[str], arm: Arm, at: int, kind: RecordClass) -> Decisions:
+    def _answer(self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], asked: Asked) -> Decided[Rows]:
         began = self.monotonic()
-        rows = self.read(batch)
-        fired = dict(self.guard(rows))
+        read = self.read(batch)
+        fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
             raise broken_contract(fired, batch.n)
-        asked = self.pointer.canary if arm == "canary" else self.pointer.live
-        answered = answer_with_fallback(self._ladder(asked), rows, default=lambda: self._default(batch.n))
-        return Decisions(
+        version = self.pointer.canary if asked.arm == "canary" else self.pointer.live
+        answered = answer_with_fallback(self._ladder(version), read, default=lambda: self._default(batch.n))
+        record = Decisions(
             system=self.system,
-            version=asked,
+            version=version,
             answered_by=answered.version,
-            arm=arm,
-            kind=kind,
-            at=at,
+            arm=asked.arm,
+            kind=asked.kind,
+            at=asked.at,
             n=batch.n,
             inputs=as_lists(batch),
             outputs=as_lists(answered.outputs),
@@ -121,6 +130,7 @@ class Decider(Generic[Rows]):
             guards=fired,
             subjects=subjects,
         )
+        return Decided(rows=rows, read=read, record=record)
 
     def _ladder(self, asked: str) -> list[Answerer[Rows]]:
         names = dict.fromkeys([asked, self.pointer.live, self.pointer.previous])
