@@ -51,7 +51,7 @@ def test_no_file_speaks_of_a_machine_or_of_how_it_was_made() -> None:
     for file in kept():
         text = file.read_text(encoding="utf-8", errors="replace").lower()
         found += [f"{file.relative_to(ROOT)}: {word}" for word in FOREIGN if word in text]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_reference_pages_are_what_the_code_says() -> None:
