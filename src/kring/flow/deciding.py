@@ -72,7 +72,11 @@ def open_decider(
     project: Project, pointer: Pointer, opened: Mapping[str, Opened], *, clock: Clock
 ) -> Decider[pl.DataFrame]:
     """The decider for one pointer, over versions that are open already."""
-    known = [field.name for field in project.contract.fields if field.name not in project.known_later]
+    known = [
+        field.name
+        for field in project.contract.fields
+        if field.name not in project.known_later and not field.identifier
+    ]
     system = project.system
     return Decider(
         system=system.name,
@@ -95,6 +99,9 @@ def frame_reader(project: Project) -> Callable[[Batch], pl.DataFrame]:
     times = [pl.col(field.name).cast(DTYPES[field.type]) for field in fields if field.type in PHYSICAL]
 
     def read(batch: Batch) -> pl.DataFrame:
-        return pl.DataFrame(dict(batch.columns), schema=schema).with_columns(times)
+        columns = {name: column for name, column in batch.columns.items() if name in schema}
+        series = all(isinstance(column, pl.Series) for column in columns.values())
+        frame = pl.DataFrame(columns) if series else pl.DataFrame(columns, schema=schema)
+        return frame.with_columns(times)
 
     return read

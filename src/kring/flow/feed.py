@@ -56,9 +56,9 @@ class Feed:
         return rows[(rows >= self.first) & (rows < self.decided)]
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """Raw fields of consecutive rows, as lists; times as integer microseconds."""
+        """Raw fields of consecutive rows; times as integer microseconds, dates as days."""
         part = self.frame.slice(int(rows[0]), len(rows))
-        return Batch(len(rows), {name: part[name].to_list() for name in part.columns})
+        return Batch(len(rows), {name: part[name] for name in part.columns})
 
     def target_values(self, rows: NDArray[np.int64]) -> list[Value]:
         """What turned out to be true of the rows."""
@@ -70,7 +70,13 @@ def load_feed(project: Project, *, start: int, end: int) -> Feed:
     nothing lies between `start` and `end`."""
     data = project.system.data
     raw = source.scan(project.folder / data.source)
-    frame = typed(raw, project.contract).collect(engine="streaming").sort(data.time, maintain_order=True)
+    try:
+        frame = typed(raw, project.contract).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{data.source} can't be read", got=str(error).splitlines()[0][:200], next="check the file"
+        ) from error
+    frame = frame.sort(data.time, nulls_last=True, maintain_order=True)
     frame = with_known_at(project, hide(project, frame))
     time = frame[data.time].dt.epoch("us").fill_null(NEVER).to_numpy()
     known_at = frame[KNOWN_AT].dt.epoch("us").fill_null(NEVER).to_numpy()

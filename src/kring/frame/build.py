@@ -154,6 +154,7 @@ def _watch(table: WatchTable) -> Watch:
     return Watch(
         window_us=microseconds(table.window),
         quality_us=microseconds(table.quality_over),
+        judge_every_us=microseconds(table.judge_every),
         maturity_us=microseconds(table.maturity),
         min_windows=table.min_windows,
         violations=table.violations,

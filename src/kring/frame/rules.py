@@ -122,7 +122,7 @@ def _data(reading: Reading) -> None:
             allowed="exactly one of the two",
             next="keep outcome_at when a column says it, else outcome_after",
         )
-    elif "outcome_at" not in data and "outcome_after" not in data and not _misspelt_outcome(data):
+    elif "time" in data and not {"outcome_at", "outcome_after"} & data.keys() and not _misspelt_outcome(data):
         reading.fault(
             ("data",),
             "it is not said when the outcome is known",

@@ -213,6 +213,7 @@ class WatchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Duration, Meta(description="How long after its end a window is judged, when its outcomes are known")
     ] = "2d"
     quality_over: Annotated[LongerDuration, Meta(description="The span over which realised quality is judged")] = "30d"
+    judge_every: Annotated[LongerDuration, Meta(description="How often realised quality is judged")] = "7d"
     min_windows: Annotated[int, Meta(ge=1, description="Windows with known outcomes that a judgement needs")] = 14
     violations: Annotated[
         float,

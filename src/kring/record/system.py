@@ -105,12 +105,13 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """`window_us` is the span of one window; a window is judged `maturity_us` after its end, when its
-    outcomes are known as far as they will be; realised quality is judged over `quality_us`,
-    when at least `min_windows` windows hold matured outcomes; data quality pages when more
+    outcomes are known as far as they will be; realised quality is judged over `quality_us`, every
+    `judge_every_us`, when at least `min_windows` windows hold matured outcomes; data quality pages when more
     than `violations` of a window's rows break the contract."""
 
     window_us: int = 86_400_000_000
     quality_us: int = 30 * 86_400_000_000
+    judge_every_us: int = 7 * 86_400_000_000
     maturity_us: int = 2 * 86_400_000_000
     min_windows: int = 14
     violations: float = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple
+from typing import Final, Generic, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from kring.record.contract import Scalar
 from kring.record.decision import Arm, Decisions, RecordClass, Value
 from kring.record.rollout import Pointer
 from kring.serve.fallback import Answerer, Rows, answer_with_fallback
+
+REJECTED: Final = "rejected"
+"""Who answered a row that was turned away for breaking its contract: nobody."""
 
 Guard = Callable[[Rows], Mapping[int, list[str]]]
 
@@ -35,6 +38,11 @@ class Decided(Generic[Rows]):
     rows: NDArray[np.int64]
     read: Rows
     record: Decisions
+
+    @property
+    def answered(self) -> bool:
+        """Whether anybody answered: False for rows that were turned away."""
+        return self.record.answered_by != REJECTED
 
 
 @dataclass(frozen=True)
@@ -61,22 +69,24 @@ class Decider(Generic[Rows]):
     def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided[Rows]]:
         """Answer all rows: one record for each version that was asked, complete but not yet durable.
 
-        `Refused` when the contract is broken and the system rejects, `Unavailable` when neither a
-        version nor the baseline nor a declared default can answer.
+        A system that rejects what breaks its contract answers an online batch with `Refused`, the
+        whole of it; of any other batch the broken rows are turned away, with a record that says so and
+        holds no output. `Unavailable` when neither a version nor the baseline nor a declared default
+        can answer.
         """
         subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
         canary = self._canary_rows(subjects, batch.n, at)
         if not canary.any():
-            return [self._answer(batch, np.arange(batch.n), subjects, Asked("live", at, kind))]
+            return self._answer(batch, np.arange(batch.n), subjects, Asked("live", at, kind))
         arms: list[tuple[Arm, NDArray[np.int64]]] = [
             ("live", np.flatnonzero(~canary)),
             ("canary", np.flatnonzero(canary)),
         ]
-        decided = []
+        decided: list[Decided[Rows]] = []
         for arm, rows in arms:
             if len(rows):
                 mine = [subjects[row] for row in rows] if subjects else []
-                decided.append(self._answer(rows_of(batch, rows.tolist()), rows, mine, Asked(arm, at, kind)))
+                decided += self._answer(rows_of(batch, rows.tolist()), rows, mine, Asked(arm, at, kind))
         return decided
 
     def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
@@ -107,13 +117,13 @@ class Decider(Generic[Rows]):
         units = [f"{subject}/{day}" for subject in subjects] if subjects else [f"{at}/{row}" for row in range(n)]
         return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
 
-    def _answer(self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], asked: Asked) -> Decided[Rows]:
+    def _answer(self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], asked: Asked) -> list[Decided[Rows]]:
         began = self.monotonic()
         read = self.read(batch)
         fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
-            raise broken_contract(fired, batch.n)
-        version = self.pointer.canary if asked.arm == "canary" else self.pointer.live
+            return self._turned_away(batch, rows, subjects, fired, asked)
+        version = self._asked(asked.arm)
         answered = answer_with_fallback(self._ladder(version), read, default=lambda: self._default(batch.n))
         record = Decisions(
             system=self.system,
@@ -130,7 +140,37 @@ class Decider(Generic[Rows]):
             guards=fired,
             subjects=subjects,
         )
-        return Decided(rows=rows, read=read, record=record)
+        return [Decided(rows=rows, read=read, record=record)]
+
+    def _turned_away(
+        self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], fired: Mapping[int, list[str]], asked: Asked
+    ) -> list[Decided[Rows]]:
+        """The rows that keep the contract, answered; then those that break it, with a record but no answer."""
+        if asked.kind == "online":
+            raise broken_contract(fired, batch.n)
+        broken = sorted(fired)
+        kept = [row for row in range(batch.n) if row not in fired]
+        away = rows_of(batch, broken)
+        record = Decisions(
+            system=self.system,
+            version=self._asked(asked.arm),
+            answered_by=REJECTED,
+            arm=asked.arm,
+            kind=asked.kind,
+            at=asked.at,
+            n=away.n,
+            inputs=as_lists(away),
+            outputs={},
+            latency_us=0,
+            guards={number: fired[row] for number, row in enumerate(broken)},
+            subjects=[subjects[row] for row in broken] if subjects else [],
+        )
+        mine = [subjects[row] for row in kept] if subjects else []
+        decided = self._answer(rows_of(batch, kept), rows[kept], mine, asked) if kept else []
+        return [*decided, Decided(rows=rows[broken], read=self.read(away), record=record)]
+
+    def _asked(self, arm: Arm) -> str:
+        return self.pointer.canary if arm == "canary" else self.pointer.live
 
     def _ladder(self, asked: str) -> list[Answerer[Rows]]:
         names = dict.fromkeys([asked, self.pointer.live, self.pointer.previous])
@@ -151,10 +191,10 @@ def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
 
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:
-    """Plain columns for the record: numpy arrays become lists of Python values."""
+    """Plain columns for the record: arrays and series become lists of Python values."""
     columns: dict[str, list[Value]] = {}
     for name, column in batch.columns.items():
-        convert = getattr(column, "tolist", None)
+        convert = getattr(column, "tolist", None) or getattr(column, "to_list", None)
         columns[name] = convert() if convert is not None else list(column)  # type: ignore[arg-type]
     return columns
 
