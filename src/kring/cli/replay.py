@@ -10,8 +10,7 @@ from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.cli.told import show_replay
 from kring.flow.project import open_project
-from kring.flow.replaying import replay_in
-from kring.flow.report import write_report
+from kring.flow.replay_home import replay_in
 
 
 @click.command(short_help="Run the system over history, as it would have been.")
@@ -31,8 +30,7 @@ def command(output: Output, folder: Path, *, start: int, end: int, seed: int, ho
     """Run the real operator, router and runtime over history with a simulated clock. The system's own
     ledger and log are not touched."""
     project = open_project(folder, say=output.progress)
-    project, result = replay_in(project, home=home, start=start, end=end, seed=seed)
-    report = write_report(project, result)
+    project, result, report = replay_in(project, home=home, start=start, end=end, seed=seed)
     show_replay(output, result)
     output.say(f"report: {report}")
     output.say(f"next: kring trace {result.trace_id} {folder} --home {project.home.root}")

@@ -15,7 +15,7 @@ from kring.flow.status import Status, status
 @click.command(short_help="Show what is live, how it does and what is due.")
 @folder_argument
 @click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
-@click.option("--verify", is_flag=True, help="Recompute the ledger's whole chain first.")
+@click.option("--verify", is_flag=True, help="Recompute the chain; check versions, their data and the sealed log.")
 @answers
 def command(output: Output, folder: Path, home: Path | None, verify: bool) -> None:
     """Show the live version, its rollout, the last snapshot and the alarms."""

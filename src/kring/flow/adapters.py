@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kring.ports.framework import Framework
     from kring.ports.ledger import Ledger
     from kring.ports.vault import Vault
+    from kring.record.event import Segment
     from kring.stores.reading import LogReader
 
 
@@ -54,6 +55,13 @@ def read_log(folder: Path, *, system: str) -> LogReader:
     from kring.stores import reading
 
     return reading.read_log(folder, system=system)
+
+
+def verify_segment(folder: Path, segment: Segment) -> None:
+    """`IntegrityError` unless the sealed segment lies in `folder` as the ledger says."""
+    from kring.stores import sealed
+
+    sealed.verify_segment(folder, segment)
 
 
 def open_vault(path: Path, *, random: Random) -> Vault:

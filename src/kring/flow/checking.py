@@ -82,7 +82,7 @@ def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFram
 def take_snapshot(project: Project, checked: Checked) -> Snapshot:
     """Store an accepted feed for ever. `Refused` when the contract was broken; the report is kept."""
     report = checked.report
-    with project.ledger() as ledger:
+    with project.working(), project.ledger() as ledger:
         if report.result == "fail":
             ledger.append([history.entry(report, id=project.new_id("c"), actor=project.actor, at=report.at)])
             broken = [finding for finding in report.findings if finding.result == "fail"]
@@ -94,8 +94,7 @@ def take_snapshot(project: Project, checked: Checked) -> Snapshot:
             )
         frame = typed(checked.feed, project.contract).collect(engine="streaming")
         identifiers = tuple(field.name for field in project.contract.fields if field.identifier)
-        if identifiers:
-            frame = hide(project, frame)
+        frame = hide(project, frame)
         snapshot = snapshots.take(
             frame,
             report=report,
@@ -117,7 +116,9 @@ def take_snapshot(project: Project, checked: Checked) -> Snapshot:
 
 
 def hide(project: Project, frame: pl.DataFrame) -> pl.DataFrame:
-    """Direct identifiers become tokens before anything is stored."""
+    """Direct identifiers become tokens before anything is stored; without one nothing changes."""
+    if not any(field.identifier for field in project.contract.fields):
+        return frame
     vault = adapters.open_vault(project.home.vault, random=project.random)
     try:
         return tokenise(frame, project.contract, vault)

@@ -78,9 +78,9 @@ def set_up(folder: Path, *, say: Callable[[str], None]) -> None:
         )
     source = example()
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / MARKER).write_text(f"made by kring demo, {time.strftime('%Y-%m-%d')}; the next demo makes it anew\n")
+        clear(folder)
         for path in sorted(source.iterdir()):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
@@ -99,6 +99,15 @@ def set_up(folder: Path, *, say: Callable[[str], None]) -> None:
     if done.code != 0:
         said = done.output.decode(errors="replace").strip()
         raise Unavailable("the feed of the demo could not be made", got=said, next="pip install 'kring[demo]'")
+
+
+def clear(folder: Path) -> None:
+    """Remove all but the marker, so that a demo that was killed here is still known as one."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARKER:
+            path.unlink()
 
 
 def example() -> Path:

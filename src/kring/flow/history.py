@@ -68,6 +68,14 @@ def get(ledger: Ledger, kind: type[R], id: str) -> R:
     return decode(ledger.get(KINDS[kind], id), kind)
 
 
+def newest_with(ledger: Ledger, kind: type[R], id: str) -> R | None:
+    """As `get`, or None when there is none yet."""
+    try:
+        return get(ledger, kind, id)
+    except NotFound:
+        return None
+
+
 def all_of(ledger: Ledger, kind: type[R], *, after: int = 0) -> Iterator[R]:
     """All records of one kind, oldest first."""
     for event in ledger.read(after=after, kind=KINDS[kind]):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from kring.errors import KringError, Refused
+from kring.errors import Conflict, KringError, Refused, Unavailable
 from kring.flow import history
 from kring.flow.operator import ACTOR, fold
 from kring.flow.project import Project
+from kring.flow.verifying import verify_version
 from kring.ports.ledger import Ledger
 from kring.record.event import Entry
 from kring.record.operator import (
@@ -26,16 +28,20 @@ from kring.record.operator import (
     SetPointer,
 )
 from kring.record.rollout import Pointer
+from kring.record.version import Version
 
 LEASE: Final = "operator"
 LEASE_SECONDS: Final = 3600.0
+COMMAND_SECONDS: Final = 30.0
+"""How long the right of a command that died keeps others waiting."""
 
 
 @dataclass
 class Operator:
     """The one writer of a system's operator state; its lease fences out any other.
 
-    `retrain` carries out a `Retrain` command and says how it ended.
+    `retrain` carries out a `Retrain` command and says how it ended. `undone` is what the state that was
+    found had asked for: nobody is known to have done it.
     """
 
     project: Project
@@ -44,14 +50,17 @@ class Operator:
     state: OperatorState
     token: int
     retrain: Callable[[str], Retrained]
+    undone: tuple[Command, ...] = ()
 
     def step(self, events: Sequence[OperatorEvent]) -> list[Command]:
         """Fold the events, commit state, outbox and records together, then do what is left to do.
 
-        What a command brings (the end of a training) is folded in turn. Returns all commands.
+        What a command brings (the end of a training) is folded in turn, and so is what had been left
+        undone before. Returns all commands.
         """
         done: list[Command] = []
-        waiting: list[OperatorEvent] = list(events)
+        left, self.undone = self.undone, ()
+        waiting: list[OperatorEvent] = [*events, *self._carry_out(left)]
         while waiting:
             state, commands = fold(self.project.system, self.state, waiting, now=self.project.clock.now())
             if commands or changed(self.state, state):
@@ -62,14 +71,22 @@ class Operator:
 
     def resume(self) -> list[Command]:
         """Carry out what was committed before a crash and not done after it."""
-        waiting = self._carry_out(self.state.outbox)
-        return self.step(waiting) if waiting else []
+        return self.step([])
 
     def _commit(self, state: OperatorState, commands: Sequence[Command]) -> None:
         now = self.project.clock.now()
         entries = [entry for command in commands for entry in entries_of(command, now)]
         entries.append(history.entry(state, id=LEASE, actor=self.holder, at=now))
-        self.ledger.append(entries, expect_seq=self.ledger.head().seq, token=self.token)
+        seq = self.ledger.head().seq
+        newest = history.newest_with(self.ledger, OperatorState, LEASE)
+        if (newest.seq if newest else 0) != self.state.seq:
+            raise Conflict(
+                "another command has changed what is live since this one began",
+                got=f"step {newest.seq if newest else 0}",
+                allowed=f"step {self.state.seq}",
+                next="run the command again",
+            )
+        self.ledger.append(entries, expect_seq=seq, token=self.token)
         self.state = state
 
     def _carry_out(self, commands: Sequence[Command]) -> list[OperatorEvent]:
@@ -81,11 +98,38 @@ def changed(before: OperatorState, after: OperatorState) -> bool:
     return msgspec.structs.replace(after, seq=before.seq, outbox=before.outbox) != before
 
 
-def open_operator(project: Project, ledger: Ledger, *, holder: str, retrain: Callable[[str], Retrained]) -> Operator:
+def open_operator(
+    project: Project,
+    ledger: Ledger,
+    *,
+    holder: str,
+    retrain: Callable[[str], Retrained],
+    seconds: float = LEASE_SECONDS,
+) -> Operator:
     """Take the lease and read the last committed state. `Busy` while another operator holds it."""
-    lease = ledger.lease(LEASE, holder=holder, ttl=LEASE_SECONDS, now=project.clock.now())
-    state = history.newest(ledger, OperatorState) or OperatorState(system=project.system.name)
-    return Operator(project=project, ledger=ledger, holder=holder, state=state, token=lease.token, retrain=retrain)
+    lease = ledger.lease(LEASE, holder=holder, ttl=seconds, now=project.clock.now())
+    state = history.newest_with(ledger, OperatorState, LEASE) or OperatorState(system=project.system.name)
+    return Operator(
+        project=project,
+        ledger=ledger,
+        holder=holder,
+        state=state,
+        token=lease.token,
+        retrain=retrain,
+        undone=state.outbox,
+    )
+
+
+@contextmanager
+def operating(project: Project, *, holder: str) -> Iterator[Operator]:
+    """The operator for one command; its right is given back at the end."""
+    with project.ledger() as ledger:
+        operator = open_operator(project, ledger, holder=holder, retrain=no_retraining, seconds=COMMAND_SECONDS)
+        try:
+            yield operator
+        finally:
+            with suppress(Unavailable):
+                ledger.lease(LEASE, holder=holder, ttl=0.0, now=project.clock.now())
 
 
 def entries_of(command: Command, now: int) -> list[Entry]:
@@ -107,9 +151,9 @@ def no_retraining(trigger: str) -> Retrained:
 
 
 def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
-    """Let the previous version answer again. `Refused` when there is none."""
-    with project.ledger() as ledger:
-        operator = open_operator(project, ledger, holder=actor, retrain=no_retraining)
+    """Let the previous version answer again. `Refused` when there is none, `IntegrityError` when it is not
+    what was released."""
+    with operating(project, holder=actor) as operator:
         before = operator.state.pointer
         if before is None or not before.previous:
             raise Refused(
@@ -117,6 +161,7 @@ def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
                 got=f"live: {before.live}" if before else "no live version",
                 next="kring status shows what is live",
             )
+        verify_version(project, history.get(operator.ledger, Version, before.previous))
         operator.step([RollbackAsked(actor=actor, reason=reason)])
         assert operator.state.pointer is not None
         return operator.state.pointer
@@ -124,8 +169,8 @@ def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
 
 def start_release(project: Project, *, version: str, run: str, reason: str) -> OperatorState:
     """Hand a passed, packed version to the operator: shadow, or live when it is the first."""
-    with project.ledger() as ledger:
-        operator = open_operator(project, ledger, holder=project.actor, retrain=no_retraining)
+    with operating(project, holder=project.actor) as operator:
+        verify_version(project, history.get(operator.ledger, Version, version))
         operator.step([Retrained(trigger=reason, result="pass", reason="gate passed", run=run, version=version)])
         return operator.state
 

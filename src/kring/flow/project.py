@@ -9,13 +9,15 @@ from pathlib import Path
 
 import kring.contracts.odcs
 import kring.frame.read
-from kring.errors import ConfigError
 from kring.flow import adapters
 from kring.flow.home import Home
+from kring.flow.tidying import tidy
+from kring.flow.together import hold_together
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.git import commit_of
 from kring.host.random import SystemRandom
+from kring.host.turns import working
 from kring.metrics.ids import fresh_id
 from kring.ports.clock import Clock
 from kring.ports.files import Files
@@ -69,6 +71,12 @@ class Project:
         return replace(self, home=Home(home))
 
     @contextmanager
+    def working(self) -> Iterator[None]:
+        """Be at work in the home; what a killed command left there is removed when nobody else is."""
+        with working(self.home.root, tidy=lambda: tidy(self.home.root, files=self.files)):
+            yield
+
+    @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """The system's chain, closed at the end whatever happens."""
         ledger = adapters.open_ledger(self.home.ledger, system=self.system.name)
@@ -83,15 +91,16 @@ def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Fi
 
     Every fault in either file is reported at once, as a `ConfigError`.
     """
-    system = kring.frame.read.read(folder)
+    system, lines = kring.frame.read.read_with_lines(folder)
     folder = Path(system.file).parent
+    task = adapters.task_named(system.task)
     contract = kring.contracts.odcs.read(folder / system.data.contract)
-    hold_together(system, contract)
+    hold_together(system, contract, task, lines=lines)
     return Project(
         folder=folder,
         system=system,
         contract=contract,
-        task=adapters.task_named(system.task),
+        task=task,
         home=Home(folder / ".kring"),
         files=files or LocalFiles(),
         clock=SystemClock(),
@@ -99,57 +108,3 @@ def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Fi
         commit=commit_of(folder),
         say=say,
     )
-
-
-def hold_together(system: System, contract: Contract) -> None:
-    """The contract owns the roles of columns; `kring.toml` may repeat them, never differ."""
-    lines = {field.name: field.line for field in contract.fields}
-    data = system.data
-    faults = [
-        ConfigError(
-            f"{key} names a column that the contract does not promise",
-            file=system.file,
-            key=key,
-            got=repr(name),
-            allowed=", ".join(lines),
-            next=f"add it to {contract.file}, or mend the name",
-        )
-        for key, name in columns_named(system)
-        if name and name not in lines
-    ]
-    for key, ours, theirs in (
-        ("data.target", data.target, contract.target),
-        ("data.time", data.time, contract.time),
-        ("data.subject", data.subject, contract.subject),
-        ("data.outcome_at", data.outcome_at, contract.outcome_time),
-    ):
-        if ours and theirs and ours != theirs:
-            faults.append(
-                ConfigError(
-                    f"{key} differs from the contract",
-                    file=system.file,
-                    key=key,
-                    got=repr(ours),
-                    allowed=f"{theirs!r}, as in {contract.file}:{lines.get(theirs, 0)}",
-                    next="the contract owns the roles of columns: leave the key out, or mend one of the two",
-                )
-            )
-    if faults:
-        raise ConfigError(f"{system.file} and {contract.file} do not fit together", faults=tuple(faults))
-
-
-def columns_named(system: System) -> list[tuple[str, str]]:
-    """Every place in `kring.toml` that names a column of the contract."""
-    data = system.data
-    named = [
-        ("data.target", data.target),
-        ("data.time", data.time),
-        ("data.subject", data.subject),
-        ("data.group", data.group),
-        ("data.outcome_at", data.outcome_at),
-        *(("data.protected", name) for name in data.protected),
-    ]
-    for lookup in system.lookups:
-        named += [(f"lookup.{lookup.name}.key", name) for name in lookup.key]
-        named.append((f"lookup.{lookup.name}.value", lookup.value))
-    return named

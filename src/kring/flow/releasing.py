@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import NotFound, Refused, Unsupported
+from kring.errors import IntegrityError, NotFound, Refused, Unsupported
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
 from kring.flow.operating import start_release
@@ -149,15 +149,15 @@ def build_version(project: Project, judged: Judged) -> Version:
     evidence = judged.trained.evidence
     assert evidence is not None
     manifest, files = contents(project, run, evidence, verdict)
-    id, root = pack(
-        project.home.versions, manifest=manifest, files=files, key_pem=signing_key(project), store=project.files
-    )
+    with project.working():
+        key = signing_key(project)
+        id, root = pack(project.home.versions, manifest=manifest, files=files, key_pem=key, store=project.files)
     version = Version(
         id=id,
         system=project.system.name,
         candidate=run.candidate,
         root=root,
-        key=hashlib.sha256(project.files.read(project.home.public_key)).hexdigest(),
+        key=hashlib.sha256(public_of(key)).hexdigest(),
         run=run.id,
         baseline_run=evidence.baseline_run,
         evidence=evidence.id,
@@ -174,8 +174,10 @@ def build_version(project: Project, judged: Judged) -> Version:
 
 def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest and every other file of a version folder."""
-    chain, files = kept(project.home.runs / run.id, project)
-    baseline, baseline_files = kept(project.home.runs / evidence.baseline_run, project)
+    chain, files = kept(project, run)
+    with project.ledger() as ledger:
+        baseline_run = history.get(ledger, Run, evidence.baseline_run)
+    baseline, baseline_files = kept(project, baseline_run)
     files |= {f"baseline/{name}": data for name, data in baseline_files.items()}
     files[CONTRACT_FILE] = project.files.read(Path(project.contract.file))
     environment = pinned_environment()
@@ -231,10 +233,25 @@ def pinned_environment() -> dict[str, str]:
 
 
 def signing_key(project: Project) -> bytes:
-    """The system's private key; made at its first use, readable by its owner only."""
-    path = project.home.signing_key
-    if not path.exists():
-        key = new_key()
-        project.files.write(project.home.public_key, public_of(key))
-        project.files.write(path, key)
-    return project.files.read(path)
+    """The system's private key; made at its first use, readable by its owner only.
+
+    `IntegrityError` when only its public half is left, or the two do not fit; `Busy` while another
+    process makes it.
+    """
+    files, private, public = project.files, project.home.signing_key, project.home.public_key
+    lock = files.append(private.with_name(".lock"))
+    try:
+        if not private.exists() and not public.exists():
+            files.write(private, new_key())
+        key = files.read(private) if private.exists() else b""
+        if key and not public.exists():
+            files.write(public, public_of(key))
+    finally:
+        lock.close()
+    if not key or files.read(public) != public_of(key):
+        raise IntegrityError(
+            "the two halves of the signing key do not belong together" if key else "the signing key is missing",
+            next=f"put back a copy of {private.name} and {public.name}, which were made together",
+            file=str(private),
+        )
+    return key

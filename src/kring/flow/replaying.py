@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kring.errors import DataError, KringError, Refused, UserError
+from kring.errors import DataError, KringError, Refused
 from kring.flow import adapters, history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
 from kring.flow.feed import Feed, load_feed
-from kring.flow.operating import Operator, failed, open_operator
+from kring.flow.operating import Operator, failed, no_retraining, open_operator
 from kring.flow.operator import hushed
 from kring.flow.project import Project
 from kring.flow.releasing import build_version, judge_all
@@ -24,7 +24,6 @@ from kring.flow.summing import summed
 from kring.flow.training import train
 from kring.flow.windows import Windows
 from kring.host.clock import SimulatedClock, stopwatch
-from kring.host.random import SeededRandom
 from kring.metrics.ids import decision_block
 from kring.ports.decision_log import DecisionLog
 from kring.ports.ledger import Ledger
@@ -68,67 +67,20 @@ class Stage:
         return bytes(self.ids[rows[-1] if len(rows) else self.feed.first])
 
 
-def replay_in(project: Project, *, home: Path | None, start: int, end: int, seed: int) -> tuple[Project, Replay]:
-    """Replay in a home of its own: `home`, else a folder under the system's `.kring/replays`.
-
-    Returns the project as it stands in that home. `UserError` when the home is taken.
-    """
-    folder = home or project.home.root / "replays" / project.new_id("p")
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(
-            "a replay needs a home of its own",
-            got=str(folder),
-            allowed="a new or empty folder",
-            next="name another with --home",
-        )
-    if end <= start:
-        raise UserError("a replay ends after it begins", got=f"{start} to {end}", next="choose --to after --from")
-    project = project.at(home=folder, clock=SimulatedClock(start), random=SeededRandom(seed), actor="replay")
-    return project, replay(project, start=start, end=end, seed=seed)
-
-
 def replay(project: Project, *, start: int, end: int, seed: int, tick_us: int = HOUR_US) -> Replay:
     """Train on what was known at `start`, then live until `end` (microseconds UTC), tick by tick.
 
-    `project` must stand in a home of its own with a `SimulatedClock` at `start`. In each tick the
-    outcomes that have become known are recorded, then what is to be decided is decided as one
-    batch, then windows that have ended are judged. The same seed gives the same records.
+    `project` must stand in a home of its own with a `SimulatedClock` at `start`. In each tick what is to
+    be decided is decided as one batch, then the outcomes that have become known are recorded, then
+    windows that have ended are judged. The same seed gives the same records.
     """
-    clock = project.clock
-    if not isinstance(clock, SimulatedClock):
-        raise TypeError("a replay needs a simulated clock")
-    if not project.system.data.time:
-        raise DataError("only a feed with a time column can be replayed", key="data.time", next="declare data.time")
     began = stopwatch()
-    feed = load_feed(project, start=start, end=end)
-    log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
-    try:
-        with project.ledger() as ledger:
-            windows = Windows(project.system, project.task)
-            operator = open_operator(project, ledger, holder="replay", retrain=lambda _: failed("", Refused("not yet")))
-            stage = Stage(
-                project=project,
-                clock=clock,
-                feed=feed,
-                log=log,
-                windows=windows,
-                operator=operator,
-                seed=seed,
-                ids=np.zeros((feed.n, 16), dtype=np.uint8),
-                window_end=start - start % project.system.watch.window_us + project.system.watch.window_us,
-            )
-            operator.retrain = lambda trigger: retrain(stage, trigger)
-            begin(stage)
-            for tick in ticks(feed, start=start, end=end, tick_us=tick_us, window_us=project.system.watch.window_us):
-                clock.advance(tick)
-                live_through(stage, tick)
-            log.commit()
-            remember_segments(project, log, ledger)
-    finally:
-        log.close()
+    with on_stage(project, start=start, end=end, seed=seed) as stage:
+        begin(stage)
+        live(stage, start=start, end=end, tick_us=tick_us)
     return summed(
         project,
-        windows,
+        stage.windows,
         id=project.new_id("p"),
         start=start,
         end=end,
@@ -139,6 +91,46 @@ def replay(project: Project, *, start: int, end: int, seed: int, tick_us: int = 
         example=stage.example(),
         seconds=stopwatch() - began,
     )
+
+
+@contextmanager
+def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[Stage]:
+    """Everything opened for a replay, and closed again whatever happens."""
+    clock, window_us = project.clock, project.system.watch.window_us
+    if not isinstance(clock, SimulatedClock):
+        raise TypeError("a replay needs a simulated clock")
+    if not project.system.data.time:
+        raise DataError("only a feed with a time column can be replayed", key="data.time", next="declare data.time")
+    feed = load_feed(project, start=start, end=end)
+    log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    try:
+        with project.ledger() as ledger:
+            operator = open_operator(project, ledger, holder="replay", retrain=no_retraining)
+            stage = Stage(
+                project=project,
+                clock=clock,
+                feed=feed,
+                log=log,
+                windows=Windows(project.system, project.task),
+                operator=operator,
+                seed=seed,
+                ids=np.zeros((feed.n, 16), dtype=np.uint8),
+                window_end=start - start % window_us + window_us,
+            )
+            operator.retrain = lambda trigger: retrain(stage, trigger)
+            yield stage
+    finally:
+        log.close()
+
+
+def live(stage: Stage, *, start: int, end: int, tick_us: int = HOUR_US) -> None:
+    """Tick by tick until `end`; at the end the log's segments stand on the ledger."""
+    window_us = stage.project.system.watch.window_us
+    for tick in ticks(stage.feed, start=start, end=end, tick_us=tick_us, window_us=window_us):
+        stage.clock.advance(tick)
+        live_through(stage, tick)
+    stage.log.commit()
+    remember_segments(stage.project, stage.log, stage.operator.ledger)
 
 
 def ticks(feed: Feed, *, start: int, end: int, tick_us: int, window_us: int) -> Iterator[int]:
@@ -203,9 +195,10 @@ def candidates_for(stage: Stage) -> tuple[str, ...]:
 
 
 def live_through(stage: Stage, now: int) -> None:
-    """One tick: outcomes, decisions, windows."""
-    record_outcomes(stage, now)
+    """One tick: decisions, outcomes, windows. Decisions come first: an outcome may be known in the
+    very tick of its decision."""
     decide_due(stage, now)
+    record_outcomes(stage, now)
     while stage.window_end <= now:
         close_window(stage, stage.window_end)
         stage.window_end += stage.project.system.watch.window_us
@@ -235,7 +228,7 @@ def decide_due(stage: Stage, now: int) -> None:
         stage.ids[rows[decided.rows]] = block
         waiting = stage.windows.decisions(place, decided.record)
         ids = split_ids(block)
-        for shadow in shadows(stage):
+        for shadow in shadows(stage) if decided.answered else ():
             said = stage.decider.shadow(decided, shadow, ids=ids)
             stage.log.append(said)
             stage.windows.shadow(waiting, said)
@@ -267,17 +260,22 @@ def close_window(stage: Stage, end: int) -> None:
     assert state.pointer is not None
     watch = stage.project.system.watch
     events: list[OperatorEvent] = [stage.windows.closed(end - watch.window_us, end)]
-    quality = stage.windows.judged(
-        state.pointer.live, end=end - watch.maturity_us, seed=stage.seed, hushed=hushed(state, "quality", now=end)
-    )
-    if quality is not None:
-        events.append(quality)
+    if end % watch.judge_every_us < watch.window_us:
+        events += judged_quality(stage, state.pointer.live, end)
     if state.rollout is not None and state.rollout.state == "shadow":
         events.append(stage.windows.compared(state.rollout.version))
     before = state.pointer
     stage.operator.step(events)
     if stage.operator.state.pointer != before:
         renew(stage)
+
+
+def judged_quality(stage: Stage, live: str, end: int) -> list[OperatorEvent]:
+    """What has matured by now, against the gate; nothing when nothing lies beyond it."""
+    quiet = hushed(stage.operator.state, "quality", now=end)
+    matured = end - stage.project.system.watch.maturity_us
+    found = stage.windows.judged(live, end=matured, seed=stage.seed, hushed=quiet)
+    return [found] if found is not None else []
 
 
 def renew(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from kring.flow import history
 from kring.flow.project import Project
+from kring.flow.verifying import verify_all
 from kring.record.alarm import Alarm
 from kring.record.event import Head
 from kring.record.operator import OperatorState
@@ -32,11 +33,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(project: Project, *, verify: bool) -> Status:
-    """Read the ledger; with `verify` recompute its whole chain first (`IntegrityError`)."""
+    """Read the ledger; with `verify` recompute its whole chain first, and hold the versions that answer or
+    may answer, their data and the sealed log against it (`IntegrityError`)."""
     with project.ledger() as ledger:
         head: Head = ledger.verify() if verify else ledger.head()
         state = history.newest(ledger, OperatorState)
         pointer = state.pointer if state else None
+        if verify and state is not None:
+            verify_all(project, ledger, answering(state))
         snapshots = list(history.all_of(ledger, Snapshot))
         return Status(
             system=project.system.name,
@@ -52,3 +56,11 @@ def status(project: Project, *, verify: bool) -> Status:
             events=head.seq,
             verified=verify,
         )
+
+
+def answering(state: OperatorState) -> tuple[str, ...]:
+    """The versions that answer, or may at the next move: live, previous, in shadow."""
+    pointer, rollout = state.pointer, state.rollout
+    known = (pointer.live, pointer.previous) if pointer else ()
+    shadow = (rollout.version,) if rollout and rollout.state == "shadow" else ()
+    return tuple(id for id in (*known, *shadow) if id)

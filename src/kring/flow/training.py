@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.decide.prepare_rows import row_preparer
-from kring.errors import CandidateError, KringError, UserError
+from kring.errors import CandidateError, IntegrityError, KringError, NotFound, Unavailable, UserError
 from kring.experiment.evidence import LatencySample, measure_evidence
 from kring.experiment.parity import parity, require_parity
 from kring.flow import adapters, history
-from kring.flow.fitting import fit_candidate
+from kring.flow.fitting import Fitted, fit_candidate
 from kring.flow.material import Material, gather, select
 from kring.flow.project import Project
 from kring.host.clock import stopwatch
@@ -28,7 +29,7 @@ from kring.record.prepare import Prepared
 from kring.record.run import Parity, Run, RunState
 from kring.record.snapshot import Snapshot
 from kring.record.system import Candidate
-from kring.record.version import Chain, Link
+from kring.record.version import Chain, Link, Policy
 from kring.runtimes.chain import open_chain
 
 DRAWS: Final = 1000
@@ -65,7 +66,7 @@ class Built:
     files: dict[str, bytes]
     outputs: NDArray[np.float64]
     latency: LatencySample
-    parity: Parity | None
+    parity: Parity
     seconds: float
     warnings: tuple[str, ...]
 
@@ -86,17 +87,18 @@ def train(
     )
     trained: list[Trained] = []
     baseline: tuple[str, Built] | None = None
-    for candidate in chosen(project, only):
-        run = begun(session, candidate)
-        try:
-            built = build(session, candidate)
-        except CandidateError as error:
-            trained.append(refused(project, run, error))
-            if candidate.baseline:
-                raise
-            continue
-        baseline = baseline or (run.id, built)
-        trained.append(measured(session, run, built, baseline=baseline))
+    with project.working():
+        for candidate in chosen(project, only):
+            run = begun(session, candidate)
+            try:
+                built = build(session, candidate)
+            except CandidateError as error:
+                trained.append(refused(project, run, error))
+                if candidate.baseline:
+                    raise
+                continue
+            baseline = baseline or (run.id, built)
+            trained.append(measured(session, run, built, baseline=baseline))
     return trained
 
 
@@ -139,37 +141,16 @@ def build(session: Session, candidate: Candidate) -> Built:
     """Fit, export and prove one candidate."""
     project, material = session.project, session.material
     prepared = material.prepared_for(candidate)
-    names = tuple(column.name for column in prepared.columns)
-    prepare_bytes = msgspec.json.encode(prepared, order="sorted")
-    files = {PREPARE_FILE: prepare_bytes}
-    prepare_link = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(prepare_bytes))
     policy = material.policy
-    held_out = select(material.test_batch, names)
-    if candidate.rule:
-        last = Link(kind="rule", expression=candidate.rule, inputs=names)
-        fitted = None
-    else:
-        fitted = fit_candidate(
-            candidate,
-            framework=adapters.framework(),
-            folder=project.folder,
-            output=policy.output,
-            columns=prepared.columns,
-            train=select(material.train_batch, names),
-            truth=material.train_truth,
-            test=held_out,
-            seed=session.seed,
-        )
-        files[MODEL_FILE] = fitted.model
-        last = Link(kind="onnx", file=MODEL_FILE, digest=sha256(fitted.model), inputs=names)
-    chain = Chain(candidate=candidate.name, links=(prepare_link, last), policy=policy)
+    held_out = select(material.test_batch, names_of(prepared))
+    fitted = None if candidate.rule else fit(session, candidate, prepared)
+    chain, files = chained(candidate, prepared, policy, model=fitted.model if fitted else b"")
     runtime = open_chain(chain, files)
     outputs = numbers(runtime.answer(held_out), policy.output)
-    proof = None
     by_rows, latency = row_path(project, material, prepared, runtime)
-    if fitted is not None:
-        proof = parity(fitted.test_outputs, outputs, by_rows, threshold=policy.threshold, output=policy.output)
-        require_parity(proof, candidate=candidate.name, output=policy.output)
+    trained = fitted.test_outputs if fitted else outputs
+    proof = parity(trained, outputs, by_rows, threshold=policy.threshold, output=policy.output)
+    require_parity(proof, candidate=candidate.name, output=policy.output)
     return Built(
         chain=chain,
         files=files,
@@ -179,6 +160,42 @@ def build(session: Session, candidate: Candidate) -> Built:
         seconds=fitted.seconds if fitted else 0.0,
         warnings=fitted.warnings if fitted else (),
     )
+
+
+def fit(session: Session, candidate: Candidate, prepared: Prepared) -> Fitted:
+    """Learn from the rows to learn from; the held-out rows are only answered."""
+    project, material = session.project, session.material
+    names = names_of(prepared)
+    return fit_candidate(
+        candidate,
+        framework=adapters.framework(),
+        folder=project.folder,
+        output=material.policy.output,
+        columns=prepared.columns,
+        train=select(material.train_batch, names),
+        truth=material.train_truth,
+        test=select(material.test_batch, names),
+        seed=session.seed,
+    )
+
+
+def chained(
+    candidate: Candidate, prepared: Prepared, policy: Policy, *, model: bytes
+) -> tuple[Chain, dict[str, bytes]]:
+    """The chain of a rule, or of a fitted `model`, and its files."""
+    names = names_of(prepared)
+    files = {PREPARE_FILE: msgspec.json.encode(prepared, order="sorted")}
+    first = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(files[PREPARE_FILE]))
+    if candidate.rule:
+        last = Link(kind="rule", expression=candidate.rule, inputs=names)
+    else:
+        files[MODEL_FILE] = model
+        last = Link(kind="onnx", file=MODEL_FILE, digest=sha256(model), inputs=names)
+    return Chain(candidate=candidate.name, links=(first, last), policy=policy), files
+
+
+def names_of(prepared: Prepared) -> tuple[str, ...]:
+    return tuple(column.name for column in prepared.columns)
 
 
 def row_path(
@@ -220,7 +237,13 @@ def measured(session: Session, run: Run, built: Built, *, baseline: tuple[str, B
         at=run.at,
     )
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
-    run = msgspec.structs.replace(run, fit_seconds=built.seconds, parity=built.parity, warnings=built.warnings)
+    run = msgspec.structs.replace(
+        run,
+        fit_seconds=built.seconds,
+        parity=built.parity,
+        warnings=built.warnings,
+        chain_digest=sha256(chain_bytes(built.chain)),
+    )
     keep(project, run, built)
     with project.ledger() as ledger:
         ledger.append(
@@ -246,17 +269,45 @@ def keep(project: Project, run: Run, built: Built) -> None:
     """Put the chain's files into the run's folder, all of them or none."""
     target = project.home.runs / run.id
     beside = project.home.runs / f".{run.id}.part"
-    project.files.write(beside / CHAIN_FILE, msgspec.json.encode(built.chain, order="sorted"))
-    for name, data in built.files.items():
-        project.files.write(beside / name, data)
-    project.files.publish(beside, target)
+    try:
+        project.files.write(beside / CHAIN_FILE, chain_bytes(built.chain))
+        for name, data in built.files.items():
+            project.files.write(beside / name, data)
+        project.files.publish(beside, target)
+    except (KringError, KeyboardInterrupt):
+        with suppress(Unavailable):
+            project.files.remove(beside)
+        raise
 
 
-def kept(folder: Path, files_of: Project) -> tuple[Chain, dict[str, bytes]]:
-    """A run's chain and files, as `keep` stored them."""
-    read = files_of.files.read
-    chain = msgspec.json.decode(read(folder / CHAIN_FILE), type=Chain)
-    return chain, {link.file: read(folder / link.file) for link in chain.links if link.file}
+def chain_bytes(chain: Chain) -> bytes:
+    return msgspec.json.encode(chain, order="sorted")
+
+
+def kept(project: Project, run: Run) -> tuple[Chain, dict[str, bytes]]:
+    """A run's chain and files. `IntegrityError` when they are not what the ledger says was stored."""
+    folder = project.home.runs / run.id
+    chain = msgspec.json.decode(as_stored(project, folder / CHAIN_FILE, digest=run.chain_digest), type=Chain)
+    files = {link.file: as_stored(project, folder / link.file, digest=link.digest) for link in chain.links if link.file}
+    return chain, files
+
+
+def as_stored(project: Project, path: Path, *, digest: str) -> bytes:
+    """The bytes at `path`, when their SHA-256 is `digest`; `IntegrityError` otherwise."""
+    try:
+        data = project.files.read(path)
+        found = sha256(data)
+    except NotFound:
+        data, found = b"", "no such file"
+    if found != digest:
+        raise IntegrityError(
+            f"{path.name} is not what this run stored",
+            got=found,
+            allowed=f"SHA-256 {digest}",
+            next="train again: kring train",
+            file=str(path),
+        )
+    return data
 
 
 def headline(evidence: Evidence) -> str:

@@ -33,7 +33,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What was fitted, on what, with which result. `folder` holds the exported links."""
+    """What was fitted, on what, with which result. `chain_digest` is the SHA-256 of the stored chain,
+    which in turn names the digests of its links."""
 
     id: str
     system: str
@@ -53,3 +54,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parity: Parity | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    chain_digest: str = ""

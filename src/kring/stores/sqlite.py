@@ -95,7 +95,11 @@ class SqliteLedger:
         with self._reading("read the ledger"):
             row = self._connection.execute(query, (self._system, kind, id)).fetchone()
         if row is None:
-            raise NotFound(f"the ledger of {self._system} has no {kind} with this id", got=repr(id[:60]))
+            raise NotFound(
+                f"the ledger of {self._system} has no {kind} with this id",
+                got=repr(id[:60]),
+                next="check the id: kring status and kring snapshot list show what there is",
+            )
         return _event(row)
 
     def head(self) -> Head:

@@ -1,0 +1,68 @@
+"""Versions, data and the log as they lie on disk, against what the ledger says of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kring.data import snapshot as snapshots
+from kring.errors import IntegrityError, NotFound
+from kring.flow import adapters, history
+from kring.flow.project import Project
+from kring.ports.ledger import Ledger
+from kring.record.event import Segment
+from kring.record.snapshot import Snapshot
+from kring.record.version import Version
+from kring.release.load import open_version
+
+
+def verify_version(project: Project, version: Version) -> None:
+    """`IntegrityError` unless the version's folder is whole, signed by this system's key, and the very
+    one that the ledger names."""
+    public = trusted_key(project, version)
+    try:
+        loaded = open_version(project.home.versions / version.id, public_pem=public)
+    except NotFound as error:
+        raise IntegrityError(
+            f"the folder of version {version.id} is missing",
+            next="put back a copy of it, or roll back",
+            file=str(project.home.versions / version.id),
+        ) from error
+    if loaded.root != version.root:
+        raise IntegrityError(
+            f"version {version.id} is not the one that was released",
+            got=f"root {loaded.root}",
+            allowed=f"root {version.root}, as the ledger says",
+            next="put back a copy of it, or roll back",
+            file=str(project.home.versions / version.id),
+        )
+
+
+def trusted_key(project: Project, version: Version) -> bytes:
+    """The public key that the ledger names for `version`. `IntegrityError` when another one lies here."""
+    path = project.home.public_key
+    try:
+        public = project.files.read(path)
+        found = hashlib.sha256(public).hexdigest()
+    except NotFound:
+        public, found = b"", "no such file"
+    if found != version.key:
+        raise IntegrityError(
+            f"version {version.id} was signed by another key than the one that lies here",
+            got=found[:16],
+            allowed=f"key {version.key[:16]}, as the ledger says",
+            next=f"put back a copy of {path.name}",
+            file=str(path),
+        )
+    return public
+
+
+def verify_all(project: Project, ledger: Ledger, versions: tuple[str, ...]) -> None:
+    """`IntegrityError` unless `versions`, the snapshots they rest on and the sealed segments of the decision
+    log are what the ledger says."""
+    found = [history.get(ledger, Version, id) for id in dict.fromkeys(versions)]
+    for version in found:
+        verify_version(project, version)
+    for id in dict.fromkeys(version.snapshot for version in found):
+        snapshots.verify(history.get(ledger, Snapshot, id), folder=project.home.data)
+    for segment in history.all_of(ledger, Segment):
+        adapters.verify_segment(project.home.log, segment)
