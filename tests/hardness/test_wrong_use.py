@@ -1,0 +1,79 @@
+"""Wrong words on the command line: one object with code, message and remedy, the right exit code, nothing changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from commands import contents, kring
+
+SYSTEM: Final = ("check", "train", "compare", "release", "go", "status")
+
+WRONG: Final = {
+    "no command": ((), 2, "use"),
+    "unknown command": (("chekc",), 2, "use"),
+    "unknown option": (("check", "DIR", "--colour"), 2, "use"),
+    "two folders": (("check", "DIR", "DIR"), 2, "use"),
+    "wrong moment": (("check", "DIR", "--as-of", "yesterday"), 2, "use"),
+    "a month too many": (("check", "DIR", "--as-of", "2024-13-01"), 2, "use"),
+    "wrong seed": (("train", "DIR", "--seed", "many"), 2, "use"),
+    "unknown candidate": (("train", "DIR", "--candidate", "nobody"), 2, "use"),
+    "unknown candidate to release": (("release", "DIR", "--candidate", "nobody"), 2, "not_found"),
+    "unknown snapshot": (("train", "DIR", "--snapshot", "s_1"), 2, "not_found"),
+    "snapshot to show": (("snapshot", "show", "DIR", "--id", "s_1"), 2, "not_found"),
+    "replay without a span": (("replay", "DIR"), 2, "use"),
+    "replay backwards": (("replay", "DIR", "--from", "2024-02-20", "--to", "2024-02-10"), 2, "use"),
+    "replay of nothing": (("replay", "DIR", "--from", "2034-02-10", "--to", "2034-02-20"), 2, "data"),
+    "replay before all": (("replay", "DIR", "--from", "0001-01-01", "--to", "0001-01-02"), 2, "data"),
+    "replay to the end of time": (("replay", "DIR", "--from", "9999-12-30", "--to", "9999-12-31"), 2, "data"),
+    "trace of nothing": (("trace", "d_00000000000000000000000000", "DIR"), 2, "not_found"),
+    "trace of a word": (("trace", "hello", "DIR"), 2, "not_found"),
+    "trace of a letter": (("trace", "d_!", "DIR"), 2, "not_found"),
+    "rollback without a reason": (("rollback", "DIR"), 2, "use"),
+    "rollback of the first": (("rollback", "DIR", "--reason", "x"), 1, "refused"),
+    "page in a folder": (("compare", "DIR", "--html", "DIR"), 2, "use"),
+    "demo in a system": (("demo", "--out", "DIR"), 2, "use"),
+    "demo in a file": (("demo", "--out", "DIR/kring.toml"), 2, "use"),
+    "replay in a system": (("replay", "DIR", "--from", "2024-02-15", "--to", "2024-02-16", "--home", "DIR"), 2, "use"),
+    "replay in a file": (
+        ("replay", "DIR", "--from", "2024-02-15", "--to", "2024-02-16", "--home", "DIR/kring.toml"),
+        2,
+        "use",
+    ),
+    "a source that is not there": (("check", "DIR", "--source", "DIR/nothing.csv"), 2, "data"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_use_is_told_and_changes_nothing(name: str, released: Path) -> None:
+    words, exit, code = WRONG[name]
+    before = contents(released)
+    answer = kring(*(word.replace("DIR", str(released)) for word in words))
+    assert (answer.exit, answer.error["code"]) == (exit, code), answer
+    assert answer.error["next"] or answer.error["allowed"], answer
+    after = contents(released)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    assert changed <= ({".kring/ledger.db"} if exit == 1 else set()), changed
+
+
+@pytest.mark.parametrize("command", SYSTEM)
+def test_a_folder_that_is_none(command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    before = contents(tmp_path)
+    for name in ("nowhere", "file", "empty", "file/below"):
+        answer = kring(command, tmp_path / name)
+        assert answer.exit == 2, answer
+        assert answer.error["code"] in ("not_found", "config", "data"), answer
+        assert answer.error["next"] or answer.error["faults"][0]["allowed"], answer
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_may_not_be_written(fresh: Path) -> None:
+    """Where even root may not write: state would lie in a file."""
+    (fresh / ".kring").write_text("in the way")
+    for words in (("check",), ("status",), ("replay", "--from", "2024-02-15", "--to", "2024-02-16")):
+        answer = kring(words[0], fresh, *words[1:])
+        assert (answer.exit, answer.error["code"]) == (3, "storage"), answer
+        assert answer.error["next"]
