@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Moment(click.ParamType[int]):
@@ -20,7 +24,7 @@ class Moment(click.ParamType[int]):
         except ValueError:
             self.fail(f"{value!r} is no moment; write 2013-04-01 or 2013-04-01T18:00:00Z", param, ctx)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1_000_000)
+        return (moment - EPOCH) // MICROSECOND
 
 
 MOMENT = Moment()
@@ -28,9 +32,9 @@ MOMENT = Moment()
 
 def show(at: int) -> str:
     """`at` (microseconds UTC) to the minute."""
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M")
+    return (EPOCH + at * MICROSECOND).strftime("%Y-%m-%d %H:%M")
 
 
 def rfc3339(at: int) -> str:
     """`at` (microseconds UTC) as RFC 3339 with Z, for programs."""
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (EPOCH + at * MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")

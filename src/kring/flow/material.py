@@ -49,7 +49,9 @@ class Material:
 
     @property
     def cut_text(self) -> str:
-        """The moment of the first held-out decision."""
+        """The moment of the first held-out decision; without a time column, which rows those are."""
+        if not self.parts[1].last:
+            return "the end of the feed"
         return datetime.fromtimestamp(self.parts[1].first / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
     def prepared_for(self, candidate: Candidate) -> Prepared:
@@ -82,7 +84,8 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
     for spec in project.system.lookups:
         history = as_of(spec, frame, known_at=KNOWN_AT, time=data.time)
         frame = frame.with_columns(history.alias(LOOKED_UP + spec.name))
-    train, test, parts = split(frame, time=data.time, known_at=KNOWN_AT, target=data.target, split=data.split)
+    known_at = KNOWN_AT if data.time else ""
+    train, test, parts = split(frame, time=data.time, known_at=known_at, target=data.target, split=data.split)
     cutoff = parts[1].first
     tables = tuple(build(spec, frame, known_at=KNOWN_AT, cutoff=cutoff) for spec in project.system.lookups)
     prepared = Prepared(columns=declared, tables=tables)

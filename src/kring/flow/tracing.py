@@ -57,7 +57,7 @@ def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
         owner=project.system.accountable("operate"),
     )
     answered_by = decisions.answered_by.partition("/")[0]
-    version = decisions.version if answered_by == "default" else answered_by
+    version = answered_by if answered_by.startswith("v_") else decisions.version
     yield from from_version(project, ledger, history.get(ledger, Version, version))
 
 
@@ -122,7 +122,8 @@ def from_evidence(project: Project, ledger: Ledger, evidence: Evidence) -> Itera
 def from_run(project: Project, ledger: Ledger, run: Run) -> Iterator[Node]:
     facts = {"candidate": run.candidate, "kind": run.kind, "commit": run.commit, "seed": str(run.seed)}
     for part in run.parts:
-        facts[part.name] = f"{part.rows:,} rows, decided {moment(part.first)} to {moment(part.last)}"
+        span = f", decided {moment(part.first)} to {moment(part.last)}" if part.last else ""
+        facts[part.name] = f"{part.rows:,} rows{span}"
     if run.parity is not None:
         facts["exported equals trained"] = f"largest difference {run.parity.largest:.1e} on {run.parity.rows:,} rows"
     if run.reason:

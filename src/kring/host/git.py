@@ -11,12 +11,14 @@ TIMEOUT_S: Final = 10
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of the checkout that holds `folder`, with `+changes` when files in it differ from
-    that commit; `uncommitted` outside a checkout or without git."""
+    """The commit of the checkout that holds `folder`, with `+changes` unless git knows that its files
+    are those of that commit (state in `.kring` aside); `uncommitted` outside a checkout, for a folder
+    of which nothing is committed, or without git."""
     head = _git(folder, "rev-parse", "HEAD")
-    if not head or _git(folder, "ls-files", "--", ".") == "":
+    if not head or not _git(folder, "ls-files", "--", "."):
         return UNKNOWN
-    return f"{head}+changes" if _git(folder, "status", "--porcelain", "--", ".") else head
+    changes = _git(folder, "status", "--porcelain", "--", ".", ":(exclude).kring")
+    return head if changes == "" else f"{head}+changes"
 
 
 def _git(folder: Path, *words: str) -> str | None:

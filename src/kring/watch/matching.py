@@ -45,9 +45,10 @@ class Matcher:
         return waiting
 
     def settle(self, ids: Sequence[bytes], truth: NDArray[np.float64]) -> dict[int, int]:
-        """Write each truth to its decision; a later one corrects an earlier one.
+        """Write each truth to its decision; a later one corrects an earlier one, NaN takes it back.
 
-        Returns how many decisions of each window became known; ids that are not waiting are passed over.
+        Returns by how many the known decisions of each window became more (or fewer); ids that are not
+        waiting are passed over.
         """
         settled: dict[int, int] = {}
         if not ids or not self._frames:
@@ -63,9 +64,11 @@ class Matcher:
             rows = keys[mine] - waiting.key
             inside = rows < waiting.n
             rows, values = rows[inside], truth[mine[inside]]
-            fresh = np.unique(rows[np.isnan(waiting.truth[rows]) & ~np.isnan(values)])
+            touched = np.unique(rows)
+            before = np.isnan(waiting.truth[touched]).sum()
             waiting.truth[rows] = values
-            settled[waiting.window] = settled.get(waiting.window, 0) + len(fresh)
+            became = int(before - np.isnan(waiting.truth[touched]).sum())
+            settled[waiting.window] = settled.get(waiting.window, 0) + became
         return settled
 
     def frames(self, window: int) -> list[Waiting]:
