@@ -1,0 +1,88 @@
+"""The ladder: whoever stands highest and can answer, answers; the reason names those who could not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kring.errors import DataError, IntegrityError, KringError, Unavailable
+from kring.record.batch import Batch
+from kring.record.version import Policy
+from kring.serve.fallback import Answerer, answer_with_fallback
+
+POLICY = Policy(output="value")
+ERRORS: tuple[type[KringError], ...] = (Unavailable, DataError, IntegrityError)
+
+
+class Says:
+    """A runtime that says its number, or fails."""
+
+    def __init__(self, number: float, error: KringError | None = None) -> None:
+        self.number, self.error, self.asked = number, error, 0
+
+    def answer(self, batch: Batch) -> Batch:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return Batch(batch.n, {"value": [self.number] * batch.n})
+
+    def close(self) -> None: ...
+
+
+def answerer(name: str, runtime: Says) -> Answerer[Batch]:
+    def decide(outputs: Batch, policy: Policy) -> Batch:
+        return Batch(outputs.n, {**outputs.columns, "decision": outputs.columns["value"]})
+
+    return Answerer(version=name, prepare=lambda rows: rows, runtime=runtime, policy=POLICY, decide=decide)
+
+
+def declared(n: int) -> Batch:
+    return Batch(n, {"decision": ["no"] * n})
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from(ERRORS)), max_size=5))
+def test_the_first_who_can_answers(rungs: list[type[KringError] | None]) -> None:
+    runtimes = [Says(float(i), error(f"fault {i}") if error else None) for i, error in enumerate(rungs)]
+    ladder = [answerer(f"v_{i}", runtime) for i, runtime in enumerate(runtimes)]
+    answered = answer_with_fallback(ladder, Batch(2, {"x": [1, 2]}), default=lambda: declared(2))
+    able = next((i for i, error in enumerate(rungs) if error is None), None)
+    failed = len(rungs) if able is None else able
+    assert answered.reason == "; ".join(f"v_{i}: fault {i}" for i in range(failed))
+    assert [runtime.asked for runtime in runtimes] == [1] * min(failed + 1, len(rungs)) + [0] * (
+        len(rungs) - failed - 1
+    )
+    if able is None:
+        assert (answered.version, answered.outputs) == ("default", declared(2))
+    else:
+        assert answered.version == f"v_{able}"
+        assert answered.outputs.columns["decision"] == [float(able)] * 2
+
+
+def test_nobody_and_no_default() -> None:
+    def none() -> Batch:
+        raise Unavailable("nothing can answer", next="roll back")
+
+    ladder = [answerer("v_1", Says(1, Unavailable("asleep"))), answerer("v_1/baseline", Says(1, Unavailable("gone")))]
+    with pytest.raises(Unavailable, match="nothing can answer") as refused:
+        answer_with_fallback(ladder, Batch(1, {}), default=none)
+    assert refused.value.got == "v_1: asleep; v_1/baseline: gone"
+    assert refused.value.next == "roll back"
+
+
+def test_a_failure_on_the_way_to_the_runtime_falls_as_well() -> None:
+    def broken(rows: Batch) -> Batch:
+        raise DataError("a field is missing")
+
+    first = Answerer(version="v_2", prepare=broken, runtime=Says(2), policy=POLICY, decide=lambda out, policy: out)
+    answered = answer_with_fallback([first, answerer("v_1", Says(1))], Batch(1, {}), default=lambda: declared(1))
+    assert (answered.version, answered.reason) == ("v_1", "v_2: a field is missing")
+
+
+def test_a_fault_of_the_program_is_not_hidden_by_a_fallback() -> None:
+    def bug(rows: Batch) -> Batch:
+        raise ZeroDivisionError
+
+    first = Answerer(version="v_2", prepare=bug, runtime=Says(2), policy=POLICY, decide=lambda out, policy: out)
+    with pytest.raises(ZeroDivisionError):
+        answer_with_fallback([first, answerer("v_1", Says(1))], Batch(1, {}), default=lambda: declared(1))

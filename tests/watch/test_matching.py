@@ -1,0 +1,106 @@
+"""Outcomes find their decisions by nothing but the id, whatever the order in which they come."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kring.metrics.ids import decision_block
+from kring.record.decision import Place
+from kring.watch.matching import Matcher
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> list[tuple[Place, int, int]]:
+    """Frames in the order of a log: (place, rows, window), with gaps where shadows and outcomes lie."""
+    found = []
+    segment, sequence, at = draw(st.integers(0, 3)), draw(st.integers(0, 5)), 1000
+    for _ in range(draw(st.integers(1, 6))):
+        rows = draw(st.integers(1, 8))
+        found.append(
+            (Place(at_ms=at, writer=0, segment=segment, sequence=sequence), rows, draw(st.integers(0, 2)) * 100)
+        )
+        sequence += rows + draw(st.integers(0, 4))
+        at += draw(st.integers(0, 3))
+        if draw(st.booleans()):
+            segment, sequence = segment + 1, 0
+    return found
+
+
+def told(found: list[tuple[Place, int, int]]) -> tuple[Matcher, list[bytes]]:
+    matcher = Matcher()
+    ids = []
+    for place, rows, window in found:
+        matcher.decided(place, n=rows, window=window, live="v_1")
+        ids += [bytes(row) for row in decision_block(place, rows)]
+    return matcher, ids
+
+
+def truths(matcher: Matcher) -> list[list[float]]:
+    return [frame.truth.tolist() for window in (0, 100, 200) for frame in matcher.frames(window)]
+
+
+@given(frames(), st.data())
+def test_order_repetition_and_batches_change_nothing(found: list[tuple[Place, int, int]], data: st.DataObject) -> None:
+    """The last word on each decision counts; what is known is counted once."""
+    matcher, ids = told(found)
+    last = {id: data.draw(st.sampled_from([0.0, 1.0])) for id in ids if data.draw(st.booleans())}
+    corrected = [(id, 1 - value) for id, value in last.items() if data.draw(st.booleans())]
+    first = data.draw(st.permutations(corrected))
+    final = data.draw(st.permutations([*last.items(), *data.draw(st.permutations(list(last.items())))[:3]]))
+    said = [*first, *final]
+    counted: dict[int, int] = {}
+    while said:
+        size = data.draw(st.integers(1, len(said)))
+        part, said = said[:size], said[size:]
+        settled = matcher.settle([id for id, _ in part], np.array([value for _, value in part]))
+        for window, known in settled.items():
+            counted[window] = counted.get(window, 0) + known
+    other, _ = told(found)
+    at_once = other.settle(list(last), np.array(list(last.values())))
+    np.testing.assert_equal(truths(matcher), truths(other))
+    assert {window: known for window, known in counted.items() if known} == at_once
+    assert sum(at_once.values()) == len(last)
+
+
+@given(frames())
+def test_each_truth_stands_at_its_own_row(found: list[tuple[Place, int, int]]) -> None:
+    matcher, ids = told(found)
+    matcher.settle(ids, np.arange(len(ids), dtype=np.float64))
+    numbered = iter(range(len(ids)))
+    for place, rows, window in found:
+        frame = next(one for one in matcher.frames(window) if one.key == place.segment << 38 | place.sequence)
+        assert frame.truth.tolist() == [float(next(numbered)) for _ in range(rows)]
+
+
+@given(frames())
+def test_ids_of_nobody_are_passed_over(found: list[tuple[Place, int, int]]) -> None:
+    matcher, _ = told(found)
+    end = found[-1][0]
+    strange = [
+        Place(at_ms=1, writer=0, segment=end.segment, sequence=end.sequence + found[-1][1] + 3),
+        Place(at_ms=1, writer=0, segment=end.segment + 7, sequence=0),
+    ]
+    ids = [bytes(decision_block(place, 1)[0]) for place in strange]
+    assert sum(matcher.settle(ids, np.ones(2)).values()) == 0
+    assert all(np.isnan(truth).all() for truth in truths(matcher))
+
+
+def test_an_outcome_can_be_taken_back_and_given_again() -> None:
+    place = Place(at_ms=1, writer=0, segment=0, sequence=0)
+    matcher, ids = told([(place, 3, 0)])
+    assert matcher.settle(ids, np.array([1.0, 0.0, np.nan])) == {0: 2}
+    assert matcher.settle(ids[:1], np.array([np.nan])) == {0: -1}
+    assert matcher.settle(ids[:1], np.array([0.0])) == {0: 1}
+    assert matcher.settle(ids[:1], np.array([1.0])) == {0: 0}
+
+
+def test_nothing_waits_and_nothing_comes() -> None:
+    matcher = Matcher()
+    assert matcher.settle([bytes(16)], np.ones(1)) == {}
+    assert matcher.frames(0) == []
+    matcher, _ = told([(Place(at_ms=1, writer=0, segment=1, sequence=4), 2, 0)])
+    assert matcher.settle([], np.zeros(0)) == {}
+    before = bytes(decision_block(Place(at_ms=1, writer=0, segment=0, sequence=0), 1)[0])
+    assert matcher.settle([before], np.ones(1)) == {}
