@@ -6,8 +6,7 @@ import msgspec
 
 from kring.record.alarm import Alarm
 from kring.record.rollout import Pointer, Rollout
-from kring.record.verdict import GateResult
-from kring.record.verdict import Judgement
+from kring.record.verdict import GateResult, Judgement
 
 Cursor = tuple[int, int]
 
