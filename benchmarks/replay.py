@@ -87,7 +87,8 @@ def main() -> None:
     decisions, replay, bare = (statistics.median(one[place] for one in rounds) for place in range(3))
     print(
         f"| `python benchmarks/replay.py`, {decisions:,.0f} decisions | {datetime.date.today()} "
-        f"| {replay / bare:.1f}x preparing the same batches and running the same graph | {decisions / replay:,.0f} decisions/CPU s |"
+        f"| {replay / bare:.1f}x preparing the same batches and running the same graph "
+        f"| {decisions / replay:,.0f} decisions/CPU s |"
     )
 
 
