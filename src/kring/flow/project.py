@@ -12,7 +12,7 @@ import kring.frame.read
 from kring.flow import adapters
 from kring.flow.home import Home
 from kring.flow.tidying import tidy
-from kring.flow.together import hold_together
+from kring.flow.together import hold_together, with_roles
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.git import commit_of
@@ -57,7 +57,8 @@ class Project:
     @property
     def known_later(self) -> frozenset[str]:
         """Columns that no prepared column may read: they are not known when the decision is made."""
-        return frozenset(name for name in (self.system.data.target, self.system.data.outcome_at) if name)
+        data, contract = self.system.data, self.contract
+        return frozenset({data.target, data.outcome_at, contract.target, contract.outcome_time} - {""})
 
     def new_id(self, prefix: str) -> str:
         return fresh_id(prefix, at=self.clock.now(), entropy=self.random.bytes(10))
@@ -95,6 +96,7 @@ def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Fi
     folder = Path(system.file).parent
     task = adapters.task_named(system.task)
     contract = kring.contracts.odcs.read(folder / system.data.contract)
+    system = with_roles(system, contract)
     hold_together(system, contract, task, lines=lines)
     return Project(
         folder=folder,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from kring.contracts.grammar import fields_of, parse
 from kring.decide.prepare import declare
 from kring.errors import ConfigError, KringError
@@ -26,11 +28,18 @@ def hold_together(system: System, contract: Contract, task: Task, *, lines: Mapp
     faults = columns(system, contract) + roles(system, contract)
     if not faults:
         faults = prepared(system, contract)
-    faults += uses(system) + gated(system, task) + priced(system, task)
+    faults += timeless(system) + uses(system) + gated(system, task) + priced(system, task)
     if faults:
         faults = [located(fault, file=system.file, lines=lines) for fault in faults]
         name, other = Path(system.file).name, Path(contract.file).name
         raise ConfigError(f"{name} and {other} do not fit together", file=system.file, faults=tuple(faults))
+
+
+def with_roles(system: System, contract: Contract) -> System:
+    """`system` with the roles of columns that `kring.toml` leaves to the contract: time and subject."""
+    data = system.data
+    filled = msgspec.structs.replace(data, time=data.time or contract.time, subject=data.subject or contract.subject)
+    return msgspec.structs.replace(system, data=filled)
 
 
 def located(fault: ConfigError, *, file: str, lines: Mapping[str, int]) -> ConfigError:
@@ -114,6 +123,21 @@ def prepared(system: System, contract: Contract) -> list[ConfigError]:
             key = error.key or f"prepare.{name}"
             return [ConfigError(error.message, key=key, got=error.got, allowed=error.allowed, next=error.next)]
     return []
+
+
+def timeless(system: System) -> list[ConfigError]:
+    """Lookups of a system that does not know when its decisions are made: what was known then?"""
+    if system.data.time:
+        return []
+    return [
+        ConfigError(
+            "a lookup holds what was known when a decision was made: it needs the time of decisions",
+            key=f"lookup.{lookup.name}",
+            got="no data.time",
+            next="name the time column as data.time, or do without the lookup",
+        )
+        for lookup in system.lookups
+    ]
 
 
 def uses(system: System) -> list[ConfigError]:
