@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Lived
 from kring.errors import Busy, Conflict, Refused
 from kring.flow import history
 from kring.flow.operating import Operator, open_operator, roll_back
@@ -26,6 +25,7 @@ from kring.record.operator import (
     WindowClosed,
 )
 from kring.record.rollout import Pointer, Rollout
+from lives import Lived
 from systems import DAY, day, kring, write_loans
 
 PASSED = Retrained(trigger="schedule", result="pass", reason="gate passed", run="r_1", version="v_2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from conftest import Lived
 from kring.flow import adapters, history
 from kring.flow.deciding import open_answerers
 from kring.flow.rebuilding import rebuilt
@@ -10,6 +9,7 @@ from kring.flow.summing import months, periods, weeks
 from kring.flow.windows import Windows
 from kring.record.decision import Decisions
 from kring.record.version import Version
+from lives import Lived
 from systems import DAY
 
 

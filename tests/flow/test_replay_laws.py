@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conftest import FROM, TO, TURNS_ON, Lived, live
 from kring.decide.prepare_rows import row_preparer
 from kring.errors import Refused
 from kring.flow import adapters, history
@@ -30,6 +29,7 @@ from kring.record.version import Version
 from kring.release.load import open_version
 from kring.runtimes.chain import open_chain
 from kring.serve.decider import REJECTED
+from lives import FROM, TO, TURNS_ON, Lived, live
 from systems import DAY, day, kring, loans_feed, parcels_feed, write_loans, write_parcels
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import Lived
 from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.tracing import trace
@@ -13,6 +12,7 @@ from kring.record.rollout import Rollout
 from kring.record.run import Run
 from kring.record.snapshot import Snapshot
 from kring.record.version import Version
+from lives import Lived
 from systems import kring
 
 BELOW = {

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from answerers import Says, answerer
 from hypothesis import given
 from hypothesis import strategies as st
-from test_fallback import Says, answerer
 
 from kring.errors import Refused, Unavailable
 from kring.record.batch import Batch
