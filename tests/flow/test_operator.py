@@ -129,6 +129,64 @@ def test_an_alarm_waits_for_the_cool_down_before_it_trains_again() -> None:
     state = live_with("v_1", DAY)
     state, commands = fold(SYSTEM, state, [failing("lift")], now=3 * DAY)
     assert kinds(commands) == ["RaiseAlarm"]
+    state, commands = fold(SYSTEM, state, [quiet_window(7)], now=7 * DAY)
+    assert "Retrain" not in kinds(commands)
+    state, commands = fold(SYSTEM, state, [quiet_window(9)], now=9 * DAY)
+    assert [command.trigger for command in commands if isinstance(command, Retrain)] == ["quality: lift"]
+
+
+def test_a_breach_during_a_shadow_is_not_forgotten() -> None:
+    state = live_with("v_1", DAY)
+    state, _ = fold(SYSTEM, state, [passed("v_2")], now=10 * DAY)
+    state, commands = fold(SYSTEM, state, [failing("lift")], now=11 * DAY)
+    assert kinds(commands) == ["RaiseAlarm"]
+    state, _ = fold(SYSTEM, state, [shadowed("v_2")], now=12 * DAY)
+    state, commands = fold(SYSTEM, state, [quiet_window(18)], now=18 * DAY)
+    assert [command.trigger for command in commands if isinstance(command, Retrain)] == ["quality: lift"]
+
+
+def test_every_no_of_the_gate_is_told() -> None:
+    state = live_with("v_1", DAY)
+    told = 0
+    for day in (10, 20, 21):
+        state, commands = fold(SYSTEM, state, [msgspec.structs.replace(passed(""), result="fail")], now=day * DAY)
+        told += sum(isinstance(command, RaiseAlarm) for command in commands)
+    assert told == 3
+
+
+def test_a_training_that_broke_is_told_to_whom_its_stage_belongs() -> None:
+    state = live_with("v_1", DAY)
+    broke = msgspec.structs.replace(passed(""), result="fail", broke_at="data", reason="the contract is broken")
+    _, commands = fold(SYSTEM, state, [broke], now=10 * DAY)
+    alarms = [command.alarm for command in commands if isinstance(command, RaiseAlarm)]
+    assert [(alarm.kind, alarm.metric) for alarm in alarms] == [("retraining", "data")]
+
+
+def test_a_live_version_that_does_not_answer_raises_an_alarm() -> None:
+    state = live_with("v_1", DAY)
+    silent = msgspec.structs.replace(quiet_window(2), fallbacks=1000)
+    state, commands = fold(SYSTEM, state, [silent], now=2 * DAY)
+    alarms = [command.alarm for command in commands if isinstance(command, RaiseAlarm)]
+    assert [alarm.kind for alarm in alarms] == ["fallback"]
+    assert "1,000 of 1,000" in alarms[0].what
+
+
+def test_without_a_shadow_in_the_plan_a_passed_version_answers_at_once() -> None:
+    system = msgspec.structs.replace(SYSTEM, rollout=RolloutPlan(shadow_us=0, bake_us=DAY))
+    state = live_with("v_1", DAY)
+    state, commands = fold(system, state, [passed("v_2")], now=10 * DAY)
+    assert states(commands)[-2:] == ["promoted", "baking"]
+    assert state.pointer is not None
+    assert (state.pointer.live, state.pointer.previous) == ("v_2", "v_1")
+
+
+def test_a_shadow_can_be_ended_without_a_previous_version() -> None:
+    state = live_with("v_1", DAY)
+    state, _ = fold(SYSTEM, state, [passed("v_2")], now=10 * DAY)
+    state, commands = fold(SYSTEM, state, [RollbackAsked(actor="night", reason="no")], now=11 * DAY)
+    assert states(commands) == ["rolling_back", "rolled_back"]
+    assert state.pointer is not None
+    assert state.pointer.live == "v_1"
 
 
 def test_the_schedule_asks_for_a_training_once() -> None:

@@ -91,12 +91,14 @@ def test_a_command_may_die_at_any_moment(
     again(released, COMMANDS[name])
 
 
-def test_a_replay_that_died_is_run_again_in_the_same_home(
-    released: Path, paces: dict[str, float], tmp_path: Path
-) -> None:
+def test_a_replay_that_died_is_run_again_in_the_same_home(released: Path, tmp_path: Path) -> None:
     words = [*COMMANDS["replay"], "--home", str(tmp_path / "home")]
-    code = struck(released, words, after=paces["replay"] * 0.6, number=signal.SIGKILL, place=tmp_path / "out")
-    assert code == -signal.SIGKILL
+    running = Spawned([words[0], str(released), *words[1:]], tmp_path / "out")
+    until = time.monotonic() + 60
+    while not list((tmp_path / "home").rglob("*.log")) and time.monotonic() < until:
+        time.sleep(0.005)
+    running.signal(signal.SIGKILL)
+    assert running.ended() == -signal.SIGKILL
     assert kring(words[0], released, *words[1:]).exit == 0
     assert not (tmp_path / "home" / UNFINISHED).exists()
     taken = kring(words[0], released, *words[1:])

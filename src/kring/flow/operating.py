@@ -28,6 +28,7 @@ from kring.record.operator import (
     SetPointer,
 )
 from kring.record.rollout import Pointer
+from kring.record.system import Stage
 from kring.record.version import Version
 
 LEASE: Final = "operator"
@@ -140,7 +141,7 @@ def entries_of(command: Command, now: int) -> list[Entry]:
         case MoveRollout(rollout=rollout):
             return [history.entry(rollout, id=rollout.id, actor=rollout.actor, at=now)]
         case SetPointer(pointer=pointer):
-            return [history.entry(pointer, id=pointer.system, actor=ACTOR, at=now)]
+            return [history.entry(pointer, id=pointer.system, actor=command.actor, at=now)]
         case _:
             return []
 
@@ -154,7 +155,10 @@ def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
     """Let the previous version answer again. `Refused` when there is none, `IntegrityError` when it is not
     what was released."""
     with operating(project, holder=actor) as operator:
-        before = operator.state.pointer
+        before, rollout = operator.state.pointer, operator.state.rollout
+        if before and not before.previous and rollout and rollout.state == "shadow":
+            operator.step([RollbackAsked(actor=actor, reason=reason)])
+            return before
         if before is None or not before.previous:
             raise Refused(
                 f"{project.system.name} has no previous version to go back to",
@@ -176,5 +180,7 @@ def start_release(project: Project, *, version: str, run: str, reason: str) -> O
 
 
 def failed(trigger: str, error: KringError) -> Retrained:
-    """A training that ended with an error asks a person."""
-    return Retrained(trigger=trigger, result="fail", reason=error.message, run="")
+    """A training that broke asks a person: about the data when the contract was, else about the experiment."""
+    broke_at: Stage = "data" if isinstance(error, Refused) else "experiment"
+    reason = "; ".join(part for part in (error.message, error.got) if part)
+    return Retrained(trigger=trigger, result="fail", reason=reason, run="", broke_at=broke_at)

@@ -15,6 +15,7 @@ import msgspec
 
 from kring.learn.triggers import retraining_due
 from kring.metrics.ids import digest_id
+from kring.metrics.intervals import wilson
 from kring.record.alarm import Alarm, AlarmKind, Breach
 from kring.record.operator import (
     Command,
@@ -32,9 +33,9 @@ from kring.record.operator import (
 )
 from kring.record.rollout import Pointer, Rollout, RolloutState
 from kring.record.system import System
-from kring.record.verdict import Judgement
 from kring.release import rollout as rollouts
 from kring.watch.inputs import judge_inputs
+from kring.watch.quality import breach_of
 
 ACTOR: Final = "operator"
 Step = tuple[OperatorState, list[Command]]
@@ -71,36 +72,35 @@ def on_window(moment: Moment, state: OperatorState, event: WindowClosed) -> Step
     )
     if breach is not None:
         state, commands = alarmed(moment, state, "data_quality", breach)
+    if event.fallbacks:
+        state, alarm = alarmed(moment, state, "fallback", fallback_breach(event))
+        commands += alarm
     if state.rollout and state.rollout.state == "baking" and now - state.rollout.since >= system.rollout.bake_us:
         state, moved = moved_to(state, ("done",), "baked without a rollback", now)
         commands += moved
-    state, retraining = retrained(moment, state, ())
+    state, retraining = retrained(moment, state)
     return state, commands + retraining
 
 
 def on_quality(moment: Moment, state: OperatorState, event: QualityJudged) -> Step:
     """Realised quality wholly beyond the gate: an alarm per metric, and perhaps a retraining."""
     commands: list[Command] = []
-    breached: list[str] = []
     for line in event.lines:
         if line.result == "fail":
-            breach = breach_of(line, since=event.start)
-            state, more = alarmed(moment, state, "quality", breach)
-            breached += [line.metric] if more else []
-            commands += more
-    state, retraining = retrained(moment, state, breached)
+            state, alarm = alarmed(moment, state, "quality", breach_of(line, since=event.start))
+            if alarm and line.metric not in state.breached:
+                state = msgspec.structs.replace(state, breached=(*state.breached, line.metric))
+            commands += alarm
+    state, retraining = retrained(moment, state)
     return state, commands + retraining
 
 
 def on_retrained(moment: Moment, state: OperatorState, event: Retrained) -> Step:
     """A passed version starts its rollout; anything else asks a person."""
     system, now = moment.system, moment.now
-    state = msgspec.structs.replace(state, retraining="", retrained_at=now)
+    state = msgspec.structs.replace(state, retraining="", retrained_at=now, breached=())
     if event.result != "pass":
-        breach = Breach(
-            metric="gate", value=None, low=None, high=None, allowed="pass", rows=0, since=now, what=event.reason
-        )
-        return alarmed(moment, state, "release", breach)
+        return unpassed(moment, state, event)
     state, commands = replaced_rollout(state, event.version, now)
     entropy = digest(system.name, str(state.seq), event.version)
     started = rollouts.start(
@@ -114,11 +114,28 @@ def on_retrained(moment: Moment, state: OperatorState, event: Retrained) -> Step
     )
     state = msgspec.structs.replace(state, rollout=started)
     commands.append(MoveRollout(rollout=started))
-    if state.pointer is None:
-        state, moved = promoted(state, ("validating",), "the first version: nothing to shadow", now)
+    if state.pointer is None or not system.rollout.shadow_us:
+        why = "no shadow was asked for" if state.pointer else "the first version: nothing to shadow"
+        state, moved = promoted(state, ("validating",), why, now)
     else:
         state, moved = moved_to(state, ("validating", "shadow"), "gate passed, signature verified", now)
     return state, commands + moved
+
+
+def unpassed(moment: Moment, state: OperatorState, event: Retrained) -> Step:
+    """A training without a version: an alarm each time, whatever was raised before."""
+    kind: AlarmKind = "retraining" if event.broke_at else "release"
+    breach = Breach(
+        metric=event.broke_at or "gate",
+        value=None,
+        low=None,
+        high=None,
+        allowed="pass",
+        rows=0,
+        since=moment.now,
+        what=f"{event.result if kind == 'release' else 'broke'} ({event.trigger}): {event.reason}",
+    )
+    return alarmed(moment, state, kind, breach, owner=moment.system.accountable(event.broke_at or "release"))
 
 
 def on_shadow(moment: Moment, state: OperatorState, event: ShadowCompared) -> Step:
@@ -146,18 +163,21 @@ def on_shadow(moment: Moment, state: OperatorState, event: ShadowCompared) -> St
 
 
 def on_rollback(moment: Moment, state: OperatorState, event: RollbackAsked) -> Step:
-    """The previous version answers again; a rollout under way ends. Without one: nothing to do."""
+    """The previous version answers again, and a rollout under way ends. Without a previous version a
+    shadow can still be ended; else there is nothing to do."""
     now = moment.now
     pointer = state.pointer
-    if pointer is None or not pointer.previous:
-        return state, []
     commands: list[Command] = []
+    if pointer is None or not pointer.previous:
+        shadowed = state.rollout is not None and state.rollout.state == "shadow"
+        ends: tuple[RolloutState, ...] = ("rolling_back", "rolled_back") if shadowed else ()
+        return moved_to(state, ends, event.reason, now, actor=event.actor) if ends else (state, [])
     if state.rollout and state.rollout.state in ("draft", "validating"):
         state, commands = moved_to(state, ("aborted",), event.reason, now, actor=event.actor)
     elif state.rollout and "rolling_back" in rollouts.allowed(state.rollout.state):
         state, commands = moved_to(state, ("rolling_back", "rolled_back"), event.reason, now, actor=event.actor)
     back = turned(pointer, live=pointer.previous, previous="", rollout=pointer.rollout, now=now)
-    return msgspec.structs.replace(state, pointer=back), [*commands, SetPointer(pointer=back)]
+    return msgspec.structs.replace(state, pointer=back), [*commands, SetPointer(pointer=back, actor=event.actor)]
 
 
 Handler = Callable[[Moment, OperatorState, OperatorEvent], Step]
@@ -183,7 +203,7 @@ def promoted(state: OperatorState, via: tuple[RolloutState, ...], reason: str, n
         rollout=state.rollout.id,
         at=now,
     )
-    return msgspec.structs.replace(state, pointer=pointer), [*commands, SetPointer(pointer=pointer)]
+    return msgspec.structs.replace(state, pointer=pointer), [*commands, SetPointer(pointer=pointer, actor=ACTOR)]
 
 
 def replaced_rollout(state: OperatorState, version: str, now: int) -> Step:
@@ -208,11 +228,12 @@ def moved_to(
     return msgspec.structs.replace(state, rollout=rollout), commands
 
 
-def retrained(moment: Moment, state: OperatorState, breached: Sequence[str]) -> Step:
-    """Ask for a training, unless one runs or a version is still on its way."""
+def retrained(moment: Moment, state: OperatorState) -> Step:
+    """Ask for a training, unless one runs or a version is still on its way. What was breached meanwhile
+    is not forgotten: it asks again at the next window."""
     if state.retraining or state.pointer is None or (state.rollout and in_the_making(state.rollout)):
         return state, []
-    trigger = retraining_due(moment.system.learn, breached=breached, last=state.retrained_at, now=moment.now)
+    trigger = retraining_due(moment.system.learn, breached=state.breached, last=state.retrained_at, now=moment.now)
     if not trigger:
         return state, []
     return msgspec.structs.replace(state, retraining=trigger), [Retrain(trigger=trigger)]
@@ -222,12 +243,14 @@ def in_the_making(rollout: Rollout) -> bool:
     return rollout.state in ("draft", "validating", "shadow", "step")
 
 
-def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breach) -> Step:
-    """Raise an alarm, unless the same metric is still quiet after its last one."""
+def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breach, *, owner: str = "") -> Step:
+    """Raise an alarm; a monitor's is not raised again while the same metric is quiet after its last one."""
     system, now = moment.system, moment.now
     key = f"{kind}/{breach.metric}"
-    if state.quiet.get(key, 0) > now:
-        return state, []
+    if kind in MONITORS:
+        if state.quiet.get(key, 0) > now:
+            return state, []
+        state = msgspec.structs.replace(state, quiet={**state.quiet, key: now + system.watch.quality_us})
     version = state.pointer.live if state.pointer else ""
     alarm = Alarm(
         id=digest_id("a", digest(system.name, str(state.seq), key)),
@@ -243,11 +266,10 @@ def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breac
         rows=breach.rows,
         since=breach.since,
         at=now,
-        owner=system.accountable("data" if kind == "data_quality" else "operate"),
+        owner=owner or system.accountable("data" if kind == "data_quality" else "operate"),
         proposal=PROPOSALS[kind],
     )
-    quiet = {**state.quiet, key: now + system.watch.quality_us}
-    return msgspec.structs.replace(state, quiet=quiet), [RaiseAlarm(alarm=alarm)]
+    return state, [RaiseAlarm(alarm=alarm)]
 
 
 def hushed(state: OperatorState, kind: AlarmKind, *, now: int) -> set[str]:
@@ -255,19 +277,32 @@ def hushed(state: OperatorState, kind: AlarmKind, *, now: int) -> set[str]:
     return {key.removeprefix(f"{kind}/") for key, until in state.quiet.items() if until > now}
 
 
+MONITORS: Final[tuple[AlarmKind, ...]] = ("data_quality", "quality", "fallback")
+"""What looks again and again; everything else happens once and is told each time."""
+
 PROPOSALS: Final[dict[AlarmKind, str]] = {
     "data_quality": "look at the rows that broke the contract (kring trace on one of them), mend the feed",
     "quality": "retrain on the newest data, or roll back if it began with a release",
+    "fallback": "look at why the version did not answer (kring trace on one of its decisions), or roll back",
     "release": "a person should look: kring compare, then release by hand or leave it",
     "retraining": "read the reason, mend it, then kring train",
 }
 
 
-def breach_of(line: Judgement, *, since: int) -> Breach:
+def fallback_breach(event: WindowClosed) -> Breach:
+    """Rows that the version they were put to did not answer itself."""
+    share = event.fallbacks / max(event.decisions, 1)
+    low, high = wilson(event.fallbacks, event.decisions)
     return Breach(
-        metric=line.metric, value=line.value, low=line.low, high=line.high, allowed=line.rule, rows=line.rows,
-        since=since, what=f"{line.metric} {line.reason}",
-    )  # fmt: skip
+        metric="fallbacks",
+        value=share,
+        low=low,
+        high=high,
+        allowed="fallbacks <= 0",
+        rows=event.decisions,
+        since=event.start,
+        what=f"{event.fallbacks:,} of {event.decisions:,} rows ({share:.1%}) were answered by a fallback",
+    )
 
 
 def turned(pointer: Pointer, *, live: str, previous: str, rollout: str, now: int) -> Pointer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Sequence
@@ -12,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import IntegrityError, NotFound, Refused, Unsupported
+from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
 from kring.flow.operating import start_release
 from kring.flow.project import Project
-from kring.flow.training import Trained, kept
+from kring.flow.training import Trained, kept, sha256
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
 from kring.record.rollout import NOT_BUILT
@@ -157,7 +156,7 @@ def build_version(project: Project, judged: Judged) -> Version:
         system=project.system.name,
         candidate=run.candidate,
         root=root,
-        key=hashlib.sha256(public_of(key)).hexdigest(),
+        key=sha256(public_of(key)),
         run=run.id,
         baseline_run=evidence.baseline_run,
         evidence=evidence.id,
@@ -179,7 +178,7 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
         baseline_run = history.get(ledger, Run, evidence.baseline_run)
     baseline, baseline_files = kept(project, baseline_run)
     files |= {f"baseline/{name}": data for name, data in baseline_files.items()}
-    files[CONTRACT_FILE] = project.files.read(Path(project.contract.file))
+    files[CONTRACT_FILE] = contract_bytes(project)
     environment = pinned_environment()
     lineage = {
         "snapshot": run.snapshot,
@@ -213,6 +212,20 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
         environment=environment,
     )
     return manifest, files
+
+
+def contract_bytes(project: Project) -> bytes:
+    """The contract that the evidence was judged by. `Conflict` when the file has changed meanwhile."""
+    data = project.files.read(Path(project.contract.file))
+    if sha256(data) != project.contract.digest:
+        raise Conflict(
+            "the contract has changed while the version was built",
+            got=sha256(data)[:16],
+            allowed=project.contract.digest[:16],
+            file=project.contract.file,
+            next="train again on the changed contract, then release",
+        )
+    return data
 
 
 def moved_under(prefix: str, chain: Chain) -> Chain:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-AlarmKind = Literal["data_quality", "quality", "release", "retraining"]
+AlarmKind = Literal["data_quality", "quality", "fallback", "release", "retraining"]
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from kring.record.alarm import Alarm
 from kring.record.rollout import Pointer, Rollout
+from kring.record.system import Stage
 from kring.record.verdict import GateResult, Judgement
 
 Cursor = tuple[int, int]
@@ -34,13 +35,15 @@ class QualityJudged(msgspec.Struct, frozen=True, kw_only=True, tag="quality_judg
 
 
 class Retrained(msgspec.Struct, frozen=True, kw_only=True, tag="retrained"):
-    """A retraining has ended: with a verdict, and a version when the verdict is `pass`."""
+    """A retraining has ended: with a verdict, and a version when the verdict is `pass`; or at the stage
+    `broke_at`, before there was a verdict."""
 
     trigger: str
     result: GateResult
     reason: str
     run: str
     version: str = ""
+    broke_at: Stage | None = None
 
 
 class ShadowCompared(msgspec.Struct, frozen=True, kw_only=True, tag="shadow_compared"):
@@ -80,9 +83,10 @@ class MoveRollout(msgspec.Struct, frozen=True, kw_only=True, tag="move_rollout")
 
 
 class SetPointer(msgspec.Struct, frozen=True, kw_only=True, tag="set_pointer"):
-    """Other versions answer from now on."""
+    """Other versions answer from now on, because `actor` said so."""
 
     pointer: Pointer
+    actor: str
 
 
 Command = RaiseAlarm | Retrain | MoveRollout | SetPointer
@@ -90,8 +94,9 @@ Command = RaiseAlarm | Retrain | MoveRollout | SetPointer
 
 class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     """All that the next step depends on. `seq` rises with each step; `outbox` holds the commands of
-    the last step that are not yet known to be done; `quiet` maps a metric to the end of the time in
-    which its alarm is not raised again."""
+    the last step that are not yet known to be done; `quiet` maps a monitored metric to the end of the
+    time in which its alarm is not raised again; `breached` are the metrics whose alarm still waits for
+    a training."""
 
     system: str
     seq: int = 0
@@ -100,5 +105,6 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     retraining: str = ""
     retrained_at: int = 0
     quiet: dict[str, int] = {}
+    breached: tuple[str, ...] = ()
     cursor: Cursor = (0, 0)
     outbox: tuple[Command, ...] = ()

@@ -58,5 +58,5 @@ def breach_of(judgement: Judgement, *, since: int) -> Breach:
         allowed=judgement.rule,
         rows=judgement.rows,
         since=since,
-        what=judgement.reason,
+        what=f"{judgement.metric} {judgement.reason}",
     )
