@@ -35,15 +35,6 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Segment: "segment",
     OperatorState: "operator",
 }
-PREFIXES: Final[dict[str, type[msgspec.Struct]]] = {
-    "s": Snapshot,
-    "r": Run,
-    "e": Evidence,
-    "j": Verdict,
-    "v": Version,
-    "ro": Rollout,
-    "a": Alarm,
-}
 
 
 def entry(record: msgspec.Struct, *, id: str, actor: str, at: int) -> Entry:
