@@ -68,6 +68,10 @@ def test_ids_lead_from_one_answer_to_the_next(walked: Walked) -> None:
     assert status["rollout"] == release["rollout"]
     assert status["verified"] is True
     assert walked.told["show"].json["snapshot"]["id"] == snapshot["id"]
+    assert kring("snapshot", "show", snapshot["id"], walked.folder, "--json").json["snapshot"] == snapshot
+    assert kring("snapshot", "show", "--id", snapshot["id"], walked.folder, "--json").json["snapshot"] == snapshot
+    assert kring("snapshot", "show", snapshot["id"], "--id", snapshot["id"], walked.folder, "--json").code == 2
+    assert all(at.endswith("Z") for at in (status["live"]["at"], status["rollout"]["since"], version["at"]))
 
 
 def test_the_best_candidate_is_measured_better_than_the_baseline(walked: Walked) -> None:
@@ -94,6 +98,7 @@ def test_the_verdict_is_written_for_ci(walked: Walked) -> None:
     report = ElementTree.parse(walked.folder / "gate.xml").getroot()
     suites = [report] if report.tag == "testsuite" else list(report)
     assert sum(int(suite.get("tests", 0)) for suite in suites) >= 1
+    assert len(suites) == len(walked.told["release"].json["verdicts"]), "one suite per judged candidate"
     assert [*report.iter("failure"), *report.iter("error"), *report.iter("skipped")] == []
 
 
@@ -149,7 +154,17 @@ def test_a_feed_that_breaks_its_contract_is_no_snapshot(tmp_path: Path) -> None:
     assert kring("check", folder, "--dry-run", "--json").code == 1
     assert not (folder / ".kring").exists(), "a dry run leaves nothing"
     told = kring("check", folder, "--json")
-    assert (told.code, told.json["error"]["code"]) == (1, "refused")
+    assert (told.code, told.json["snapshot"]) == (1, None)
+    failed = [finding for finding in told.json["report"]["findings"] if finding["result"] == "fail"]
+    assert failed
+    assert all(finding["rule"] and finding["message"] for finding in failed)
+    assert any(finding["rows"] and finding["examples"] for finding in failed)
+    assert told.json["report"]["at"].endswith("Z")
+    assert kring("go", folder, "--json").json["report"]["result"] == "fail"
+    people = kring("check", folder)
+    assert (people.code, people.out.count(failed[0]["message"])) == (1, 1)
+    assert "✗" not in people.err, "nothing is said twice"
+    assert kring("status", folder, "--json").json["events"] == 3, "each of the three reports is kept"
     assert kring("snapshot", "list", folder, "--json").json == {"snapshots": []}
     write_csv(folder, prices_feed())
     assert kring("check", folder).code == 0
@@ -200,8 +215,11 @@ def test_one_candidate_and_an_older_snapshot_can_be_named(tmp_path: Path) -> Non
 def test_the_past_is_what_was_known_then(tmp_path: Path) -> None:
     folder = write_loans(tmp_path / "loans")
     told = kring("check", folder, "--as-of", "2024-01-20T06:00:00", "--json").json["snapshot"]
-    assert told["as_of"] == 1_705_730_400_000_000
-    assert told["last"] <= told["as_of"]
+    assert told["as_of"] == "2024-01-20T06:00:00.000000Z"
+    assert told["first"] < told["last"] <= told["as_of"]
+    times = [one for one in told["columns"] if one["type"] == "timestamp"]
+    assert times
+    assert all(one["minimum"].endswith("Z") and one["maximum"].endswith("Z") for one in times)
     prices = write_prices(tmp_path / "prices")
     assert kring("check", prices, "--as-of", "2024-01-20").code == 2
 

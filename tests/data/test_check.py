@@ -353,7 +353,7 @@ def test_bounds(bound: Bound, inside: list[float], outside: list[float], words: 
 def test_spans() -> None:
     assert [span(n * 1_000_000) for n in (0, 1, 90, 5_400, 86_400 * 3)] == [
         "0 seconds",
-        "1 seconds",
+        "1 second",
         "1.5 minutes",
         "1.5 hours",
         "3 days",

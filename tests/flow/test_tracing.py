@@ -94,7 +94,7 @@ def test_a_decision_shows_its_inputs_and_its_outcome(lived: Lived) -> None:
     assert facts["decision"] == record.outputs["decision"][row]
     assert f"region {record.inputs['region'][row]}" in facts["inputs"]
     assert "asked_at 2024-" in facts["inputs"]
-    assert facts["outcome"].startswith(("True, known 2024-", "False, known 2024-"))
+    assert facts["outcome"].startswith(("true, known 2024-", "false, known 2024-"))
     assert "@" not in facts["inputs"]
 
 

@@ -38,7 +38,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "release": Entry("kring.cli.release", "Judge a run by the gate; sign and start what passes."),
     "go": Entry("kring.cli.go", "Check, train, compare and release in one go."),
     "replay": Entry("kring.cli.replay", "Run the system over history, as it would have been."),
-    "status": Entry("kring.cli.status", "Show what is live, how it does and what is due."),
+    "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
     "schema": Entry("kring.cli.schema", "Print the JSON Schema of kring.toml for editors."),

@@ -9,8 +9,8 @@ import click
 from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_NO
-from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.project import open_project
+from kring.flow.checking import Checked, check_feed, keep_report, remedy, take_snapshot
+from kring.flow.project import Project, open_project
 from kring.record.finding import CheckReport
 
 SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
@@ -27,13 +27,24 @@ def command(output: Output, folder: Path, as_of: int | None, source: Path | None
     project = open_project(folder, say=output.progress)
     checked = check_feed(project, as_of=as_of, path=source)
     show_report(output, checked.report)
+    if checked.report.result == "fail":
+        refuse(output, project, checked, dry_run=dry_run)
+        return
     if dry_run:
-        output.result({"report": checked.report}, code=EXIT_NO if checked.report.result == "fail" else 0)
+        output.result({"report": checked.report, "snapshot": None})
         return
     snapshot = take_snapshot(project, checked)
     output.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows, digest {snapshot.digest[:16]}", style="bold")
     output.say(f"next: kring train {folder}")
     output.result({"report": checked.report, "snapshot": snapshot})
+
+
+def refuse(output: Output, project: Project, checked: Checked, *, dry_run: bool = False) -> None:
+    """A broken contract: the report is the answer, and it is kept unless this was a dry run."""
+    if not dry_run:
+        keep_report(project, checked)
+    output.say(f"no snapshot; next: {remedy(project, checked)}", style="bold red")
+    output.result({"report": checked.report, "snapshot": None}, code=EXIT_NO)
 
 
 def show_report(output: Output, report: CheckReport) -> None:

@@ -20,7 +20,9 @@ from kring.flow.demo import demo, traced
 @answers
 def command(output: Output, out: Path, short: bool, seed: int) -> None:
     """Train on the flights of January to March 2013, then live April to December: outcomes arrive late, alarms
-    are raised when the data gives cause, versions change safely, and every decision can be traced."""
+    are raised when the data gives cause, versions change safely, and every decision can be traced.
+
+    With --json, `quality` has one entry per metric and week; its `day` is the first day of that week."""
     made = demo(out.resolve(), short=short, seed=seed, say=output.progress)
     show_replay(output, made.replay)
     output.say("")

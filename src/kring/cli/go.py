@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kring.cli.check import show_report
+from kring.cli.check import refuse, show_report
 from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.cli.release import show_verdict
@@ -29,6 +29,9 @@ def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
     project = open_project(folder, say=output.progress)
     checked = check_feed(project, as_of=as_of)
     show_report(output, checked.report)
+    if checked.report.result == "fail":
+        refuse(output, project, checked)
+        return
     snapshot = take_snapshot(project, checked)
     show_trained(output, train(project, snapshot, seed=seed))
     page = write_comparison(project, compare_runs(project), path=None)

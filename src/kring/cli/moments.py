@@ -9,6 +9,15 @@ import click
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+
+MOMENTS: Final = frozenset(
+    {"at", "since", "as_of", "first", "last", "start", "end", "until", "live_from", "known_at", "retrained_at"}
+)
+"""Fields of records that hold microseconds since 1970; 0 stands for never."""
+
+EXTREMES: Final = frozenset({"minimum", "maximum"})
 
 
 class Moment(click.ParamType[int]):
@@ -30,11 +39,29 @@ class Moment(click.ParamType[int]):
 MOMENT = Moment()
 
 
-def show(at: int) -> str:
-    """`at` (microseconds UTC) to the minute."""
-    return (EPOCH + at * MICROSECOND).strftime("%Y-%m-%d %H:%M")
-
-
 def rfc3339(at: int) -> str:
     """`at` (microseconds UTC) as RFC 3339 with Z, for programs."""
     return (EPOCH + at * MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def with_moments(value: object) -> object:
+    """Built-in values with every field of `MOMENTS` in RFC 3339, and null where 0 means never.
+
+    The least and greatest value of a column of timestamps are moments too.
+    """
+    if isinstance(value, list | tuple):
+        return [with_moments(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    named = MOMENTS | EXTREMES if value.get("type") == "timestamp" else MOMENTS
+    return {
+        name: _moment(one, never=name in MOMENTS) if name in named else with_moments(one) for name, one in value.items()
+    }
+
+
+def _moment(value: object, *, never: bool) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return with_moments(value)
+    if value == 0 and never:
+        return None
+    return rfc3339(value) if FIRST <= value <= LAST else value

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kring.cli.moments import with_moments
 from kring.errors import EXIT_DONE, ConfigError, KringError, StorageError
 
 PLAIN_WIDTH = 200
@@ -188,8 +189,9 @@ def as_object(error: KringError) -> dict[str, object]:
 
 
 def encode(value: object) -> bytes:
-    """One line of JSON; paths as texts, numbers that JSON does not know as null."""
-    return msgspec.json.encode(value, enc_hook=lambda other: str(other) if isinstance(other, Path) else _refuse(other))
+    """One line of JSON; moments in RFC 3339, paths as texts, numbers that JSON does not know as null."""
+    plain = msgspec.to_builtins(value, enc_hook=lambda other: str(other) if isinstance(other, Path) else _refuse(other))
+    return msgspec.json.encode(with_moments(plain))
 
 
 def _refuse(value: object) -> str:

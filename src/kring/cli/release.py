@@ -18,7 +18,7 @@ from kring.release.gate import junit
 @folder_argument
 @click.option("--candidate", default="", help="Release this one; the best that was trained when left out.")
 @click.option(
-    "--junit", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdict as JUnit XML."
+    "--junit", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts as JUnit XML."
 )
 @answers
 def command(output: Output, folder: Path, candidate: str, report: Path | None) -> None:
@@ -28,7 +28,7 @@ def command(output: Output, folder: Path, candidate: str, report: Path | None) -
     for judged in released.judged:
         show_verdict(output, judged)
     if report is not None:
-        LocalFiles().write(report, junit(released.judged[0].verdict).encode())
+        LocalFiles().write(report, junit(*(judged.verdict for judged in released.judged)).encode())
     verdicts = [judged.verdict for judged in released.judged]
     if released.version is None:
         output.say(f"nothing was released: the gate says {verdicts[0].result}", style="bold red")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
@@ -34,4 +35,6 @@ def command(output: Output, folder: Path, *, start: int, end: int, seed: int, ho
     show_replay(output, result)
     output.say(f"report: {report}")
     output.say(f"next: kring trace {result.trace_id} {folder} --home {project.home.root}")
-    output.result({"home": project.home.root, "report": report, "replay": result})
+    days = [{"start": start, "decisions": made, "outcomes": known} for start, made, known in result.volumes]
+    told = msgspec.structs.asdict(result) | {"volumes": days}
+    output.result({"home": project.home.root, "report": report, "replay": told})

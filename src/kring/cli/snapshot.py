@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kring.cli.moments import show
+from kring.charts.words import moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.checking import all_snapshots, latest_snapshot
 from kring.flow.project import open_project
@@ -26,7 +26,9 @@ def list_(output: Output, folder: Path) -> None:
     """List the snapshots, oldest first."""
     snapshots = all_snapshots(open_project(folder, say=output.progress))
     if snapshots:
-        rows = [(one.id, show(one.as_of), one.rows, one.source, one.digest[:16], one.commit[:12]) for one in snapshots]
+        rows = [
+            (one.id, moment(one.as_of), one.rows, one.source, one.digest[:16], one.commit[:12]) for one in snapshots
+        ]
         output.table(("snapshot", "known as of", "rows", "source", "digest", "commit"), rows)
     else:
         output.say(f"there is no snapshot yet; next: kring check {folder}")
@@ -34,14 +36,20 @@ def list_(output: Output, folder: Path) -> None:
 
 
 @command.command("show")
-@folder_argument
+@click.argument("named", metavar="[ID] [DIR]", nargs=-1)
 @click.option("--id", default="", help="Which one; the newest when left out.")
 @answers
-def show_(output: Output, folder: Path, id: str) -> None:
-    """Show one snapshot with the profile of its columns."""
+def show_(output: Output, named: tuple[str, ...], id: str) -> None:
+    """Show one snapshot, the newest when no ID is given, with the profile of its columns."""
+    ids, folders = named[: len(named) - 1], named[-1:]
+    if named and named[-1].startswith("s_") and not ids and not Path(named[-1]).is_dir():
+        ids, folders = named, ()
+    if len(ids) > 1 or (ids and id):
+        raise click.UsageError("one snapshot is shown at a time")
+    id, folder = id or "".join(ids), Path("".join(folders) or ".")
     snapshot = latest_snapshot(open_project(folder, say=output.progress), id=id)
     output.say(f"{snapshot.id}: {snapshot.rows:,} rows of {snapshot.source}", style="bold")
-    output.say(f"  known as of {show(snapshot.as_of)} UTC, digest {snapshot.digest}")
+    output.say(f"  known as of {moment(snapshot.as_of)}, digest {snapshot.digest}")
     output.say(
         f"  pinned as version {snapshot.delta_version} of the Delta table {snapshot.table}, commit {snapshot.commit}"
     )
@@ -60,5 +68,5 @@ def common(top: tuple[tuple[str, int], ...]) -> str:
 def ends(profile: ColumnProfile) -> tuple[Scalar, Scalar]:
     """Least and greatest; moments as people read them."""
     if profile.type == "timestamp" and isinstance(profile.minimum, int) and isinstance(profile.maximum, int):
-        return show(profile.minimum), show(profile.maximum)
+        return moment(profile.minimum), moment(profile.maximum)
     return profile.minimum, profile.maximum

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from kring.cli.moments import show
+from kring.charts.words import moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.project import open_project
 from kring.flow.status import Status, status
 
 
-@click.command(short_help="Show what is live, how it does and what is due.")
+@click.command(short_help="Show what is live, its rollout, the last snapshot and the alarms.")
 @folder_argument
 @click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
 @click.option("--verify", is_flag=True, help="Recompute the chain; check versions, their data and the sealed log.")
@@ -39,13 +39,13 @@ def show_status(output: Output, found: Status) -> None:
         output.say(f"  previous  {found.previous}")
     if found.rollout:
         rollout = found.rollout
-        output.say(f"  rollout   {rollout.id}: {rollout.state} since {show(rollout.since)} UTC, {rollout.reason}")
+        output.say(f"  rollout   {rollout.id}: {rollout.state} since {moment(rollout.since)}, {rollout.reason}")
     if found.last_snapshot:
         last = found.last_snapshot
         output.say(
-            f"  snapshot  {last.id}, {last.rows:,} rows, known as of {show(last.as_of)} UTC ({found.snapshots} in all)"
+            f"  snapshot  {last.id}, {last.rows:,} rows, known as of {moment(last.as_of)} ({found.snapshots} in all)"
         )
     chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
     output.say(f"  ledger    {found.events:,} events, {chain}")
     for alarm in found.alarms[-5:]:
-        output.say(f"  alarm     {show(alarm.at)} UTC {alarm.kind}: {alarm.what}", style="red")
+        output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what}", style="red")

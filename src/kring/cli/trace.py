@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kring.cli.moments import show
+from kring.charts.words import moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.project import open_project
 from kring.flow.tracing import trace
@@ -32,7 +32,7 @@ def show_lineage(output: Output, lineage: Lineage) -> None:
     """One block per step back, each resting on the next."""
     for depth, node in enumerate(lineage.nodes):
         output.say(f"{'└─ ' if depth else ''}{node.kind} {node.id}", style="bold")
-        output.say(f"   {show(node.at)} UTC · accountable: {node.owner}", style="dim")
+        output.say(f"   {moment(node.at)} · accountable: {node.owner}", style="dim")
         facts = list(node.facts.items())
         for name, value in facts[:MOST_FACTS]:
             output.say(f"   {name}: {value}")

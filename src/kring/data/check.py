@@ -20,6 +20,9 @@ LEAST_ROWS: Final = 100
 """From so many rows on, a feed whose numbers are all zero is taken for broken."""
 
 SECOND_US: Final = 1_000_000
+LEAST_ROUND: Final = 100
+"""From here on a duration is told in whole units."""
+
 SPANS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -198,7 +201,9 @@ def span(microseconds: int) -> str:
     """A duration in its largest fitting unit: `3 days`, `1.5 hours`."""
     seconds = microseconds / SECOND_US
     size, unit = next(((size, unit) for size, unit in SPANS if seconds >= size), SPANS[-1])
-    return f"{seconds / size:,.3g} {unit}"
+    amount = seconds / size
+    told = f"{amount:,.0f}" if amount >= LEAST_ROUND else f"{amount:.3g}"
+    return f"{told} {unit.removesuffix('s') if told == '1' else unit}"
 
 
 def columns_found(contract: Contract, names: Sequence[str]) -> Iterator[Finding]:

@@ -82,16 +82,16 @@ def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFram
 def take_snapshot(project: Project, checked: Checked) -> Snapshot:
     """Store an accepted feed for ever. `Refused` when the contract was broken; the report is kept."""
     report = checked.report
+    if report.result == "fail":
+        keep_report(project, checked)
+        broken = [finding for finding in report.findings if finding.result == "fail"]
+        raise Refused(
+            f"{checked.source} breaks its contract: {len(broken)} of {report.checked} rules",
+            got="; ".join(finding.message for finding in broken[:5]),
+            allowed=f"what {project.system.data.contract} promises",
+            next=remedy(project, checked),
+        )
     with project.working(), project.ledger() as ledger:
-        if report.result == "fail":
-            ledger.append([history.entry(report, id=project.new_id("c"), actor=project.actor, at=report.at)])
-            broken = [finding for finding in report.findings if finding.result == "fail"]
-            raise Refused(
-                f"{checked.source} breaks its contract: {len(broken)} of {report.checked} rules",
-                got="; ".join(finding.message for finding in broken[:5]),
-                allowed=f"what {project.system.data.contract} promises",
-                next="mend the feed, or change the contract with those who deliver it",
-            )
         frame = typed(checked.feed, project.contract).collect(engine="streaming")
         identifiers = tuple(field.name for field in project.contract.fields if field.identifier)
         frame = hide(project, frame)
@@ -113,6 +113,22 @@ def take_snapshot(project: Project, checked: Checked) -> Snapshot:
         ledger.append([history.entry(snapshot, id=snapshot.id, actor=project.actor, at=snapshot.at)])
     project.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows")
     return snapshot
+
+
+def keep_report(project: Project, checked: Checked) -> None:
+    """Put the report of a feed that broke its contract on the ledger."""
+    report = checked.report
+    with project.working(), project.ledger() as ledger:
+        ledger.append([history.entry(report, id=project.new_id("c"), actor=project.actor, at=report.at)])
+
+
+def remedy(project: Project, checked: Checked) -> str:
+    """What to do about a feed that broke its contract."""
+    told = f"mend the feed, or change {project.system.data.contract} with those who deliver it"
+    fresh = {rule.name for rule in project.contract.rules if rule.metric == "freshness"}
+    if any(finding.result == "fail" and finding.rule in fresh for finding in checked.report.findings):
+        told += "; a feed of the past is taken as it was known then with --as-of"
+    return told
 
 
 def hide(project: Project, frame: pl.DataFrame) -> pl.DataFrame:

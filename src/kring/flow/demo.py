@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from kring.flow.replaying import replay
 from kring.flow.report import write_report
 from kring.flow.tracing import trace
 from kring.host.clock import SimulatedClock, stopwatch
-from kring.host.files import storage_error
+from kring.host.files import LocalFiles, storage_error
 from kring.host.git import commit_of
 from kring.host.process import run_bounded
 from kring.host.random import SeededRandom
@@ -76,14 +75,13 @@ def set_up(folder: Path, *, say: Callable[[str], None]) -> None:
             allowed="an empty or new folder, or one that an earlier demo made",
             next="name another with --out",
         )
-    source = example()
+    source, files = example(), LocalFiles()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).write_text(f"made by kring demo, {time.strftime('%Y-%m-%d')}; the next demo makes it anew\n")
+        files.write(folder / MARKER, b"made by kring demo; the next demo makes it anew\n")
         clear(folder)
         for path in sorted(source.iterdir()):
             if path.is_file():
-                shutil.copyfile(path, folder / path.name)
+                files.write(folder / path.name, files.read(path))
     except OSError as error:
         raise storage_error("make", folder, error) from error
     say("feed    336,776 flights that left New York in 2013")

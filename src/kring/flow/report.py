@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kring.charts import over_time
-from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step, Steps, Table, Text, html
+from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step, Steps, Table, Text, Tone, html
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.words import count, day, interval, moment, number, percent
 from kring.flow.project import Project
 from kring.flow.tracing import trace
 from kring.flow.windows import BASELINE, FROZEN, LIVE
-from kring.record.evidence import Measure
 from kring.record.replay import Period, Replay
 from kring.record.verdict import GateLine
 
@@ -31,9 +31,7 @@ def write_report(project: Project, replay: Replay) -> Path:
 def page_of(project: Project, replay: Replay) -> Page:
     system = project.system
     sections = [
-        Section(
-            title="What happened", blocks=(Text(words=story(replay, currency=system.frame.currency)), history(replay))
-        ),
+        Section(title="What happened", blocks=(Text(words=f"{volumes(replay)} {story(replay)}"), history(replay))),
         Section(title="How good the answers were", blocks=tuple(quality_blocks(project, replay))),
         Section(title="What mistakes cost", blocks=tuple(cost_blocks(project, replay))),
         Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
@@ -44,9 +42,7 @@ def page_of(project: Project, replay: Replay) -> Page:
     return Page(
         kicker=f"{system.name} · replay of {day(replay.start)} to {day(replay.end)}",
         title=system.goal,
-        lead=f"{count(replay.decisions)} decisions with the real router, runtime and operator under a simulated clock. "
-        f"{count(replay.outcomes)} outcomes came at their real delay; {count(replay.decisions - replay.outcomes)} "
-        "decisions have none yet, or never will. What happened was decided by the data.",
+        lead=point(replay, currency=system.frame.currency),
         figures=tuple(key_figures(project, replay)),
         sections=tuple(sections),
         footer=f"{replay.id} · seed {replay.seed} · decision log {replay.log_digest[:16]} · owner {system.owner}",
@@ -62,44 +58,87 @@ def key_figures(project: Project, replay: Replay) -> list[KeyFigure]:
         KeyFigure(label="versions that answered", value=count(live), note=f"of {len(replay.versions)} built"),
         KeyFigure(label="alarms", value=count(len(replay.alarms)), tone="warn" if replay.alarms else "good"),
     ]
-    saved = total_difference(replay, BASELINE)
-    if saved is not None:
-        figures.insert(
-            2,
-            KeyFigure(
-                label="saved against the baseline",
-                value=f"{number(saved, digits=0)} {project.system.frame.currency}",
-                note="cost of mistakes over the whole span",
-                tone="good" if saved > 0 else "bad",
-            ),
-        )
-    return figures
+    saved = saving(replay, BASELINE)
+    return figures if saved is None else [money_figure(saved, project.system.frame.currency), *figures]
 
 
-def story(replay: Replay, *, currency: str) -> str:
-    """The span in a few sentences, from the records alone."""
+def money_figure(saved: Saving, currency: str) -> KeyFigure:
+    """The saving against the baseline; coloured only when its interval excludes 0."""
+    tone: Tone = "plain"
+    if saved.sure:
+        tone = "good" if saved.value > 0 else "bad"
+    note = "cost of mistakes over the whole span"
+    if saved.low is not None and saved.high is not None:
+        note += f"; 95 % interval {number(saved.low, digits=0)} to {number(saved.high, digits=0)}"
+    value = f"{number(saved.value, digits=0)} {currency}".strip()
+    return KeyFigure(label="saved against the baseline", value=value, note=note, tone=tone)
+
+
+def point(replay: Replay, *, currency: str) -> str:
+    """What it came to over the whole span: money and the first metric, beside what else could have answered."""
+    parts = [
+        compared_cost(saved, words, currency=currency)
+        for other, words in ((BASELINE, "the baseline"), (FROZEN, "never retraining"))
+        if (saved := saving(replay, other)) is not None
+    ]
+    series = {period.series: period for period in replay.whole}
+    first = series[LIVE].measures[0].name if LIVE in series else ""
+    values = [
+        f"{interval(measure)} {words}"
+        for one, words in ((LIVE, "live"), (BASELINE, "for the baseline"), (FROZEN, "never retrained"))
+        if one in series and (measure := series[one].measure(first)) is not None
+    ]
+    if values:
+        parts.append(f"Over the whole span {first} was {', '.join(values)}.")
+    return " ".join(parts) or "No outcome has matured in this span, so nothing can be said of its quality."
+
+
+def compared_cost(saved: Saving, words: str, *, currency: str) -> str:
+    """One sentence about what mistakes cost against `words`."""
+    amount = number(abs(saved.value), digits=0)
+    if amount == number(0.0, digits=0):
+        return f"Against {words}, mistakes cost the same."
+    told = f"Against {words}, mistakes cost {f'{amount} {currency}'.strip()} {'less' if saved.value > 0 else 'more'}"
+    if saved.low is None or saved.high is None:
+        return f"{told}."
+    ends = f"saved: {number(saved.low, digits=0)} to {number(saved.high, digits=0)}, 95 % interval"
+    return f"{told} ({ends})." if saved.sure else f"{told} ({ends}, so it may be chance)."
+
+
+def volumes(replay: Replay) -> str:
+    """How much was decided, and how much of it is known by now."""
+    return (
+        f"{some(replay.decisions, 'decision')} by the real router, runtime and operator under a simulated clock. "
+        f"{some(replay.outcomes, 'outcome')} came at their real delay; "
+        f"{some(replay.decisions - replay.outcomes, 'decision')} without one yet, or for ever. "
+        "What happened was decided by the data."
+    )
+
+
+def story(replay: Replay) -> str:
+    """What happened in a few sentences, from the records alone."""
     live = [version for version in replay.versions if version.live_from]
     parts = [
         f"It began on {day(replay.start)} with a version of {live[0].candidate}." if live else "No version passed."
     ]
     promoted = len(live) - 1
-    parts.append(
-        f"{promoted} later version{'s were' if promoted != 1 else ' was'} promoted after a shadow on the same inputs."
-        if promoted
-        else "No later version was promoted: none of those that were trained passed its gate."
-    )
+    if promoted > 0:
+        parts.append(f"{some(promoted, 'later version')} went live after a shadow on the same inputs.")
+    else:
+        parts.append("No later version went live.")
     if replay.refusals:
-        parts.append(f"{len(replay.refusals)} retraining{'s' if len(replay.refusals) != 1 else ''} ended at the gate.")
+        parts.append(f"{some(len(replay.refusals), 'training')} ended without a version that passed its gate.")
     kinds = sorted({alarm.kind.replace("_", " ") for alarm in replay.alarms})
-    parts.append(
-        f"Alarms: {len(replay.alarms)} ({', '.join(kinds)})." if kinds else "The data gave no cause for an alarm."
-    )
-    for other, words in ((BASELINE, "the baseline"), (FROZEN, "never retraining")):
-        saved = total_difference(replay, other)
-        if saved is not None:
-            money = f"{number(abs(saved), digits=0)} {currency}".strip()
-            parts.append(f"Against {words}, mistakes cost {money} {'less' if saved > 0 else 'more'}.")
+    if kinds:
+        parts.append(f"There {'was' if len(replay.alarms) == 1 else 'were'} {some(len(replay.alarms), 'alarm')} ")
+        parts[-1] += f"({', '.join(kinds)})."
+    else:
+        parts.append("The data gave no cause for an alarm.")
     return " ".join(parts)
+
+
+def some(number: int, word: str) -> str:
+    return f"{count(number)} {word}{'' if number == 1 else 's'}"
 
 
 def history(replay: Replay) -> Steps:
@@ -173,7 +212,7 @@ def points(periods: Sequence[Period], name: str, series: Sequence[str]) -> list[
         )
         for one in series
         for period in periods
-        if period.series == one and (measure := measure_of(period, name)) is not None
+        if period.series == one and (measure := period.measure(name)) is not None
     ]
 
 
@@ -202,22 +241,36 @@ def months(replay: Replay, name: str, series: Sequence[str]) -> Table:
 
 
 def shown(period: Period | None, name: str) -> str:
-    measure = measure_of(period, name) if period else None
+    measure = period.measure(name) if period else None
     return interval(measure) if measure else "–"
 
 
-def measure_of(period: Period, name: str) -> Measure | None:
-    return next((measure for measure in period.measures if measure.name == name), None)
+@dataclass(frozen=True)
+class Saving:
+    """What the live answers' mistakes cost less than another's, in money over all outcomes, with the
+    95 % interval where the two were measured in pairs."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def total_difference(replay: Replay, other: str) -> float | None:
-    """What `other`'s mistakes would have cost more than the live ones, over all outcomes."""
-    totals = {LIVE: 0.0, other: 0.0}
-    for period in replay.months:
-        measure = measure_of(period, COST)
-        if period.series in totals and measure is not None:
-            totals[period.series] += measure.value * measure.rows
-    return totals[other] - totals[LIVE] if totals[LIVE] and totals[other] else None
+def saving(replay: Replay, other: str) -> Saving | None:
+    """The cost per decision of `other` minus that of the live answers, times the outcomes of the whole span."""
+    series = {period.series: period for period in replay.whole}
+    if LIVE not in series or other not in series:
+        return None
+    mine, theirs = series[LIVE].measure(COST), series[other].measure(COST)
+    if mine is None or theirs is None:
+        return None
+    value = (theirs.value - mine.value) * mine.rows
+    lift = series[LIVE].measure(LIFT + COST) if other == BASELINE else None
+    return Saving(value=value, low=lift.low * mine.rows, high=lift.high * mine.rows) if lift else Saving(value=value)
 
 
 def volume_block(project: Project, replay: Replay) -> Chart:
@@ -243,14 +296,14 @@ def versions(replay: Replay) -> Table:
 
 
 def alarms(replay: Replay) -> list[Block]:
-    """Every alarm with its evidence and its owner; and what the gate held back."""
+    """Every alarm with its owner and what is proposed."""
     if not replay.alarms:
         return [Text(words="The data gave no cause for an alarm.", tone="good")]
     rows = [
-        (moment(alarm.at), alarm.kind.replace("_", " "), alarm.what, alarm.allowed, alarm.owner, alarm.proposal)
+        (day(alarm.at), alarm.kind.replace("_", " "), alarm.what, alarm.proposal, alarm.owner)
         for alarm in replay.alarms
     ]
-    return [Table(columns=("at", "kind", "what", "allowed", "owner", "proposal"), rows=tuple(rows))]
+    return [Table(columns=("at", "kind", "what", "proposal", "owner"), rows=tuple(rows))]
 
 
 def lineage(project: Project, replay: Replay) -> Steps:

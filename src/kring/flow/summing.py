@@ -45,6 +45,7 @@ def summed(
             refusals=tuple(refusals),
             weeks=tuple(periods(windows, list(weeks(start, end)), seed=seed)),
             months=tuple(periods(windows, list(months(start, end)), seed=seed)),
+            whole=tuple(periods(windows, [(start, end)], seed=seed)),
             volumes=tuple(windows.volumes()),
             trace_id=decision_id(example),
             log_digest=hashlib.sha256("".join(segment.digest for segment in segments).encode()).hexdigest(),

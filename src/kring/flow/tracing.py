@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from datetime import UTC, datetime
 from typing import Final
 
+from kring.charts.words import moment
 from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.project import Project
@@ -154,10 +154,8 @@ def from_snapshot(project: Project, snapshot: Snapshot) -> Iterator[Node]:
     )
 
 
-def moment(at: int) -> str:
-    """Microseconds UTC as people read them."""
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def show(value: object) -> str:
+    """A value in the words of decisions: a truth as `true` or `false`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -194,7 +194,7 @@ class RolloutTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     steps: Annotated[
         tuple[Percent, ...], Meta(description="Shares of live traffic on the way; not built yet, so none")
     ] = ()
-    bake: Annotated[Duration, Meta(description="How long the previous version stays at hand after promotion")] = "1d"
+    bake: Annotated[Duration, Meta(description="How long a promoted version bakes before its rollout is done")] = "1d"
 
 
 class GuardTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -30,11 +30,15 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: int
     measures: tuple[Measure, ...]
 
+    def measure(self, name: str) -> Measure | None:
+        return next((measure for measure in self.measures if measure.name == name), None)
+
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """One replay: what the operator did with history, and how the answers turned out.
 
-    `weeks` and `months` hold the same decisions cut two ways; `trace_id` is one decision to look at.
+    `weeks`, `months` and `whole` hold the same decisions, cut two ways and uncut; `trace_id` is one
+    decision to look at.
     """
 
     id: str
@@ -55,3 +59,4 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     log_digest: str
     seconds: float
+    whole: tuple[Period, ...] = ()

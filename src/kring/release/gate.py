@@ -90,25 +90,38 @@ def exit_code(verdict: Verdict) -> int:
     return EXIT_DONE if verdict.result == "pass" else EXIT_NO
 
 
-def junit(verdict: Verdict) -> str:
-    """JUnit XML: one testcase per line of the gate.
+def junit(*verdicts: Verdict) -> str:
+    """JUnit XML: one testsuite per verdict, one testcase per line of the gate.
 
     A line that failed is a `failure`. A line to investigate is an `error`, never `skipped`: CI
     servers count a skipped test as success, and missing data is no success.
     """
-    results = [line.result for line in verdict.lines]
-    counts = {
+    counts = _counts([line for verdict in verdicts for line in verdict.lines])
+    root = ElementTree.Element("testsuites", {"name": "kring gate", **counts})
+    for verdict in verdicts:
+        _testsuite(root, verdict)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False).join(
+        ('<?xml version="1.0" encoding="UTF-8"?>\n', "\n")
+    )
+
+
+def _counts(lines: Sequence[Judgement]) -> dict[str, str]:
+    results = [line.result for line in lines]
+    return {
         "tests": str(len(results)),
         "failures": str(results.count("fail")),
         "errors": str(results.count("investigate")),
     }
-    root = ElementTree.Element("testsuites", {"name": "kring gate", **counts})
+
+
+def _testsuite(root: ElementTree.Element, verdict: Verdict) -> None:
     suite = ElementTree.SubElement(
         root,
         "testsuite",
         {
-            "name": _text(f"{verdict.system} gate"),
-            **counts,
+            "name": _text(f"{verdict.system} gate: {verdict.candidate}"),
+            **_counts(verdict.lines),
             "skipped": "0",
             "time": "0",
             "timestamp": (EPOCH + timedelta(microseconds=verdict.at)).strftime("%Y-%m-%dT%H:%M:%S"),
@@ -119,10 +132,6 @@ def junit(verdict: Verdict) -> str:
         ElementTree.SubElement(properties, "property", {"name": name, "value": _text(getattr(verdict, name))})
     for line in verdict.lines:
         _testcase(suite, line, classname=_text(f"{verdict.system}.{verdict.candidate}"))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False).join(
-        ('<?xml version="1.0" encoding="UTF-8"?>\n', "\n")
-    )
 
 
 def _testcase(suite: ElementTree.Element, line: Judgement, *, classname: str) -> None:
