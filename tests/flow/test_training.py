@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,33 @@ def test_when_every_candidate_is_refused_the_answer_is_no(tmp_path: Path) -> Non
     assert told.code == 1
     assert [one["run"]["state"] for one in told.json["runs"]] == ["done", "refused"]
     assert "no idea" in told.json["runs"][1]["run"]["reason"]
+
+
+def test_a_rule_that_leaves_a_row_unanswered_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    """The income of some is not known."""
+    rule = '\n[[candidate]]\nname = "rich"\nrule = "income > 50"\n'
+    folder = write_loans(tmp_path / "loans", candidates=rule)
+    said: list[str] = []
+    project, snapshot = checked(folder)
+    project = replace(project, say=said.append)
+    trained = {one.run.candidate: one for one in train(project, snapshot, draws=50)}
+    assert {name: one.run.state for name, one in trained.items()} == {
+        "by-region": "done", "linear": "done", "rich": "refused",
+    }  # fmt: skip
+    assert "has no answer for" in trained["rich"].run.reason
+    assert "held-out rows" in trained["rich"].run.reason
+    assert trained["rich"].evidence is None
+    rows = trained["linear"].run.parts[0].rows
+    assert f"fit     linear on {rows:,} rows" in said
+
+
+def test_a_baseline_that_leaves_a_row_unanswered_is_an_error(tmp_path: Path) -> None:
+    folder = write_loans(tmp_path / "loans")
+    replaced(folder, ('rule = "region_rate"', 'rule = "income > 50"'))
+    project, snapshot = checked(folder)
+    with pytest.raises(CandidateError, match="by-region has no answer for"):
+        train(project, snapshot)
+    assert [run.state for run in records(project, Run)] == ["refused"]
 
 
 def test_a_baseline_that_fails_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from math import nan
+
 from kring.errors import KringError
 from kring.record.batch import Batch
 from kring.record.version import Policy
@@ -11,16 +14,17 @@ POLICY = Policy(output="value")
 
 
 class Says:
-    """A runtime that says its number, or fails."""
+    """A runtime that says its number, or fails; to rows whose `x` is among `without` it has no answer."""
 
-    def __init__(self, number: float, error: KringError | None = None) -> None:
-        self.number, self.error, self.asked = number, error, 0
+    def __init__(self, number: float, error: KringError | None = None, *, without: Collection[float] = ()) -> None:
+        self.number, self.error, self.without, self.asked = number, error, without, 0
 
     def answer(self, batch: Batch) -> Batch:
         self.asked += 1
         if self.error is not None:
             raise self.error
-        return Batch(batch.n, {"value": [self.number] * batch.n})
+        answers = [nan if x in self.without else self.number for x in batch.columns.get("x", [0] * batch.n)]
+        return Batch(batch.n, {"value": answers})
 
     def close(self) -> None: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ def guard(batch: Batch) -> Mapping[int, list[str]]:
 def decider(
     *,
     failing: tuple[str, ...] = (),
+    without: Mapping[str, Collection[float]] | None = None,
     out_of_contract: str = "flag",
     default: Scalar = None,
     subject: str = "",
@@ -37,7 +38,10 @@ def decider(
 ) -> Decider[Batch]:
     names = ["v_1", "v_2", "v_3", "v_2/baseline"]
     known = {
-        name: answerer(name, Says(float(i), Unavailable("asleep") if name in failing else None))
+        name: answerer(
+            name,
+            Says(float(i), Unavailable("asleep") if name in failing else None, without=(without or {}).get(name, ())),
+        )
         for i, name in enumerate(names, 1)
     }
     baseline = known.pop("v_2/baseline")
@@ -130,6 +134,51 @@ def test_every_row_is_answered_or_turned_away_once(xs: list[float], policy: str,
         else:
             assert part.answered
             assert record.answered_by == record.version
+
+
+HOLES = st.sets(st.integers(-5, 20).map(float))
+
+
+def told(parts: list[Decided[Batch]]) -> dict[int, tuple[object, ...]]:
+    """What the records say of each row of the batch."""
+    rows: dict[int, tuple[object, ...]] = {}
+    for part in parts:
+        record = part.record
+        for place, row in enumerate(part.rows.tolist()):
+            assert row not in rows
+            columns = {**record.inputs, **record.outputs}
+            values = tuple((name, column[place]) for name, column in columns.items())
+            rows[row] = (
+                record.version, record.answered_by, record.arm, record.fallback, values,
+                record.guards.get(place), record.subjects[place], part.read.columns["x"][place],
+            )  # fmt: skip
+    return rows
+
+
+@given(ROWS, st.tuples(HOLES, HOLES, HOLES), st.sampled_from(["flag", "reject"]), st.sampled_from(["", "v_1", "v_2"]))
+def test_a_row_is_answered_in_company_as_it_is_alone(
+    xs: list[float], holes: tuple[set[float], ...], policy: str, failing: str
+) -> None:
+    one = decider(
+        failing=(failing,),
+        without=dict(zip(["v_1", "v_2", "v_2/baseline"], holes, strict=True)),
+        out_of_contract=policy,
+        default="no",
+        subject="who",
+    )
+    together = told(ask(one, xs))
+    assert list(sorted(together)) == list(range(len(xs)))
+    for row, x in enumerate(xs):
+        assert together[row] == told(ask(one, [x]))[0]
+
+
+def test_a_shadow_leaves_rows_without_an_answer_and_says_so() -> None:
+    one = decider()
+    decided = ask(one, [1, 2])[0]
+    said = one.shadow(decided, answerer("v_9", Says(9, without=(2,))), ids=[bytes(16), bytes(15) + b"\1"])
+    assert (said.answered_by, said.fallback) == ("v_9", "v_9: no usable answer")
+    assert said.outputs["value"][0] == 9.0
+    assert np.isnan(float(str(said.outputs["value"][1])))
 
 
 @given(ROWS, ROWS, st.floats(0.05, 0.95))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -126,11 +127,36 @@ def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[S
 def live(stage: Stage, *, start: int, end: int, tick_us: int = HOUR_US) -> None:
     """Tick by tick until `end`; at the end the log's segments stand on the ledger."""
     window_us = stage.project.system.watch.window_us
+    heard = Heard(month_of(start))
     for tick in ticks(stage.feed, start=start, end=end, tick_us=tick_us, window_us=window_us):
+        month = month_of(tick - 1)
+        if month != heard.month:
+            heard = tell(stage, heard, next=month)
         stage.clock.advance(tick)
         live_through(stage, tick)
+    tell(stage, heard, next="")
     stage.log.commit()
     remember_segments(stage.project, stage.log, stage.operator.ledger)
+
+
+class Heard(NamedTuple):
+    """The calendar month (UTC) that runs, and what there was before it."""
+
+    month: str
+    decisions: int = 0
+    outcomes: int = 0
+
+
+def tell(stage: Stage, heard: Heard, *, next: str) -> Heard:
+    """Say what the month that ends brought; a tick on the stroke of midnight still belongs to it."""
+    decisions, outcomes = stage.decisions - heard.decisions, stage.outcomes - heard.outcomes
+    stage.project.say(f"live    {heard.month}: {decisions:,} decisions, {outcomes:,} outcomes")
+    return Heard(next, stage.decisions, stage.outcomes)
+
+
+def month_of(at: int) -> str:
+    """2013-06, of a moment in microseconds UTC."""
+    return f"{datetime.fromtimestamp(at // 1_000_000, tz=UTC):%Y-%m}"
 
 
 def ticks(feed: Feed, *, start: int, end: int, tick_us: int, window_us: int) -> Iterator[int]:

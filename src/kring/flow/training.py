@@ -138,16 +138,16 @@ def chosen(project: Project, only: Sequence[str]) -> list[Candidate]:
 
 
 def build(session: Session, candidate: Candidate) -> Built:
-    """Fit, export and prove one candidate."""
-    project, material = session.project, session.material
+    """Fit, export and prove one candidate. `CandidateError` when that fails, or a held-out row stays unanswered."""
+    material = session.material
     prepared = material.prepared_for(candidate)
     policy = material.policy
     held_out = select(material.test_batch, names_of(prepared))
     fitted = None if candidate.rule else fit(session, candidate, prepared)
     chain, files = chained(candidate, prepared, policy, model=fitted.model if fitted else b"")
     runtime = open_chain(chain, files)
-    outputs = numbers(runtime.answer(held_out), policy.output)
-    by_rows, latency = row_path(project, material, prepared, runtime)
+    outputs = answers(candidate, runtime, held_out, output=policy.output)
+    by_rows, latency = row_path(session, candidate, prepared, runtime)
     trained = fitted.test_outputs if fitted else outputs
     proof = parity(trained, outputs, by_rows, threshold=policy.threshold, output=policy.output)
     require_parity(proof, candidate=candidate.name, output=policy.output)
@@ -166,6 +166,7 @@ def fit(session: Session, candidate: Candidate, prepared: Prepared) -> Fitted:
     """Learn from the rows to learn from; the held-out rows are only answered."""
     project, material = session.project, session.material
     names = names_of(prepared)
+    project.say(f"fit     {candidate.name} on {material.train_batch.n:,} rows")
     return fit_candidate(
         candidate,
         framework=adapters.framework(),
@@ -199,17 +200,17 @@ def names_of(prepared: Prepared) -> tuple[str, ...]:
 
 
 def row_path(
-    project: Project, material: Material, prepared: Prepared, runtime: Runtime
+    session: Session, candidate: Candidate, prepared: Prepared, runtime: Runtime
 ) -> tuple[NDArray[np.float64], LatencySample]:
     """The held-out rows again, from raw fields by the one-row path; and how long single rows take."""
-    prepare = row_preparer(prepared, types=project.types)
-    raw = material.test_raw
-    outputs = numbers(runtime.answer(prepare(raw)), material.policy.output)
+    prepare = row_preparer(prepared, types=session.project.types)
+    raw, output = session.material.test_raw, session.material.policy.output
+    outputs = answers(candidate, runtime, prepare(raw), output=output)
     seconds = []
     for row in range(min(LATENCY_ROWS, raw.n)):
         one = Batch(1, {name: [column[row]] for name, column in raw.columns.items()})
         began = stopwatch()
-        runtime.answer(prepare(one))
+        answers(candidate, runtime, prepare(one), output=output)
         seconds.append(stopwatch() - began)
     return outputs, LatencySample(seconds=tuple(seconds))
 
@@ -316,8 +317,23 @@ def headline(evidence: Evidence) -> str:
     return f"{first.name} {first.value:.3f} [{first.low:.3f}, {first.high:.3f}]"
 
 
-def numbers(outputs: Batch, name: str) -> NDArray[np.float64]:
-    return np.asarray(outputs.columns[name], dtype=np.float64)
+def answers(candidate: Candidate, runtime: Runtime, batch: Batch, *, output: str) -> NDArray[np.float64]:
+    """A finite number for every row, shape (n,): evidence has no gaps. `CandidateError` without."""
+    key = f"candidate.{candidate.name}"
+    try:
+        values = np.asarray(runtime.answer(batch).columns[output], dtype=np.float64)
+    except Unavailable as error:
+        raise CandidateError(f"candidate {candidate.name}: {error.message}", got=error.got, key=key) from error
+    missing = int(np.isnan(values).sum())
+    if missing:
+        raise CandidateError(
+            f"candidate {candidate.name} has no answer for {missing:,} of {batch.n:,} held-out rows",
+            got=f"missing, infinite or out of range: {missing:,} rows",
+            allowed=f"a {output} for every row",
+            next="let a rule answer rows with missing inputs too: where(is_null(x), 0.5, ...)",
+            key=key,
+        )
+    return values
 
 
 def sha256(data: bytes) -> str:

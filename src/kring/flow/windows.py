@@ -65,6 +65,7 @@ class Windows:
         self._inputs: dict[int, Inputs] = defaultdict(Inputs)
         self._counted: dict[tuple[str, int], Counted] = {}
         self._shadows: dict[str, list[Waiting]] = defaultdict(list)
+        self._answered_by: dict[int, str] = {}
         self._policies: dict[str, Policy] = {}
         self.first = ""
 
@@ -75,14 +76,20 @@ class Windows:
         self.first = self.first or version
 
     def decisions(self, place: Place, record: Decisions) -> Waiting:
-        """Count a batch of live answers and wait for their outcomes."""
+        """Count a batch of live answers and wait for their outcomes.
+
+        They are the answers of whoever gave them: a version that was asked and did not answer said nothing.
+        """
         window = window_start(record.at, width=self._system.watch.window_us)
         inputs = self._inputs[window]
         inputs.decisions += record.n
         inputs.violations += len(record.guards)
         inputs.fallbacks += record.n if record.fallback else 0
         waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version)
-        waiting.outputs[record.version] = self._outputs(record)
+        waiting.outputs[record.version] = np.full(record.n, np.nan)
+        if self._task.output in record.outputs:
+            waiting.outputs[record.answered_by] = self._outputs(record)
+            self._answered_by[waiting.key] = record.answered_by
         return waiting
 
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
@@ -109,15 +116,15 @@ class Windows:
         )
 
     def judged(self, version: str, *, end: int, seed: int, hushed: Collection[str] = ()) -> QualityJudged | None:
-        """The version's matured windows up to `end` against the gate's lines that counts can judge;
-        None while there are too few windows, or no value lies beyond its limit: an interval holds its
+        """The matured windows up to `end` that version and baseline share, against the gate's lines that counts
+        can judge; None while there are too few windows, or no value lies beyond its limit: an interval holds its
         value, so none could lie wholly beyond. Metrics in `hushed` have had their say."""
         watch = self._system.watch
         start = end - watch.quality_us
-        windows = self._between(version, start, end)
+        gate, baseline = self._system.gate, f"{version}/{BASELINE}"
+        windows = self._between(version, start, end).keys() & self._between(baseline, start, end).keys()
         if len(windows) < watch.min_windows:
             return None
-        gate, baseline = self._system.gate, f"{version}/{BASELINE}"
         values = self.measures(version, baseline, start=start, end=end, seed=seed, draws=FEW_DRAWS)
         loud = [measure for measure in values if measure.name not in hushed]
         if not any(beyond(line, measure) for line in gate.lines for measure in loud):
@@ -193,10 +200,12 @@ class Windows:
             return known.counts
         counts: Counts = {}
         for frame in self._matcher.frames(window):
-            version = self._version_of(series, frame.live)
+            version = self._version_of(series, frame)
             outputs = frame.outputs.get(version)
-            if outputs is not None:
-                settled = ~np.isnan(frame.truth) & ~np.isnan(outputs)
+            if outputs is None:
+                continue
+            settled = ~np.isnan(frame.truth) & ~np.isnan(outputs)
+            if settled.any():
                 part = self._task.count(frame.truth[settled], outputs[settled], self._policies[version])
                 counts = merge_counts(counts, part)
         self._counted[series, window] = Counted(changes, counts)
@@ -206,6 +215,8 @@ class Windows:
         column = record.outputs.get(self._task.output)
         return np.full(record.n, np.nan) if column is None else np.asarray(column, dtype=np.float64)
 
-    def _version_of(self, series: str, live: str) -> str:
-        """Whose answers make up the series where `live` was live."""
-        return {LIVE: live, BASELINE: f"{live}/{BASELINE}", FROZEN: self.first}.get(series, series)
+    def _version_of(self, series: str, frame: Waiting) -> str:
+        """Whose answers make up the series in `frame`; nobody's where only a default was left."""
+        if series == LIVE:
+            return self._answered_by.get(frame.key, "")
+        return {BASELINE: f"{frame.live}/{BASELINE}", FROZEN: self.first}.get(series, series)

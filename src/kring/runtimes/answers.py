@@ -1,4 +1,4 @@
-"""What every link's answer must be: a finite number per row, and a probability within [0, 1]."""
+"""What an answer must be: a finite number, and a probability within [0, 1]. Anything else is no answer: NaN."""
 
 from __future__ import annotations
 
@@ -16,33 +16,17 @@ OVERSHOOT: Final = 1e-6
 
 
 def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str) -> NDArray[np.float64]:
-    """`values`, shape (n,), if they are an answer: float32 sums may overshoot [0, 1] by `OVERSHOOT` and are
-    clipped. Anything else is `Unavailable` with what was got."""
+    """`values`, shape (n,), with NaN where a row has no usable answer, whatever its neighbours have.
+
+    What is not finite is none, nor is a probability outside [0, 1]; float32 sums may overshoot by
+    `OVERSHOOT` and are clipped. `Unavailable` for values that do not belong to rows.
+    """
     if values.shape != (n,):
         raise Unavailable(
             f"{link} does not answer row by row", got=f"shape {values.shape}", allowed=f"shape ({n},)", key=output
         )
-    finite = np.isfinite(values)
-    if not finite.all():
-        raise Unavailable(
-            f"{link} has no answer for {n - int(finite.sum())} of {n} rows",
-            got=_examples(values, ~finite),
-            allowed="a finite number per row",
-            key=output,
-        )
-    if output == "value":
-        return values
-    outside = (values < -OVERSHOOT) | (values > 1 + OVERSHOOT)
-    if outside.any():
-        raise Unavailable(
-            f"{link} gives {int(outside.sum())} of {n} rows what is no probability",
-            got=_examples(values, outside),
-            allowed="0 to 1",
-            key=output,
-        )
-    return np.clip(values, 0.0, 1.0)
-
-
-def _examples(values: NDArray[np.float64], where: NDArray[np.bool_]) -> str:
-    rows = np.flatnonzero(where)[:3]
-    return ", ".join(f"{values[row]:g} in row {row}" for row in rows)
+    low, high = (-OVERSHOOT, 1 + OVERSHOOT) if output == "probability" else (-np.inf, np.inf)
+    usable = np.isfinite(values) & (values >= low) & (values <= high)
+    if not usable.all():
+        values = np.where(usable, values, np.nan)
+    return np.clip(values, 0.0, 1.0) if output == "probability" else values

@@ -25,7 +25,7 @@ class OpenChain:
         self._last = last
 
     def answer(self, batch: Batch) -> Batch:
-        """`probability` or `value` per row; `Unavailable` when the last link has no answer."""
+        """`probability` or `value` per row, NaN without an answer; `Unavailable` when the last link fails."""
         return self._last.answer(batch)
 
     def close(self) -> None:

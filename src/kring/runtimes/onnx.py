@@ -31,7 +31,10 @@ class OnnxRuntime:
         self._run.log_severity_level = FATAL_ONLY
 
     def answer(self, batch: Batch) -> Batch:
-        """`probability` or `value`: float64, shape (n,). Reads the columns of its link; others may be there."""
+        """`probability` or `value`: float64, shape (n,), NaN for a row without a usable answer.
+
+        Reads the columns of its link; others may be there. `Unavailable` when it can't be run on them.
+        """
         if self._session is None:
             raise Unavailable(f"{self._link} is closed", next="open the version again")
         if batch.n == 0:

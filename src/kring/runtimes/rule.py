@@ -26,7 +26,7 @@ Evaluate = Callable[[Mapping[str, Value]], Value]
 
 
 class RuleRuntime:
-    """Yes and no count as 1 and 0. A result that is missing is `default`, or no answer without one."""
+    """Yes and no count as 1 and 0. A result that is missing is `default`, or NaN without one: no answer."""
 
     def __init__(
         self, evaluate: Evaluate, fields: tuple[str, ...], *, output: Output, default: float | None = None
@@ -37,7 +37,7 @@ class RuleRuntime:
         self._missing = float("nan") if default is None else float(default)
 
     def answer(self, batch: Batch) -> Batch:
-        """`probability` or `value`: float64, shape (n,); `Unavailable` where the rule has no answer."""
+        """`probability` or `value`: float64, shape (n,), NaN where the rule has no answer."""
         absent = [name for name in self._fields if name not in batch.columns]
         if absent:
             raise Unavailable(

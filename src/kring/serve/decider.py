@@ -15,7 +15,7 @@ from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import Arm, Decisions, RecordClass, Value
 from kring.record.rollout import Pointer
-from kring.serve.fallback import Answerer, Rows, answer_with_fallback
+from kring.serve.fallback import Answered, Answerer, Rows, answer_with_fallback, ask, rows_of
 
 REJECTED: Final = "rejected"
 """Who answered a row that was turned away for breaking its contract: nobody."""
@@ -67,12 +67,14 @@ class Decider(Generic[Rows]):
     monotonic: Callable[[], float]
 
     def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided[Rows]]:
-        """Answer all rows: one record for each version that was asked, complete but not yet durable.
+        """Answer all rows: a record for each who was asked and each who answered, complete but not yet durable.
+
+        A row is answered as it would be alone: what its neighbours lack sends nobody else down the ladder.
 
         A system that rejects what breaks its contract answers an online batch with `Refused`, the
         whole of it; of any other batch the broken rows are turned away, with a record that says so and
         holds no output. `Unavailable` when neither a version nor the baseline nor a declared default
-        can answer.
+        can answer some row.
         """
         subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
         canary = self._canary_rows(subjects, batch.n, at)
@@ -86,27 +88,27 @@ class Decider(Generic[Rows]):
         for arm, rows in arms:
             if len(rows):
                 mine = [subjects[row] for row in rows] if subjects else []
-                decided += self._answer(rows_of(batch, rows.tolist()), rows, mine, Asked(arm, at, kind))
+                decided += self._answer(rows_of(batch, rows), rows, mine, Asked(arm, at, kind))
         return decided
 
     def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
         """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
-        never raised."""
+        never raised, and a row without an answer holds NaN."""
         began = self.monotonic()
         n = decided.record.n
-        answered = answer_with_fallback([answerer], decided.read, default=lambda: Batch(n, {}))
+        said = ask(answerer, decided.read, n=n)
         return Decisions(
             system=self.system,
             version=answerer.version,
-            answered_by=answered.version,
+            answered_by=answerer.version if said.outputs.columns else "default",
             arm="shadow",
             kind="shadow",
             at=decided.record.at,
             n=n,
             inputs={},
-            outputs=as_lists(answered.outputs),
+            outputs=as_lists(said.outputs),
             latency_us=int((self.monotonic() - began) * 1e6),
-            fallback=answered.reason,
+            fallback=said.reason,
             refers=ids,
         )
 
@@ -123,24 +125,39 @@ class Decider(Generic[Rows]):
         fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
             return self._turned_away(batch, rows, subjects, fired, asked)
-        version = self._asked(asked.arm)
-        answered = answer_with_fallback(self._ladder(version), read, default=lambda: self._default(batch.n))
-        record = Decisions(
-            system=self.system,
-            version=version,
-            answered_by=answered.version,
-            arm=asked.arm,
-            kind=asked.kind,
-            at=asked.at,
+        parts = answer_with_fallback(
+            self._ladder(self._asked(asked.arm)),
+            read,
             n=batch.n,
-            inputs=as_lists(batch),
-            outputs=as_lists(answered.outputs),
-            latency_us=int((self.monotonic() - began) * 1e6),
-            fallback=answered.reason,
-            guards=fired,
-            subjects=subjects,
+            some=lambda left: self.read(rows_of(batch, left)),
+            default=self._default,
         )
-        return [Decided(rows=rows, read=read, record=record)]
+        latency_us = int((self.monotonic() - began) * 1e6)
+        decided: list[Decided[Rows]] = []
+        for part in parts:
+            mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part)
+            record = Decisions(
+                system=self.system,
+                version=self._asked(asked.arm),
+                answered_by=part.version,
+                arm=asked.arm,
+                kind=asked.kind,
+                at=asked.at,
+                n=mine.n,
+                inputs=as_lists(mine),
+                outputs=as_lists(part.outputs),
+                latency_us=latency_us,
+                fallback=part.reason,
+                guards=guards_of(fired, part.rows),
+                subjects=[subjects[row] for row in part.rows] if subjects else [],
+            )
+            decided.append(Decided(rows=rows[part.rows], read=seen, record=record))
+        return decided
+
+    def _part(self, batch: Batch, part: Answered) -> tuple[Batch, Rows]:
+        """The rows that one rung answered, raw and as they are read."""
+        mine = rows_of(batch, part.rows)
+        return mine, self.read(mine)
 
     def _turned_away(
         self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], fired: Mapping[int, list[str]], asked: Asked
@@ -148,8 +165,8 @@ class Decider(Generic[Rows]):
         """The rows that keep the contract, answered; then those that break it, with a record but no answer."""
         if asked.kind == "online":
             raise broken_contract(fired, batch.n)
-        broken = sorted(fired)
-        kept = [row for row in range(batch.n) if row not in fired]
+        broken = np.array(sorted(fired), dtype=np.int64)
+        kept = np.setdiff1d(np.arange(batch.n), broken)
         away = rows_of(batch, broken)
         record = Decisions(
             system=self.system,
@@ -162,11 +179,11 @@ class Decider(Generic[Rows]):
             inputs=as_lists(away),
             outputs={},
             latency_us=0,
-            guards={number: fired[row] for number, row in enumerate(broken)},
+            guards=guards_of(fired, broken),
             subjects=[subjects[row] for row in broken] if subjects else [],
         )
         mine = [subjects[row] for row in kept] if subjects else []
-        decided = self._answer(rows_of(batch, kept), rows[kept], mine, asked) if kept else []
+        decided = self._answer(rows_of(batch, kept), rows[kept], mine, asked) if len(kept) else []
         return [*decided, Decided(rows=rows[broken], read=self.read(away), record=record)]
 
     def _asked(self, arm: Arm) -> str:
@@ -185,9 +202,9 @@ class Decider(Generic[Rows]):
         return Batch(n, {"decision": [self.default] * n})
 
 
-def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
-    """The given rows of `batch`, in that order."""
-    return Batch(len(rows), {name: [column[row] for row in rows] for name, column in batch.columns.items()})
+def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[int, list[str]]:
+    """The guards that fired for `rows`, by their place among them."""
+    return {place: fired[row] for place, row in enumerate(rows.tolist()) if row in fired} if fired else {}
 
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kring.errors import KringError, Unavailable
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch
@@ -31,29 +34,77 @@ class Answerer(Generic[Rows]):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What came down the ladder: outputs, who gave them, and why not the one who was asked."""
+class Said:
+    """What one rung said, the numbers of the rows it left without an answer, and why (or nothing)."""
 
+    outputs: Batch
+    missing: NDArray[np.int64]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came down the ladder for `rows`: outputs, who gave them, and why not those above."""
+
+    rows: NDArray[np.int64]
     outputs: Batch
     version: str
     reason: str
 
 
-def answer_with_fallback(ladder: Sequence[Answerer[Rows]], rows: Rows, *, default: Callable[[], Batch]) -> Answered:
-    """The first answer on the ladder; `default` gives the declared one when all of them fail.
-
-    The reason names every rung that failed. `default` may raise `Unavailable` when none is declared.
-    """
-    failures: list[str] = []
-    for answerer in ladder:
-        try:
-            outputs = answerer.answer(rows)
-        except KringError as error:
-            failures.append(f"{answerer.version}: {error.message}")
-            continue
-        return Answered(outputs=outputs, version=answerer.version, reason="; ".join(failures))
+def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
+    """One rung's answer to `n` rows: a failure leaves all of them without one, a NaN only its own row."""
     try:
-        outputs = default()
+        outputs = answerer.answer(rows)
+    except KringError as error:
+        return Said(Batch(n, {}), np.arange(n), f"{answerer.version}: {error.message}")
+    values = np.asarray(outputs.columns[answerer.policy.output], dtype=np.float64)
+    missing = np.flatnonzero(np.isnan(values))
+    return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "")
+
+
+def answer_with_fallback(
+    ladder: Sequence[Answerer[Rows]],
+    rows: Rows,
+    *,
+    n: int,
+    some: Callable[[NDArray[np.int64]], Rows],
+    default: Callable[[int], Batch],
+) -> list[Answered]:
+    """The first answer on the ladder to each of `n` rows, one part for each who answered any.
+
+    A rung is asked for the rows that those above it left without an answer, which `some` gives by their
+    numbers; `default` gives the declared answer to as many as nobody answered. The reason names every rung
+    that failed. `default` may raise `Unavailable` when none is declared.
+    """
+    answers: list[Answered] = []
+    failures: list[str] = []
+    left = np.arange(n)
+    for answerer in ladder:
+        said = ask(answerer, rows, n=len(left))
+        reason = "; ".join(failures)
+        if not said.reason:
+            return [*answers, Answered(left, said.outputs, answerer.version, reason)]
+        if len(said.missing) < len(left):
+            have = np.setdiff1d(np.arange(len(left)), said.missing)
+            answers.append(Answered(left[have], rows_of(said.outputs, have), answerer.version, reason))
+            left = left[said.missing]
+            rows = some(left)
+        failures.append(said.reason)
+    try:
+        outputs = default(len(left))
     except Unavailable as error:
         raise Unavailable(error.message, got="; ".join(failures), next=error.next) from error
-    return Answered(outputs=outputs, version="default", reason="; ".join(failures))
+    return [*answers, Answered(left, outputs, "default", "; ".join(failures))]
+
+
+def rows_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
+    """The given rows of `batch`, in that order."""
+    numbers = rows.tolist()
+    return Batch(
+        len(rows),
+        {
+            name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in numbers]
+            for name, column in batch.columns.items()
+        },
+    )
