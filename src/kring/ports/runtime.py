@@ -10,7 +10,8 @@ from kring.record.batch import Batch
 class Runtime(Protocol):
     def answer(self, batch: Batch) -> Batch:
         """Outputs for `batch`, same n. The columns that come out are the task's: `probability` or
-        `value` for predictions. `StorageError` never; any failure of the model is `Unavailable`."""
+        `value` for predictions, NaN in a row that has no usable answer, so that no row depends on its
+        neighbours. Any failure of the model itself is `Unavailable`."""
         ...
 
     def close(self) -> None:
