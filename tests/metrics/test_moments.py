@@ -39,6 +39,12 @@ def test_missing_truth_and_missing_answers_are_counted_and_not_scored():
     assert counts["error"] == (10**9,)
 
 
+def test_a_truth_that_is_all_but_constant_has_no_r2():
+    truth = np.array([0.0, 2.8615024387279513e-158])
+    [sums] = drawn_values(truth, [truth + 1], groups=np.arange(2), draws=2, seed=0)
+    assert np.isnan(value_scores(sums)["r2"][0])
+
+
 def test_a_constant_truth_has_no_r2():
     truth = np.full(9, 0.1)
     for sums in (

@@ -64,7 +64,10 @@ def dot(left: Floats, right: Floats) -> Floats:
 
 
 def ratio(above: Floats, below: Floats, *, empty: float = np.nan) -> Floats:
-    """`above / below` element by element, `empty` where `below` is 0."""
+    """`above / below` element by element, `empty` where `below` is 0 or so small that the ratio has no number."""
     above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64))
     out: Floats = np.full(above.shape, empty)
-    return np.divide(above, below, out=out, where=below != 0)
+    with np.errstate(over="ignore"):
+        np.divide(above, below, out=out, where=below != 0)
+    out[np.isinf(out)] = empty
+    return out
