@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("home", deadline=None, max_examples=50)
-settings.register_profile("ci", parent=settings.get_profile("home"), print_blob=True, derandomize=False)
+settings.register_profile("ci", parent=settings.get_profile("home"), print_blob=True, derandomize=True)
 settings.register_profile(
     "long", parent=settings.get_profile("home"), max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
 )
