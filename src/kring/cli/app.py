@@ -31,12 +31,16 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("kring.cli.demo", "Take a real system once round the circle."),
+    "new": Entry("kring.cli.new", "Describe a new system from a file of data, or by questions."),
+    "clean": Entry("kring.cli.clean", "Propose repairs of the feed; a person accepts them."),
     "check": Entry("kring.cli.check", "Hold kring.toml, its contract and the feed against each other."),
     "snapshot": Entry("kring.cli.snapshot", "List and show accepted states of the data."),
     "train": Entry("kring.cli.train", "Fit every candidate, export it, prove it and measure it."),
     "compare": Entry("kring.cli.compare", "Show the candidates' evidence side by side."),
     "release": Entry("kring.cli.release", "Judge a run by the gate; sign and start what passes."),
     "go": Entry("kring.cli.go", "Check, train, compare and release in one go."),
+    "score": Entry("kring.cli.score", "Decide every row of a file; keep the record of it."),
+    "ask": Entry("kring.cli.ask", "Put a question to the live version."),
     "replay": Entry("kring.cli.replay", "Run the system over history, as it would have been."),
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
