@@ -10,14 +10,17 @@ from kring.frame.tables import (
     CandidateTable,
     CostTable,
     DataTable,
+    EvidenceTable,
     File,
     FrameTable,
     GateTable,
     GovernTable,
+    KnowledgeTable,
     LearnTable,
     PeopleTable,
     PersonTable,
     RolloutTable,
+    TuneTable,
     WatchTable,
 )
 from kring.metrics.gates import parse_line
@@ -26,16 +29,19 @@ from kring.record.prepare import LookupSpec
 from kring.record.system import (
     Candidate,
     Data,
+    EvidencePlan,
     Frame,
     Gate,
     Govern,
     Guard,
+    Knowledge,
     Learn,
     Person,
     RolloutPlan,
     Split,
     Stage,
     System,
+    Tune,
     Watch,
 )
 
@@ -59,6 +65,8 @@ def build(source: Source) -> System:
             for name, table in file.lookup.items()
         ),
         candidates=tuple(_candidate(table) for table in file.candidate),
+        knowledge=_knowledge(file.knowledge),
+        evidence=_evidence(file.evidence),
         gate=Gate(
             lines=tuple(parse_line(name, str(text)) for name, text in _others(source, GateTable, "gate").items()),
             min_rows=file.gate.min_rows,
@@ -106,6 +114,7 @@ def _frame(table: FrameTable, *, others: dict[str, object]) -> Frame:
         currency=table.cost.currency,
         default=_scalar(table.default),
         feedback=table.feedback,
+        open=table.open,
     )
 
 
@@ -129,6 +138,8 @@ def _data(table: DataTable) -> Data:
         outcome_after_us=_span(table.outcome_after),
         window_us=_span(table.window),
         split=split,
+        supplier=table.supplier,
+        tables=table.tables,
     )
 
 
@@ -143,6 +154,25 @@ def _candidate(table: CandidateTable) -> Candidate:
         params=dict(table.params),
         timeout_us=microseconds(table.timeout),
         memory_mb=table.memory_mb,
+        of=table.of,
+        precision="" if isinstance(table.precision, msgspec.UnsetType) else table.precision,
+        tune=None if isinstance(table.tune, msgspec.UnsetType) else _tune(table.tune),
+    )
+
+
+def _tune(table: TuneTable) -> Tune:
+    return Tune(ranges=dict(table.ranges), trials=table.trials, timeout_us=microseconds(table.timeout))
+
+
+def _knowledge(table: KnowledgeTable | msgspec.UnsetType) -> Knowledge | None:
+    if isinstance(table, msgspec.UnsetType):
+        return None
+    return Knowledge(documents=table.documents, chunk=table.chunk)
+
+
+def _evidence(table: EvidenceTable) -> EvidencePlan:
+    return EvidencePlan(
+        folds=table.folds, behaviours=table.behaviours, slices=table.slices, max_slices=table.max_slices
     )
 
 

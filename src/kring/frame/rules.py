@@ -15,7 +15,7 @@ from kring.frame.wording import did_you_mean, nearest, shown
 from kring.metrics.gates import parse_line
 from kring.record.rollout import NOT_BUILT
 
-WAYS: Final = ("rule", "fit", "builtin")
+WAYS: Final = ("rule", "fit", "builtin", "of")
 
 
 def read_rules(reading: Reading) -> None:
@@ -77,13 +77,42 @@ def _way(reading: Reading, key: Key) -> None:
             key,
             "a candidate says in exactly one way how it answers",
             got=" and ".join(ways) or "none",
-            allowed="exactly one of rule, fit and builtin",
+            allowed="exactly one of rule, fit, builtin and of",
             next="make them two candidates" if ways else 'add rule = "…", fit = "models.py:name" or builtin = "linear"',
         )
     if ways == ["rule"] and reading.raw((*key, "params")):
         reading.fault((*key, "params"), "a rule takes no params", next="write the numbers into the rule")
     if reading.text((*key, "fit")):
         _fit(reading, (*key, "fit"))
+    _variant(reading, key)
+
+
+def _variant(reading: Reading, key: Key) -> None:
+    """`of` and `precision` belong together, and name another candidate that is no variant itself."""
+    entries = reading.entries(key)
+    if ("of" in entries) != ("precision" in entries):
+        missing = "precision" if "of" in entries else "of"
+        reading.fault(
+            key,
+            "a smaller variant says of which candidate it is, and how its numbers are kept",
+            got=f"no {missing}",
+            next='add precision = "int8"' if missing == "precision" else 'add of = "NAME", or remove precision',
+        )
+    name = reading.text((*key, "of"))
+    others = {
+        reading.text(("candidate", number, "name")): reading.entries(("candidate", number))
+        for number in range(reading.length(("candidate",)))
+    }
+    if not name or ("fit" in others.get(name, {}) or "builtin" in others.get(name, {})):
+        return
+    allowed = [other for other, table in others.items() if other and ("fit" in table or "builtin" in table)]
+    reading.fault(
+        (*key, "of"),
+        "there is no such fitted candidate",
+        got=shown(name),
+        allowed=", ".join(allowed) or "a candidate with fit or builtin",
+        next=did_you_mean(name, allowed, otherwise="name a candidate that has fit or builtin"),
+    )
 
 
 def _misspelt_way(reading: Reading, key: Key) -> bool:
@@ -130,14 +159,25 @@ def _data(reading: Reading) -> None:
             allowed="exactly one of the two",
             next='add outcome_at = "column", or outcome_after = "2h" ("0s" when it is known at once)',
         )
-    test = reading.text(("data", "split", "test"))
-    if test and reading.text(("data", "split", "by")) == "order":
+    _split(reading)
+
+
+def _split(reading: Reading) -> None:
+    by, test = reading.text(("data", "split", "by")), reading.text(("data", "split", "test"))
+    if test and by not in ("", "time"):
         reading.fault(
             ("data", "split", "test"),
-            "rows split by their order have no time",
+            f"rows split by {by} have no time",
             got=shown(test),
             allowed="a share between 0 and 1",
             next='write a share such as 0.25, or by = "time"',
+        )
+    if by == "group" and "group" not in reading.entries(("data",)):
+        reading.fault(
+            ("data", "split", "by"),
+            "it is not said which rows belong together",
+            got="no data.group",
+            next='add group = "COLUMN" to [data]',
         )
 
 
@@ -150,6 +190,7 @@ def _expressions(reading: Reading) -> None:
     tables = list(reading.entries(("lookup",)))
     keys: list[Key] = [("prepare", name) for name in reading.entries(("prepare",))]
     keys += [("candidate", number, "rule") for number in range(reading.length(("candidate",)))]
+    keys += [("evidence", "slices", name) for name in reading.entries(("evidence", "slices"))]
     used: set[str] = set()
     unclear = False
     for key in keys:

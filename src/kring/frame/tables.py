@@ -55,7 +55,7 @@ GateText = Annotated[
 ]
 Percent = Annotated[int, Meta(ge=1, le=99, extra={"allowed": "a whole percentage from 1 to 99"})]
 Scalar = bool | int | float | str
-Builtin = Literal["prior", "linear", "boosted"]
+Builtin = Literal["prior", "linear", "boosted", "forest", "lightgbm", "xgboost", "retrieval", "canned"]
 Unique: Final = Meta(extra_json_schema={"uniqueItems": True}, extra={"unique": True})
 
 
@@ -110,13 +110,20 @@ class FrameTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     feedback: Annotated[
         Literal["none", "some"], Meta(description="Whether an answer changes the outcome that is later observed")
     ] = "some"
+    open: Annotated[
+        tuple[Text, ...], Unique, Meta(description="Questions that nobody has answered yet; every command names them")
+    ] = ()
 
 
 class SplitTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which rows are held out from training: the last ones."""
+    """Which rows are held out from training."""
 
     by: Annotated[
-        Literal["time", "order"], Meta(description="The last rows by time, or by their order in the feed")
+        Literal["time", "order", "random", "group"],
+        Meta(
+            description="The last rows by time, or by their order in the feed; rows drawn at random, with the same "
+            "share of each outcome; or whole groups of `group` drawn at random"
+        ),
     ] = "time"
     test: Annotated[
         LongerDuration | Share, Meta(description='How much is held out: a span of time ("28d") or a share of the rows')
@@ -148,6 +155,13 @@ class DataTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         LongerDuration | UnsetType, Meta(description="A snapshot holds the rows of the last so long; all when left out")
     ] = UNSET
     split: Annotated[SplitTable, Meta(description="Which rows are held out for the evidence")] = SplitTable()
+    supplier: Annotated[
+        Text, Meta(description="The column that names who delivered the row: each supplier gets a verdict of its own")
+    ] = ""
+    tables: Annotated[
+        dict[ColumnName, Text],
+        Meta(description="Other tables of the contract, by name: files whose keys the feed's columns point to"),
+    ] = {}
 
 
 class LookupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,8 +174,19 @@ class LookupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 0.0
 
 
+class TuneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A search for better params, by cross-validation on the rows to learn from; needs the extra `tune`."""
+
+    ranges: Annotated[
+        dict[Text, tuple[Scalar, ...]],
+        Meta(min_length=1, description="For each param the lowest and the highest value, or the texts to choose from"),
+    ]
+    trials: Annotated[int, Meta(ge=1, le=10_000, description="How many settings are tried at the most")] = 30
+    timeout: Annotated[LongerDuration, Meta(description="How long the search may take")] = "5m"
+
+
 class CandidateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way to do the job: exactly one of `rule`, `fit` and `builtin`. One candidate is the baseline."""
+    """One way to do the job: exactly one of `rule`, `fit`, `builtin` and `of`. One candidate is the baseline."""
 
     name: Annotated[Name, Meta(description="The candidate's name; no two share one")]
     baseline: Annotated[bool, Meta(description="The one that the others have to beat")] = False
@@ -175,10 +200,36 @@ class CandidateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = ""
     builtin: Annotated[Builtin | UnsetType, Meta(description="A candidate that Kring brings along")] = UNSET
+    of: Annotated[Text, Meta(description="The candidate of which this is a smaller variant; needs `precision`")] = ""
+    precision: Annotated[
+        Literal["int8", "fp16"] | UnsetType, Meta(description="How the numbers of a smaller variant are kept")
+    ] = UNSET
     columns: Annotated[tuple[Text, ...], Unique, Meta(description="The prepared columns it sees; all if left out")] = ()
     params: Annotated[dict[Text, Scalar], Meta(description="Settings handed to `fit` or `builtin`")] = {}
     timeout: Annotated[LongerDuration, Meta(description="How long training may take")] = "10m"
     memory_mb: Annotated[int, Meta(ge=64, description="How much memory training may take, in MB")] = 4096
+    tune: Annotated[TuneTable | UnsetType, Meta(description="A search for better `params` of a `builtin`")] = UNSET
+
+
+class KnowledgeTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The documents from which a system answers questions."""
+
+    documents: Annotated[
+        tuple[Text, ...], Unique, Meta(min_length=1, description="Files or patterns of files, relative to the folder")
+    ]
+    chunk: Annotated[int, Meta(ge=100, le=20_000, description="Characters of a passage at the most")] = 900
+
+
+class EvidenceTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is measured beyond the task's own metrics."""
+
+    folds: Annotated[int, Meta(ge=0, le=20, description="Parts of the cross-validation; 0 for none")] = 0
+    behaviours: Annotated[Text, Meta(description="The file of behaviour tests, relative to the folder")] = ""
+    slices: Annotated[
+        dict[ColumnName, Text],
+        Meta(description="Parts of the rows to be measured on their own: a name and a true-or-false expression"),
+    ] = {}
+    max_slices: Annotated[int, Meta(ge=0, le=100, description="How many weak slices are named; 0 looks for none")] = 5
 
 
 class GateTable(Struct, frozen=True, kw_only=True):
@@ -261,6 +312,8 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The columns that candidates see: each a name and an expression over the contract's columns"),
     ] = {}
     candidate: Annotated[tuple[CandidateTable, ...], Meta(min_length=1)]
+    knowledge: KnowledgeTable | UnsetType = UNSET
+    evidence: EvidenceTable = EvidenceTable()
     gate: GateTable = GateTable()
     rollout: RolloutTable = RolloutTable()
     guard: GuardTable = GuardTable()

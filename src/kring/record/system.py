@@ -23,7 +23,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Why the system exists. `cost` is the price of each kind of mistake in `currency`,
-    `default` the answer when nothing else can answer."""
+    `default` the answer when nothing else can answer, `open` the questions that nobody has answered yet."""
 
     decision: str
     good_enough: str = ""
@@ -31,12 +31,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = ""
     default: Scalar = None
     feedback: Literal["none", "some"] = "some"
+    open: tuple[str, ...] = ()
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """How rows are held out: the last `test_us` of time, or the last `test_share` of the rows."""
+    """How rows are held out: the last `test_us` of time, the last `test_share` of the rows, or that share of
+    rows or of whole groups at random."""
 
-    by: Literal["time", "order"] = "time"
+    by: Literal["time", "order", "random", "group"] = "time"
     test_us: int = 0
     test_share: float = 0.25
 
@@ -47,6 +49,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     An outcome is known at the column `outcome_at`, else `outcome_after_us` after `time`.
     `positive` is the target's value that counts as yes (not needed for a boolean target).
     `window_us` limits a snapshot to the rows decided in the last so many microseconds (0: all).
+    `supplier` is the column that names who delivered a row; `tables` are the files of the contract's
+    other tables, by name.
     """
 
     source: str
@@ -61,25 +65,57 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     outcome_after_us: int = 0
     window_us: int = 0
     split: Split = Split()
+    supplier: str = ""
+    tables: dict[str, str] = {}
+
+
+class Tune(msgspec.Struct, frozen=True, kw_only=True):
+    """A search over params: `ranges` holds (low, high) of a number, or the texts to choose from."""
+
+    ranges: dict[str, tuple[Scalar, ...]]
+    trials: int = 30
+    timeout_us: int = 300_000_000
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to do the job: exactly one of `rule`, `fit` ("file.py:function") and `builtin`."""
+    """One way to do the job: exactly one of `rule`, `fit` ("file.py:function"), `builtin`, and `of`: the
+    candidate of which this is a variant in another `precision`."""
 
     name: str
     baseline: bool = False
     rule: str = ""
     fit: str = ""
     builtin: str = ""
+    of: str = ""
+    precision: Literal["int8", "fp16", ""] = ""
     columns: tuple[str, ...] = ()
     params: dict[str, Scalar] = {}
     timeout_us: int = 600_000_000
     memory_mb: int = 4096
+    tune: Tune | None = None
 
     @property
     def kind(self) -> str:
-        """`rule`, `fit` or the built-in's name."""
-        return self.builtin or ("rule" if self.rule else "fit")
+        """`rule`, `fit`, the built-in's name, or a variant's precision."""
+        return self.builtin or self.precision or ("rule" if self.rule else "fit")
+
+
+class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
+    """The documents from which a system answers: patterns of files, and characters of a passage at the most."""
+
+    documents: tuple[str, ...]
+    chunk: int = 900
+
+
+class EvidencePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured beyond the task's own metrics. `slices` are true-or-false expressions by name;
+    `max_slices` of those that are found are named; `behaviours` is a file; `folds` 0 means no
+    cross-validation."""
+
+    folds: int = 0
+    behaviours: str = ""
+    slices: dict[str, str] = {}
+    max_slices: int = 5
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +184,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     prepare: dict[str, str] = {}
     lookups: tuple[LookupSpec, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    knowledge: Knowledge | None = None
+    evidence: EvidencePlan = EvidencePlan()
     gate: Gate = Gate()
     rollout: RolloutPlan = RolloutPlan()
     guard: Guard = Guard()
