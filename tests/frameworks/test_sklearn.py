@@ -28,7 +28,7 @@ CATEGORIES = [column.name for column in COLUMNS if column.kind == "category"]
 
 class TestSklearn(FrameworkConformance):
     framework = framework
-    builtins = ("prior", "linear", "boosted")
+    builtins = ("prior", "linear", "boosted", "forest")
 
 
 def one_hot(**options: object) -> OneHotEncoder:

@@ -1,4 +1,4 @@
-"""scikit-learn: the built-in candidates, and any pipeline of a user's own.
+"""scikit-learn: what its estimators learn and answer, a built-in's or a user's own.
 
 What a candidate answers is decided by `output`: a probability comes from `predict_proba`, a plain
 value from `predict`. Everything is float32 from the prepared columns on, as it is in the graph.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,19 +18,15 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from kring.errors import CandidateError
 from kring.frameworks import graph
-from kring.frameworks.params import Param, checked
+from kring.frameworks.builtins import BUILDERS, build
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
 from kring.record.prepare import PreparedColumn
@@ -45,37 +41,12 @@ CLOSE: Final = 1e-4
 FIT_THREADS: Final = max(1, (os.cpu_count() or 1) // 2)
 """A thread on every core waits in vain for the others as soon as something else wants a core: ten times slower."""
 
-LINEAR: Final = (
-    Param("alpha", 1.0, low=1e-9, high=1e9, meaning="strength of the pull of all weights towards zero"),
-    Param("max_iter", 1000, low=1, high=100_000, meaning="steps of the solver at the most"),
-    Param("min_frequency", 0.0, low=0.0, high=0.5, meaning="categories rarer than this share of rows are one"),
-)
-BOOSTED: Final = (
-    Param("learning_rate", 0.05, low=1e-4, high=1.0, meaning="how much of each tree is added"),
-    Param("max_iter", 60, low=1, high=5000, meaning="number of trees"),
-    Param("max_leaf_nodes", 15, low=2, high=1024, meaning="leaves of a tree at the most"),
-    Param("min_samples_leaf", 50, low=1, high=1_000_000, meaning="rows in a leaf at the least"),
-    Param("l2_regularization", 0.0, low=0.0, high=1e6, meaning="pull of the leaves towards zero"),
-    Param("min_frequency", 0.005, low=0.0, high=0.5, meaning="categories rarer than this share of rows are one"),
-)
-
-Values = Mapping[str, int | float]
-Builder = Callable[[Output, tuple[PreparedColumn, ...], Values, int], Any]
-
 
 def builtin(
     name: str, *, output: Output, columns: tuple[PreparedColumn, ...], params: Mapping[str, Scalar], seed: int
 ) -> object:
-    """An unfitted pipeline over `columns`: `prior`, `linear` or `boosted`."""
-    if name not in BUILTINS:
-        raise CandidateError(
-            "there is no such built-in", got=repr(name), allowed=", ".join(sorted(BUILTINS)), key="builtin"
-        )
-    allowed, build = BUILTINS[name]
-    values = checked(name, params, allowed)
-    if not columns:
-        raise CandidateError(f"{name} has no columns to learn from", next="declare columns in [prepare]")
-    return build(output, columns, values, seed)
+    """An unfitted pipeline over `columns`: `prior`, `linear`, `boosted` or `forest`."""
+    return build(name, builders=BUILDERS, output=output, columns=columns, params=params, seed=seed)
 
 
 def fit(estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
@@ -116,48 +87,6 @@ def export(fitted: object, columns: tuple[PreparedColumn, ...]) -> bytes:
         data = _convert(fitted, columns, output)
     _check(data, fitted, columns)
     return data
-
-
-def _prior(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
-    del columns, values, seed
-    return DummyClassifier(strategy="prior") if output == "probability" else DummyRegressor(strategy="mean")
-
-
-def _linear(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
-    del seed
-    numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    alpha, steps = float(values["alpha"]), int(values["max_iter"])
-    model = LogisticRegression(C=1 / alpha, max_iter=steps) if output == "probability" else Ridge(alpha=alpha)
-    sparse = output == "probability"  # five times as fast there; a sparse Ridge would be less exact
-    return Pipeline([("columns", _columns(columns, numbers, values["min_frequency"], sparse=sparse)), ("model", model)])
-
-
-def _boosted(output: Output, columns: tuple[PreparedColumn, ...], values: Values, seed: int) -> Any:
-    kind = HistGradientBoostingClassifier if output == "probability" else HistGradientBoostingRegressor
-    own = {name: value for name, value in values.items() if name != "min_frequency"}
-    model = kind(early_stopping=False, random_state=seed % 2**32, **own)
-    encoded = _columns(columns, "passthrough", values["min_frequency"], sparse=False)
-    return Pipeline([("columns", encoded), ("model", model)])
-
-
-BUILTINS: Final[Mapping[str, tuple[Sequence[Param], Builder]]] = {
-    "prior": ((), _prior),
-    "linear": (LINEAR, _linear),
-    "boosted": (BOOSTED, _boosted),
-}
-
-
-def _columns(columns: Sequence[PreparedColumn], numbers: object, min_frequency: float, *, sparse: bool) -> Any:
-    """Numbers by `numbers`, categories one-hot; a kind that no column has is left out."""
-    one_hot = OneHotEncoder(
-        handle_unknown="ignore",
-        min_frequency=float(min_frequency) or None,
-        sparse_output=sparse,
-        dtype=np.float32,
-    )
-    parts = (("numbers", numbers, "number"), ("categories", one_hot, "category"))
-    named = [(name, step, [column.name for column in columns if column.kind == kind]) for name, step, kind in parts]
-    return ColumnTransformer([part for part in named if part[2]], sparse_threshold=float(sparse))
 
 
 def _frame(batch: Batch) -> pl.DataFrame:
