@@ -1,4 +1,4 @@
-"""ONNX graphs brought into the one form that versions hold: an input per column, one output of shape (n,).
+"""ONNX graphs brought into the one form that versions hold: an input per column, one output of shape (n,) or (n, k).
 
 Equal models give equal bytes: no clock, no random name and no order of a hash table is left in.
 """
@@ -24,20 +24,19 @@ IR_VERSION: Final = 8
 NAME: Final = "kring"
 
 
-def constant(value: float, *, output: Output, columns: Sequence[PreparedColumn]) -> bytes:
-    """A graph that answers `value` for every row, whatever the columns say."""
+def constant(value: NDArray[np.float64] | float, *, output: Output, columns: Sequence[PreparedColumn]) -> bytes:
+    """A graph that answers `value`, a number or one for each label (k,), for every row, whatever the columns say."""
     inputs = [_input(name, column.kind) for name, column in zip(input_names(columns, output), columns, strict=True)]
+    one = np.atleast_1d(np.asarray(value, dtype=np.float32))
+    width = np.asarray(np.shape(value), dtype=np.int64)
+    held = [numpy_helper.from_array(one, "kring_value"), numpy_helper.from_array(width, "kring_width")]
     nodes = [
-        helper.make_node("Shape", [inputs[0].name], ["kring_shape"], start=0, end=1),
-        helper.make_node(
-            "ConstantOfShape",
-            ["kring_shape"],
-            [output],
-            value=helper.make_tensor("value", TensorProto.FLOAT, [1], [value]),
-        ),
+        helper.make_node("Shape", [inputs[0].name], ["kring_rows"], start=0, end=1),
+        helper.make_node("Concat", ["kring_rows", "kring_width"], ["kring_shape"], axis=0),
+        helper.make_node("Expand", ["kring_value", "kring_shape"], [output]),
     ]
-    graph = helper.make_graph(nodes, NAME, inputs, [_output(output)])
-    return _sealed(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+    graph = helper.make_graph(nodes, NAME, inputs, [_output(output, *np.shape(value))], held)
+    return sealed(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
 
 
 def single_output(
@@ -47,36 +46,65 @@ def single_output(
 
     `model` has one input per column, in order; they get the columns' names.
     """
+    if pick is None:
+        held = numpy_helper.from_array(np.array([-1], dtype=np.int64), "kring_flat")
+        last = helper.make_node("Reshape", ["kring_cast", "kring_flat"], [output])
+    else:
+        held = numpy_helper.from_array(np.array(pick, dtype=np.int64), "kring_pick")
+        last = helper.make_node("Gather", ["kring_cast", "kring_pick"], [output], axis=1)
+    return _ending(model, source, last, held=held, output=_output(output), columns=columns)
+
+
+def several_outputs(
+    model: ModelProto,
+    source: str,
+    *,
+    output: Output,
+    columns: Sequence[PreparedColumn],
+    placed: NDArray[np.float32],
+) -> bytes:
+    """`model` with `source`, a column for each label that it knows, as its only output; `placed` (known, labels)
+    holds a 1 where such a column belongs, and the other labels get 0."""
+    held = numpy_helper.from_array(placed, "kring_placed")
+    last = helper.make_node("MatMul", ["kring_cast", "kring_placed"], [output])
+    return _ending(model, source, last, held=held, output=_output(output, placed.shape[1]), columns=columns)
+
+
+def _ending(
+    model: ModelProto,
+    source: str,
+    last: NodeProto,
+    *,
+    held: TensorProto,
+    output: ValueInfoProto,
+    columns: Sequence[PreparedColumn],
+) -> bytes:
+    """`model` cut off at `source`, which is cast to float32 and goes through `last`, which reads `held` too."""
     graph = model.graph
     nodes = _needed(graph.node, source)
     nodes.append(helper.make_node("Cast", [source], ["kring_cast"], to=TensorProto.FLOAT))
-    if pick is None:
-        shape = numpy_helper.from_array(np.array([-1], dtype=np.int64), "kring_flat")
-        graph.initializer.append(shape)
-        nodes.append(helper.make_node("Reshape", ["kring_cast", "kring_flat"], [output]))
-    else:
-        graph.initializer.append(numpy_helper.from_array(np.array(pick, dtype=np.int64), "kring_pick"))
-        nodes.append(helper.make_node("Gather", ["kring_cast", "kring_pick"], [output], axis=1))
+    nodes.append(last)
+    graph.initializer.append(held)
     del graph.node[:]
     graph.node.extend(nodes)
     used = set().union(*(_reads(node) for node in nodes))
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    _rename_inputs(model, input_names(columns, output))
+    _rename_inputs(model, input_names(columns, output.name))
     del graph.output[:]
-    graph.output.append(_output(output))
+    graph.output.append(output)
     del graph.value_info[:]
     return _sealed(model)
 
 
-def input_names(columns: Sequence[PreparedColumn], output: Output) -> list[str]:
+def input_names(columns: Sequence[PreparedColumn], output: str) -> list[str]:
     """The columns' names; a column called like the output gets a dash behind it, as one graph can't have both."""
     return [f"{column.name}_" if column.name == output else column.name for column in columns]
 
 
 def run(data: bytes, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
-    """Load `data` and answer `columns` (in the graph's order); shape (n,). Raises what onnxruntime raises."""
+    """Load `data` and answer `columns` (in the graph's order); shape (n,) or (n, k). Raises what onnxruntime raises."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -123,11 +151,12 @@ def _input(name: str, kind: str) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, element, [None, 1])
 
 
-def _output(output: Output) -> ValueInfoProto:
-    return helper.make_tensor_value_info(output, TensorProto.FLOAT, [None])
+def _output(output: Output, *width: int) -> ValueInfoProto:
+    return helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, *width])
 
 
-def _sealed(model: ModelProto) -> bytes:
+def sealed(model: ModelProto) -> bytes:
+    """The bytes of `model`, without anything in them that says who made them, where or when."""
     versions = sorted((entry.domain, entry.version) for entry in model.opset_import)
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions)

@@ -1,6 +1,6 @@
 """scikit-learn: what its estimators learn and answer, a built-in's or a user's own.
 
-What a candidate answers is decided by `output`: a probability comes from `predict_proba`, a plain
+What a candidate answers is decided by `output`: probabilities come from `predict_proba`, a plain
 value from `predict`. Everything is float32 from the prepared columns on, as it is in the graph.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 UNSEEN: Final = "a value that no training row had"
 PROBE: Final = (0.6180339, -1.4142135, 12.3456789)
 CLOSE: Final = 1e-4
+YES_AND_NO: Final = 2
 FIT_THREADS: Final = max(1, (os.cpu_count() or 1) // 2)
 """A thread on every core waits in vain for the others as soon as something else wants a core: ten times slower."""
 
@@ -49,10 +51,31 @@ def builtin(
     return build(name, builders=BUILDERS, output=output, columns=columns, params=params, seed=seed)
 
 
-def fit(estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
-    """A fitted copy of `estimator`. Truth is 0 and 1 for an estimator with `predict_proba`, else any number."""
+@dataclass(frozen=True)
+class Labelled:
+    """A fitted `model` that tells several labels apart: `seen` are the places, among `labels`, of those it learned."""
+
+    model: Any
+    seen: tuple[int, ...]
+    labels: int
+
+    @property
+    def placed(self) -> NDArray[np.float32]:
+        """1 where a column of the model belongs to a label, (seen, labels)."""
+        return np.eye(self.labels, dtype=np.float32)[list(self.seen)]
+
+
+def fit(estimator: object, batch: Batch, truth: NDArray[np.float64], *, labels: int = 0) -> object:
+    """A fitted copy of `estimator`. Truth is 0 and 1 for an estimator with `predict_proba`, else any number; with
+    three `labels` or more it is their places, and a label that no row has gets the probability 0."""
     _require_unfitted(estimator)
-    target = _target(estimator, truth)
+    if labels > YES_AND_NO:
+        seen, codes = _places(estimator, truth, labels=labels)
+        return Labelled(_fitted(estimator, batch, codes), seen, labels)
+    return _fitted(estimator, batch, _target(estimator, truth))
+
+
+def _fitted(estimator: object, batch: Batch, target: NDArray[np.generic]) -> object:
     model: Any = clone(estimator)
     try:
         with threadpool_limits(FIT_THREADS):
@@ -66,7 +89,8 @@ def fit(estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
 
 
 def predict(fitted: object, batch: Batch) -> NDArray[np.float64]:
-    """Probability of yes where there is `predict_proba`, else the value; shape (n,)."""
+    """Probability of yes where there is `predict_proba`, else the value, (n,); of several labels each one's
+    probability, (n, labels)."""
     try:
         return _outputs(fitted, batch)
     except Exception as error:
@@ -80,9 +104,9 @@ def predict(fitted: object, batch: Batch) -> NDArray[np.float64]:
 def export(fitted: object, columns: tuple[PreparedColumn, ...]) -> bytes:
     """ONNX bytes, loaded back and compared on rows with categories that no training row had."""
     output = _output_of(fitted)
-    if isinstance(fitted, DummyClassifier | DummyRegressor) and fitted.strategy not in ("stratified", "uniform"):
-        value = float(_outputs(fitted, _probe(columns))[0])
-        data = graph.constant(value, output=output, columns=columns)
+    model = fitted.model if isinstance(fitted, Labelled) else fitted
+    if isinstance(model, DummyClassifier | DummyRegressor) and model.strategy not in ("stratified", "uniform"):
+        data = graph.constant(_outputs(fitted, _probe(columns))[0], output=output, columns=columns)
     else:
         data = _convert(fitted, columns, output)
     _check(data, fitted, columns)
@@ -101,11 +125,15 @@ def _series(name: str, column: Column) -> pl.Series:
 
 
 def _output_of(estimator: object) -> Output:
+    if isinstance(estimator, Labelled):
+        return "probabilities"
     return "probability" if hasattr(estimator, "predict_proba") else "value"
 
 
 def _outputs(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     frame = _frame(batch)
+    if isinstance(fitted, Labelled):
+        return np.asarray(fitted.model.predict_proba(frame), dtype=np.float64) @ fitted.placed
     if _output_of(fitted) == "value":
         return np.asarray(fitted.predict(frame), dtype=np.float64).reshape(batch.n)
     return np.asarray(fitted.predict_proba(frame)[:, _yes(fitted)], dtype=np.float64)
@@ -146,23 +174,50 @@ def _target(estimator: object, truth: NDArray[np.float64]) -> NDArray[np.generic
             next="use an estimator that predicts values",
         )
     if len(seen) < 2:
-        raise CandidateError(
-            "there is nothing to tell apart: every training row has the same outcome",
-            got="only yes" if seen[0] else "only no",
-            next="train on a longer span of data",
-        )
+        raise _all_the_same("only yes" if seen[0] else "only no")
     return truth.astype(np.int64)
 
 
-def _convert(fitted: Any, columns: tuple[PreparedColumn, ...], output: Output) -> bytes:
-    model = (
-        fitted if isinstance(fitted, Pipeline | GridSearchCV | RandomizedSearchCV) else _as_pipeline(fitted, columns)
+def _places(
+    estimator: object, truth: NDArray[np.float64], *, labels: int
+) -> tuple[tuple[int, ...], NDArray[np.int64]]:
+    """The places of the labels that occur, and each row's place among those."""
+    seen, codes = np.unique(truth, return_inverse=True)
+    if not np.isin(seen, np.arange(labels)).all():
+        raise CandidateError(
+            f"{_name(estimator)} tells {labels} labels apart, but the target is something else",
+            got=f"{len(seen)} different values from {seen[0]:g} to {seen[-1]:g}",
+            allowed=f"whole numbers from 0 to {labels - 1}",
+        )
+    if len(seen) < 2:
+        raise _all_the_same(f"only label {seen[0]:g} of {labels}" if len(seen) else "no rows")
+    if _output_of(estimator) == "value":
+        raise CandidateError(
+            f"{_name(estimator)} does not answer what the system asks for",
+            got="an estimator without predict_proba",
+            allowed=f"probabilities of {labels} labels",
+            next="use an estimator with predict_proba",
+        )
+    return tuple(int(place) for place in seen), codes.astype(np.int64)
+
+
+def _all_the_same(got: str) -> CandidateError:
+    return CandidateError(
+        "there is nothing to tell apart: every training row has the same outcome",
+        got=got,
+        next="train on a longer span of data",
     )
+
+
+def _convert(fitted: Any, columns: tuple[PreparedColumn, ...], output: Output) -> bytes:
+    model = fitted.model if isinstance(fitted, Labelled) else fitted
+    if not isinstance(model, Pipeline | GridSearchCV | RandomizedSearchCV):
+        model = _as_pipeline(model, columns)
     types = [
         (column.name, FloatTensorType([None, 1]) if column.kind == "number" else StringTensorType([None, 1]))
         for column in columns
     ]
-    options = {id(model): {"zipmap": False}} if output == "probability" else None
+    options = None if output == "value" else {id(model): {"zipmap": False}}
     try:
         proto = skl2onnx.convert_sklearn(
             model,
@@ -176,6 +231,8 @@ def _convert(fitted: Any, columns: tuple[PreparedColumn, ...], output: Output) -
             f"{_name(fitted)} can't be exported to ONNX", got=_said(error), next=EXPORT_CURE
         ) from error
     source = proto.graph.output[-1].name
+    if isinstance(fitted, Labelled):
+        return graph.several_outputs(proto, source, output=output, columns=columns, placed=fitted.placed)
     pick = _yes(fitted) if output == "probability" else None
     return graph.single_output(proto, source, output=output, columns=columns, pick=pick)
 
@@ -242,8 +299,9 @@ def _fit_cure(batch: Batch) -> str:
 
 
 def _name(estimator: object) -> str:
-    steps = getattr(estimator, "steps", None)
-    return type(steps[-1][1] if steps else estimator).__name__
+    model = estimator.model if isinstance(estimator, Labelled) else estimator
+    steps = getattr(model, "steps", None)
+    return type(steps[-1][1] if steps else model).__name__
 
 
 def _said(error: BaseException) -> str:
