@@ -26,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXTS = [
     "5", "-5", "+5", "007", "1.0", "2.5", "1e3", "1E-2", ".5", "5.", ".", "+", "1e", "--5", "1_000", "0x1", "1,5",
     "1f", "inf", "-Infinity", "NaN", "nan", "+inf", "abc", "true", "TRUE", "Yes", "no", "0", "1", "N/A", "NA",
-    "१", "Ｋ", "1e400", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "9007199254740993.0",
+    "1,5e2", "1.234,5", "1/2/2011", "31.1.2024", "1/2/2011 7:05", "1/13/2011 23:59", "१", "Ｋ", "1e400", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "9007199254740993.0",
     "9007199254740992.0", "1e19", "-0", "-0.0", "2020-01-01", "2020-02-30", "2020-1-1", "20200101", "01.02.2013",
     "0000-01-01", "0001-01-01", "0001-01-02", "9999-12-30", "9999-12-31", "2020-01-01T00:00",
     "2020-01-01T00:00:00.000", "2020-01-01T12:34:56Z", "2020-01-01T12:34:56.1234567+01:00",
@@ -41,11 +41,14 @@ TEXTS += ["0" * 30 + "5", "0" * 70 + "5", "1" * 70]
 
 FIELDS = [
     Field(name="x", type="number"),
+    Field(name="x", type="number", decimal=","),
     Field(name="x", type="integer"),
     Field(name="x", type="boolean"),
     Field(name="x", type="date"),
     Field(name="x", type="date", format="yyyyMMdd"),
+    Field(name="x", type="date", format="d.M.yyyy"),
     Field(name="x", type="timestamp"),
+    Field(name="x", type="timestamp", format="M/d/yyyy H:mm"),
     Field(name="x", type="timestamp", timezone="America/New_York"),
     Field(name="x", type="timestamp", timezone="Europe/Amsterdam", format="dd.MM.yyyy HH:mm"),
     Field(name="x", type="string"),
@@ -86,7 +89,9 @@ def check_agreement(field: Field, values: list[object], dtype: pl.DataType) -> N
         assert same(row, table), f"{value!r} as {field.type} of {field.timezone}: rows {row!r}, tables {table!r}"
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: f"{field.type} {field.timezone} {field.format}")
+@pytest.mark.parametrize(
+    "field", FIELDS, ids=lambda field: f"{field.type} {field.timezone} {field.format} {field.decimal}"
+)
 def test_known_texts(field: Field) -> None:
     check_agreement(field, [None, *TEXTS], pl.String())
 

@@ -41,8 +41,8 @@ def raw(data: bytes) -> Callable[[Path], object]:
 
 def recoded(encoding: str) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
-        text = (folder / "feed.csv").read_text().replace("hill", "hüll")
-        (folder / "feed.csv").write_bytes(text.encode(encoding))
+        text = (folder / "feed.csv").read_text().replace("hill", "山坡上的小镇")
+        (folder / "feed.csv").write_bytes(text.encode(encoding)[:-1])
 
     return make
 
@@ -98,8 +98,8 @@ FEEDS: Final = {
     "binary": Bad(raw(bytes(range(256)) * 100), 2, "no text file"),
     "a picture": Bad(raw(b"\x89PNG\r\n" + bytes(100)), 2, "a picture"),
     "a spreadsheet": Bad(raw(b"PK\x03\x04" + bytes(100)), 2, "spreadsheet"),
-    "UTF-16": Bad(recoded("utf-16"), 2, "UTF-16"),
-    "Latin-1": Bad(recoded("latin-1"), 2, "not in UTF-8"),
+    "UTF-16 cut off": Bad(recoded("utf-16"), 2, "UTF-16"),
+    "a double byte set": Bad(recoded("gb18030"), 2, "not in UTF-8"),
     "ragged": Bad(ragged, 2, "number of fields"),
     "one row": Bad(lambda folder: write_csv(folder / "feed.csv", rows(1)), 1, "1 rows", 2, "nothing to decide"),
     "all missing": Bad(every(1, **dict.fromkeys(HEADER, "")), 1, "missing", 2, "nothing to decide"),

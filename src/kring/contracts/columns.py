@@ -191,6 +191,8 @@ def _parsed(field: Field, text: pl.Expr) -> tuple[pl.Expr, pl.Expr | None]:
     if field.type in ("date", "timestamp"):
         return _moment(field, text), None
     short = pl.when(text.str.len_bytes() <= MAX_DIGITS).then(text)
+    if field.decimal == ",":
+        short = pl.when(short.str.contains(".", literal=True).not_()).then(short.str.replace(",", ".", literal=True))
     number = short.cast(pl.Float64, strict=False)
     if field.type == "number":
         return pl.when(number.is_finite()).then(number), number.is_finite().not_().fill_null(False)

@@ -1,7 +1,7 @@
 """Dates and timestamps written as text: one pattern per format, read by tables and rows alike.
 
 Without a format a text is ISO 8601. A format is written in the letters of Java's DateTimeFormatter, as ODCS
-asks: `yyyy MM dd HH mm ss SSS XXX`, quoted text, and signs.
+asks: `yyyy MM dd HH mm ss SSS XXX`, quoted text, and signs; `M d H` may have one digit or two.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _LETTERS: Final = {
     "uuuu": "(?P<y>[0-9]{4})",
     "MM": "(?P<M>[0-9]{2})",
     "dd": "(?P<d>[0-9]{2})",
+    "M": "(?P<M>[0-9]{1,2})",
+    "d": "(?P<d>[0-9]{1,2})",
     "HH": _HOUR,
+    "H": "(?P<h>1[0-9]|2[0-3]|0?[0-9])",
     "mm": _MINUTE,
     "ss": _SECOND,
     **{"S" * count: f"(?P<f>[0-9]{{{count}}})" for count in range(1, 10)},

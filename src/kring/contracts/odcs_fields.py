@@ -25,12 +25,12 @@ TYPES: Final[Mapping[str, LogicalType]] = {
     "integer": "integer",
     "boolean": "boolean",
 }
-ROLES: Final = ("target", "time", "subject", "outcome_time")
+ROLES: Final = ("target", "time", "subject", "outcome_time", "supplier")
 FLAGS: Final = ("identifier", "personal", "protected")
 PREFIX: Final = "kring."
 
 _BITS: Final = {"i8": 8, "i16": 16, "i32": 32, "i64": 64, "u8": 8, "u16": 16, "u32": 32}
-_UNENFORCED: Final = ("relationships", "encryptedName")
+_UNENFORCED: Final = ("encryptedName",)
 
 
 class Draft(msgspec.Struct):
@@ -41,6 +41,11 @@ class Draft(msgspec.Struct):
     roles: dict[str, str] = {}
     positions: dict[str, int] = {}
     notes: list[str] = []
+
+    @property
+    def types(self) -> dict[str, LogicalType]:
+        """The type of every column so far."""
+        return {name: field.type for name, field in self.fields.items()}
 
     def note(self, what: str, *, line: int) -> None:
         """Tell people that `what`, which stands at `line`, is not enforced."""
@@ -72,7 +77,7 @@ def read_field(node: Node, *, path: str, draft: Draft) -> Field | None:
     kind = _type(node, path, draft)
     if not _named(name, node, path, draft) or kind is None:
         return None
-    own = custom_properties(node, path=f"{path}.", known=("role", "timezone", *FLAGS), faults=draft.faults)
+    own = custom_properties(node, path=f"{path}.", known=("role", "timezone", "decimal", *FLAGS), faults=draft.faults)
     options = node.get("logicalTypeOptions") or Node(line=node.line, keys={})
     place = f"{path}.logicalTypeOptions"
     walk_keys(options, OPTIONS[kind], path=place, faults=draft.faults)
@@ -83,6 +88,7 @@ def read_field(node: Node, *, path: str, draft: Draft) -> Field | None:
         unique=node.flag("unique"),
         primary_key=node.flag("primaryKey"),
         timezone=_timezone(options, own, kind, place, draft),
+        decimal="," if _comma(own, kind, draft) else ".",
         description=node.text("description"),
         business_name=node.text("businessName"),
         identifier=_flag(own, "identifier", draft),
@@ -113,14 +119,16 @@ def _type(node: Node, path: str, draft: Draft) -> LogicalType | None:
     word = str(found.value)
     if word in TYPES:
         return TYPES[word]
-    if word in OPTIONS:
+    if word in OPTIONS and not any(one.text("property").startswith(PREFIX) for one in node.list("customProperties")):
+        draft.note(f"{node.text('name')}, a column of logicalType {word}: it is left out", line=found.line)
+    elif word in OPTIONS:
         draft.faults.refuse(
-            f"logicalType {word} is not enforced yet",
+            f"a column of logicalType {word} is not read, so it can't have a role",
             line=found.line,
             key=f"{path}.logicalType",
             got=word,
             allowed=allowed,
-            next="leave the column out of the contract, or give it in one of these types",
+            next="take its kring properties away, or give it in one of these types",
         )
     else:
         key = f"{path}.logicalType"
@@ -186,6 +194,17 @@ def _timezone(options: Node, own: Mapping[str, tuple[Node, str]], kind: LogicalT
     else:
         return zone
     return "UTC"
+
+
+def _comma(own: Mapping[str, tuple[Node, str]], kind: LogicalType, draft: Draft) -> bool:
+    """Whether texts write numbers with a comma before the fraction."""
+    node, path = own.get("decimal", (None, ""))
+    if node is not None and (kind != "number" or node.value not in (".", ",")):
+        allowed = '"." or ",", for a column of the type number'
+        draft.faults.add(
+            "not a decimal sign", line=node.line, key=path, got=f"{node.shown} for {kind}", allowed=allowed
+        )
+    return node is not None and node.value == ","
 
 
 def _position(node: Node, path: str, draft: Draft) -> None:
@@ -282,7 +301,7 @@ def _formatted(field: Field, options: Node, path: str, draft: Draft) -> Field:
                 line=node.line,
                 key=key,
                 got=word,
-                allowed="yyyy MM dd HH mm ss S XXX, each once, signs and 'quoted text'; nothing means ISO 8601",
+                allowed="yyyy MM M dd d HH H mm ss S XXX, each once, signs and 'quoted text'; nothing means ISO 8601",
             )
         return msgspec.structs.replace(field, format=word)
     if field.type == "integer" and word in _BITS:

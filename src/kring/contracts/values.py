@@ -83,6 +83,10 @@ def _number_text(text: str) -> Read:
     return Unread.INFINITE if _INFINITE.fullmatch(text) else Unread.BROKEN
 
 
+def _comma_text(text: str) -> Read:
+    return Unread.BROKEN if "." in text else _number_text(text.replace(",", ".", 1))
+
+
 def _integer(value: object) -> Read:
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= EXACT else Unread.BROKEN
@@ -194,7 +198,7 @@ RAW: Final[dict[str, Callable[[Field], Reader]]] = {
     "timestamp": _timestamp,
 }
 TEXTS: Final[dict[str, Callable[[Field], Callable[[str], Read]]]] = {
-    "number": lambda _: _number_text,
+    "number": lambda field: _comma_text if field.decimal == "," else _number_text,
     "integer": lambda _: _integer_text,
     "boolean": lambda _: _truth_text,
     "date": _date_text,

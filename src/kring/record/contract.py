@@ -16,6 +16,7 @@ Metric = Literal[
     "rowCount",
     "zeroValues",
     "expression",
+    "aggregate",
     "freshness",
 ]
 Unit = Literal["rows", "percent"]
@@ -35,7 +36,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One quality rule: count the rows that `metric` means, compare the count (or percent) with `bound`.
 
-    `columns` is empty for a rule over the table. `expression` (metric `expression`) is true on good rows.
+    `columns` is empty for a rule over the table. `expression` (metric `expression`) is true on good rows; of the
+    metric `aggregate` it is one number of the whole table, which is compared itself (true counts as 1).
     Limits and valid values of timestamps are microseconds UTC, of dates days since 1970-01-01.
     """
 
@@ -62,7 +64,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     Limits (`minimum`, `maximum`, `allowed`, `pattern`, `min_length`, `max_length`) are rules with
     zero tolerance; those of timestamps are microseconds UTC, of dates days since 1970-01-01.
     `format` is how texts write a date or timestamp (`yyyy-MM-dd HH:mm`); empty means ISO 8601.
-    `timezone` is that of timestamps which name none.
+    `timezone` is that of timestamps which name none, `decimal` the sign before the fraction of numbers in texts.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int | None = None
     timezone: str = "UTC"
     format: str = ""
+    decimal: Literal[".", ","] = "."
     identifier: bool = False
     personal: bool = False
     protected: bool = False
@@ -88,9 +91,21 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A key into another table: the values of `columns` stand in `table` as `to`, once each. A key with a
+    missing part refers to nothing."""
+
+    name: str
+    columns: tuple[str, ...]
+    table: str
+    to: tuple[str, ...]
+    line: int = 0
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """One table's promise. `digest` is the SHA-256 of the file's bytes.
 
+    `references` are keys into other tables, `others` the promises of those that stand in the same file.
     `notes` name what the file says and Kring does not enforce, one sentence each.
     """
 
@@ -104,6 +119,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     time: str = ""
     subject: str = ""
     outcome_time: str = ""
+    supplier: str = ""
+    references: tuple[Reference, ...] = ()
+    others: tuple[Contract, ...] = ()
     owner: str = ""
     purpose: str = ""
     file: str = ""

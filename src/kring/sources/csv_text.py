@@ -11,6 +11,7 @@ import gzip
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.errors import DataError
+from kring.sources.encodings import HEAD, MARK, UTF_8, WINDOWS, NotUtf8, as_utf8, is_western, wide
 
 PIECE: Final = 1 << 22
 LONGEST: Final = 1 << 26
 SEPARATORS: Final = (",", ";", "\t", "|")
 QUOTE, NEWLINE, RETURN = 34, 10, 13
 
-WIDE: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 SIGNATURES: Final = {
     b"PK": "a zip archive or a spreadsheet",
     b"PAR1": "a Parquet file",
@@ -41,19 +42,47 @@ class Dialect:
 
     separator: str
     columns: tuple[str, ...]
+    encoding: str = UTF_8
 
 
 def look_over(path: Path) -> Dialect:
     """The dialect of a CSV file; `DataError` for the first thing in it that is not such a file."""
-    with open_bytes(path) as file:
+    try:
+        with open_bytes(path) as file:
+            encoding = wide(file.read(HEAD)) or UTF_8
         try:
-            return _look_over(path, file)
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise DataError(
-                "the archive is damaged", got=str(error), next="copy the file again", file=str(path)
-            ) from error
-        except OSError as error:
-            raise DataError("the file can't be read", got=str(error), file=str(path)) from error
+            return _read_over(path, encoding)
+        except NotUtf8:
+            with open_bytes(path) as file:
+                if file.read(len(MARK)) == MARK or not is_western(iter(partial(file.read, PIECE), b"")):
+                    raise
+            return _read_over(path, WINDOWS)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError("the archive is damaged", got=str(error), next="copy the file again", file=str(path)) from error
+    except OSError as error:
+        raise DataError("the file can't be read", got=str(error), file=str(path)) from error
+
+
+def records(path: Path, dialect: Dialect) -> Iterator[bytes]:
+    """Whole records after the first one, which holds the names, in UTF-8 and pieces of some megabytes."""
+    rest, named = b"", False
+    with open_bytes(path) as file:
+        for _, piece in pieces(path, file, encoding=dialect.encoding):
+            rest += piece
+            if not named:
+                end = _first_record(rest)
+                named, rest = end >= 0, rest[end + 1 :]
+            done = _whole(np.frombuffer(rest, dtype=np.uint8)) if named else 0
+            if done:
+                yield rest[:done]
+                rest = rest[done:]
+    if named and rest:
+        yield rest
+
+
+def _read_over(path: Path, encoding: str) -> Dialect:
+    with open_bytes(path) as file:
+        return _look_over(path, file, encoding)
 
 
 def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
@@ -64,14 +93,16 @@ def open_bytes(path: Path) -> BinaryIO | gzip.GzipFile:
         raise DataError("the file can't be read", got=str(error), file=str(path)) from error
 
 
-def pieces(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, bytes]]:
-    """(offset, whole lines) in order, as valid UTF-8 without a byte order mark."""
+def pieces(path: Path, file: BinaryIO | gzip.GzipFile, *, encoding: str = UTF_8) -> Iterator[tuple[int, bytes]]:
+    """(offset, whole lines) in order, as valid UTF-8 without a byte order mark. `NotUtf8` when `encoding` is UTF-8
+    and the file is not."""
     offset, rest = 0, b""
-    while data := file.read(PIECE):
+    read = iter(partial(file.read, PIECE), b"")
+    for data in read if encoding == UTF_8 else as_utf8(read, encoding=encoding, path=path):
         if not offset and not rest:
             _signed(path, data)
-            offset, data = (3, data[3:]) if data.startswith(b"\xef\xbb\xbf") else (0, data)
-        rest += data
+            offset = len(MARK) if data.startswith(MARK) else 0
+        rest += data.removeprefix(MARK) if not rest and offset == len(MARK) else data
         cut = rest.rfind(b"\n") + 1
         if not cut and len(rest) > LONGEST:
             raise DataError("a line without end", got=f"{len(rest)} bytes", allowed=f"{LONGEST} bytes", file=str(path))
@@ -85,14 +116,6 @@ def pieces(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, by
 
 
 def _signed(path: Path, data: bytes) -> None:
-    for mark, name in WIDE.items():
-        if data.startswith(mark):
-            raise DataError(
-                f"the file is in {name}",
-                allowed="UTF-8",
-                next=f"iconv -f {name} -t UTF-8 {path.name} > utf8.{path.name}",
-                file=str(path),
-            )
     for mark, name in SIGNATURES.items():
         if data.startswith(mark):
             raise DataError(
@@ -111,29 +134,29 @@ def _decoded(path: Path, data: bytes, offset: int) -> None:
     except UnicodeDecodeError as error:
         at = offset + error.start
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
+        raise NotUtf8(
             "the file is not in UTF-8",
             got=f"byte 0x{data[error.start]:02x} at offset {at}",
             allowed="UTF-8, with or without a byte order mark",
-            next=f"perhaps it is Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.{path.name}",
+            next=f"write it in UTF-8: iconv -f ITS_ENCODING -t UTF-8 {path.name} > utf8.{path.name}",
             file=str(path),
             line=0 if offset > 3 else line,
         ) from error
 
 
-def _look_over(path: Path, file: BinaryIO | gzip.GzipFile) -> Dialect:
+def _look_over(path: Path, file: BinaryIO | gzip.GzipFile, encoding: str) -> Dialect:
     dialect: Dialect | None = None
     line, rest = 1, b""
-    for _, piece in pieces(path, file):
+    for _, piece in pieces(path, file, encoding=encoding):
         rest += piece
-        dialect = dialect or _dialect(path, rest)
+        dialect = dialect or _dialect(path, rest, encoding)
         if dialect is not None:
             done = _Lines(path, rest, dialect, line).done
             line, rest = line + rest.count(b"\n", 0, done), rest[done:]
         if len(rest) > LONGEST:
             raise _unclosed(path, line)
     if dialect is None:
-        dialect = _dialect(path, rest + b"\n") if rest else None
+        dialect = _dialect(path, rest + b"\n", encoding) if rest else None
     if dialect is None and rest:
         raise _unclosed(path, line)
     if dialect is None:
@@ -147,14 +170,29 @@ def _unclosed(path: Path, line: int) -> DataError:
     return DataError("a quote that is opened and never closed", next="close the quote", file=str(path), line=line)
 
 
-def _dialect(path: Path, data: bytes) -> Dialect | None:
-    """From the first record, once it is there as a whole."""
-    end, inside = -1, False
+def _first_record(data: bytes) -> int:
+    """Where the line end of the first record stands; -1 when it is not whole."""
+    inside = False
     for at in range(len(data)):
         inside ^= data[at] == QUOTE
         if data[at] == NEWLINE and not inside:
-            end = at
-            break
+            return at
+    return -1
+
+
+def _whole(signs: NDArray[np.uint8]) -> int:
+    """Where the last whole record ends; 0 when there is none."""
+    ends = signs == NEWLINE
+    quotes = signs == QUOTE
+    if quotes.any():
+        ends &= ~np.logical_xor.accumulate(quotes)
+    stops = np.flatnonzero(ends)
+    return int(stops[-1]) + 1 if len(stops) else 0
+
+
+def _dialect(path: Path, data: bytes, encoding: str) -> Dialect | None:
+    """From the first record, once it is there as a whole."""
+    end = _first_record(data)
     if end < 0:
         return None
     text = data[:end].decode().removesuffix("\r")
@@ -164,7 +202,7 @@ def _dialect(path: Path, data: bytes) -> Dialect | None:
     separator = max(SEPARATORS, key=bare.count)
     columns = tuple(next(csv.reader([text], delimiter=separator), []))
     check_names(columns, path)
-    return Dialect(separator, columns)
+    return Dialect(separator, columns, encoding)
 
 
 def check_names(columns: tuple[str, ...], path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from kring.errors import DataError
-from kring.sources.csv_text import check_names, look_over, open_bytes, pieces
+from kring.sources.csv_text import Dialect, check_names, look_over, open_bytes, pieces, records
+from kring.sources.encodings import UTF_8
 
 ENDINGS: Final[Mapping[str, str]] = {
     ".csv": "csv",
@@ -29,8 +31,9 @@ def scan(path: Path) -> pl.LazyFrame:
     """The rows of a feed, lazily, in the order of the files (by name) and of the rows in each.
 
     All columns of a CSV file are texts: typing is the contract's business, so that what can't be typed is
-    counted. `DataError` when `path` does not exist, is empty, damaged, not in UTF-8 or not a table, with
-    file, line and remedy. Files of one feed have the same columns.
+    counted. A CSV file is in UTF-8, UTF-16 or Windows-1252, see `kring.sources.encodings`. `DataError` when
+    `path` does not exist, is empty, damaged, in another encoding or not a table, with file, line and remedy.
+    Files of one feed have the same columns.
     """
     files = files_of(path)
     frames = [SCANS[kind_of(file)](file) for file in files]
@@ -97,6 +100,8 @@ def kind_of(file: Path) -> str:
 def _csv(file: Path) -> pl.LazyFrame:
     dialect = look_over(file)
     schema = dict.fromkeys(dialect.columns, pl.String())
+    if dialect.encoding != UTF_8:
+        return _recoded(file, dialect, schema)
     frame = pl.scan_csv(
         file,
         separator=dialect.separator,
@@ -107,6 +112,25 @@ def _csv(file: Path) -> pl.LazyFrame:
         raise_if_empty=False,
     )
     return _schema_known(file, frame)
+
+
+def _recoded(file: Path, dialect: Dialect, schema: dict[str, pl.String]) -> pl.LazyFrame:
+    """A file in another encoding than UTF-8, read some megabytes at a time."""
+
+    def read(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size
+        for piece in records(file, dialect):
+            frame = pl.read_csv(piece, separator=dialect.separator, has_header=False, schema=schema)
+            frame = frame if n_rows is None else frame.head(n_rows)
+            n_rows = None if n_rows is None else n_rows - frame.height
+            frame = frame if predicate is None else frame.filter(predicate)
+            yield frame if with_columns is None else frame.select(with_columns)
+            if n_rows == 0:
+                return
+
+    return register_io_source(read, schema=schema)
 
 
 def _parquet(file: Path) -> pl.LazyFrame:
