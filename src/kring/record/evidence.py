@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.record.behaviour import Tested
+from kring.record.scrutiny import Group, Perturbation, Slice, Suspects
+
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """One number with its 95 % interval. `rows` and `groups` say how much it rests on.
@@ -37,7 +40,8 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All measures of one run on one snapshot's test part, against one baseline run."""
+    """All measures of one run on one snapshot's test part, against one baseline run. `suspects` are rows that
+    were learned from."""
 
     id: str
     run: str
@@ -54,3 +58,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     curves: tuple[Curve, ...]
     at: int
     seconds: float = 0.0
+    slices: tuple[Slice, ...] = ()
+    by_group: tuple[Group, ...] = ()
+    robustness: tuple[Perturbation, ...] = ()
+    behaviours: tuple[Tested, ...] = ()
+    suspects: Suspects | None = None
