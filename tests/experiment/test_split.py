@@ -141,3 +141,46 @@ def test_what_can_not_be_split_is_said_in_words(data: pl.DataFrame, how: Split, 
 def test_a_split_by_time_needs_a_time() -> None:
     with pytest.raises(DataError, match="needs the column of decision times"):
         split(frame(), time="", known_at="", target="late", split=last_day())
+
+
+def drawn(by: str, *, share: float = 0.25, rows: int = 400) -> tuple[pl.DataFrame, pl.DataFrame]:
+    frame = pl.DataFrame(
+        {
+            "row": range(rows),
+            "yes": [number % 10 == 0 for number in range(rows)],
+            "house": [number // 8 for number in range(rows)],
+        }
+    )
+    plan = Split(by=by, test_share=share)  # type: ignore[arg-type]
+    train, test, _ = split(
+        frame, time="", known_at="", target="yes", group="house" if by == "group" else "", split=plan
+    )
+    assert sorted([*train["row"], *test["row"]]) == list(range(rows))
+    return train, test
+
+
+def test_rows_drawn_at_random_have_the_same_share_of_each_outcome() -> None:
+    train, test = drawn("random")
+    assert test.height == pytest.approx(100, abs=2)
+    assert test["yes"].mean() == pytest.approx(0.1, abs=0.01)
+    assert train["row"].is_sorted()
+    assert test["row"].is_sorted()
+    assert test["row"].to_list() != list(range(300, 400))
+
+
+def test_the_same_rows_are_drawn_each_time() -> None:
+    assert drawn("random")[1].equals(drawn("random")[1])
+    assert drawn("group")[1].equals(drawn("group")[1])
+
+
+def test_groups_are_held_out_whole() -> None:
+    train, test = drawn("group")
+    assert not set(train["house"]) & set(test["house"])
+    assert test.height == pytest.approx(100, abs=8)
+
+
+def test_numbers_are_drawn_without_looking_at_them() -> None:
+    frame = pl.DataFrame({"y": [float(number) for number in range(1000)]})
+    _, test, _ = split(frame, time="", known_at="", target="y", split=Split(by="random", test_share=0.2))
+    assert test.height == 200
+    assert 400 < test["y"].mean() < 600  # type: ignore[operator]

@@ -13,7 +13,7 @@ from kring.errors import CandidateError, StorageError
 from kring.flow.fitting import Fitted, fit_candidate
 from kring.frameworks import sklearn as framework
 from kring.record.system import Candidate
-from kring.record.version import Output
+from kring.record.version import Output, Policy
 from kring.testing.framework import COLUMNS, exported, rows, truth
 
 TRAIN, TEST = rows(300, seed=1), rows(60, seed=2)
@@ -135,7 +135,7 @@ def fit(candidate: Candidate, folder: Path, *, output: Output = "probability", s
         candidate,
         framework=framework,
         folder=folder,
-        output=output,
+        policy=Policy(output=output, labels=("false", "true") if output == "probability" else ()),
         columns=COLUMNS,
         train=TRAIN,
         truth=truth(TRAIN, output, seed=3),

@@ -65,12 +65,12 @@ def measure_evidence(
     seed: int = 0,
     seconds: float = 0.0,
 ) -> Evidence:
-    """Measures of `outputs` (n,) against `truth` (n,), paired with `baseline` (n,); `groups` (n,).
+    """Measures of `outputs` against `truth`, paired with `baseline`, all as the task reads them; `groups` (n,).
 
-    Rows without outcome (NaN) are no labels: they are seen in `coverage` alone. `DataError` when fewer than
+    Rows without outcome are no labels: they are seen in `coverage` alone. `DataError` when fewer than
     five groups have an outcome, or an output is not what the task can measure.
     """
-    known = ~np.isnan(truth)
+    known = task.known(truth)
     if not known.any():
         raise DataError(
             "no held-out row has an outcome",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kring.errors import CandidateError
 from kring.record.run import Parity
-from kring.record.version import Output
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CLOSE: Final = 1e-4
+
+Apart = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.bool_]]]
+"""How far two answers to the same rows lie apart, and where their decisions differ."""
 
 CURE: Final = (
     "train trees on unscaled numbers (a float32 scaler moves values across split points), calibrate by sigmoid "
@@ -22,70 +23,42 @@ CURE: Final = (
 
 
 def parity(
-    fitted: NDArray[np.float64],
-    exported: NDArray[np.float64],
-    by_rows: NDArray[np.float64],
-    *,
-    threshold: float | None,
-    output: Output,
+    fitted: NDArray[np.float64], exported: NDArray[np.float64], by_rows: NDArray[np.float64], *, apart: Apart
 ) -> Parity:
-    """Compare three answers to the same held-out rows, each of shape (n,): the fitted estimator's, the
-    exported chain's on whole columns, and the exported chain's by the one-row path.
+    """Compare three answers to the same held-out rows, each of shape (n,) or (n, k): the fitted estimator's,
+    the exported chain's on whole columns, and the exported chain's by the one-row path.
 
-    Differences of probabilities are absolute. Those of values are relative: |Δ| / max(|fitted|, s),
-    with s the standard deviation of the fitted answers, so that answers near zero are judged by
-    their spread. A decision differs when exported and fitted (or the two paths) lie on different
-    sides of `threshold` and the fitted probability is further than 1e-4 from it. An answer that is
+    `apart` is the task's way to compare two answers. A decision differs when exported and fitted, or fitted
+    and the one-row path, decide otherwise though fitted was not within 1e-4 of doing so. An answer that is
     missing on either side counts as infinitely far.
     """
-    scale = _scale(fitted, output)
-    decisions = 0
-    if threshold is not None and output == "probability" and fitted.shape == exported.shape == by_rows.shape:
-        away = ~(np.abs(fitted - threshold) <= CLOSE)
-        yes = fitted >= threshold
-        differs = (yes != (exported >= threshold)) | (yes != (by_rows >= threshold))
-        decisions = int((differs & away).sum())
+    if not fitted.shape == exported.shape == by_rows.shape:
+        return Parity(rows=len(fitted), largest=float("inf"), decisions=0, row_path=float("inf"))
+    (exact, differs), (_, differs_by_rows) = apart(fitted, exported), apart(fitted, by_rows)
     return Parity(
         rows=len(fitted),
-        largest=_largest(fitted, exported, scale),
-        decisions=decisions,
-        row_path=_largest(exported, by_rows, scale),
+        largest=float(exact.max(initial=0.0)),
+        decisions=int((differs | differs_by_rows).sum()),
+        row_path=float(apart(exported, by_rows)[0].max(initial=0.0)),
     )
 
 
-def require_parity(parity: Parity, *, candidate: str, output: Output) -> None:
+def require_parity(parity: Parity, *, candidate: str) -> None:
     """`CandidateError` with the cure when `parity` is further apart than 1e-4, or a decision differs."""
-    kind = "|Δp|" if output == "probability" else "relative |Δ|"
     if parity.largest > CLOSE or (parity.decisions and parity.row_path <= CLOSE):
         raise CandidateError(
             f"candidate {candidate} answers otherwise once it is exported",
-            got=f"largest {kind} {parity.largest:.2g}, {parity.decisions} decisions differ, of {parity.rows:,} rows",
-            allowed=f"{kind} up to {CLOSE:g}, and no other decision further than that from the threshold",
+            got=f"largest difference {parity.largest:.2g}, {parity.decisions} decisions differ,"
+            f" of {parity.rows:,} rows",
+            allowed=f"differences up to {CLOSE:g}, and no other decision further than that from deciding otherwise",
             next=CURE,
             key=f"candidate.{candidate}",
         )
     if parity.row_path > CLOSE:
         raise CandidateError(
             f"candidate {candidate} answers single rows otherwise than whole columns",
-            got=f"largest {kind} {parity.row_path:.2g} over {parity.rows:,} rows",
+            got=f"largest difference {parity.row_path:.2g} over {parity.rows:,} rows",
             allowed=f"up to {CLOSE:g}",
             next="round in [prepare]: some column comes out differently row by row",
             key=f"candidate.{candidate}",
         )
-
-
-def _scale(fitted: NDArray[np.float64], output: Output) -> NDArray[np.float64]:
-    if output == "probability" or not len(fitted):
-        return np.ones(len(fitted))
-    scale = np.maximum(np.abs(fitted), np.std(fitted))
-    return np.where(scale > 0, scale, 1.0)
-
-
-def _largest(left: NDArray[np.float64], right: NDArray[np.float64], scale: NDArray[np.float64]) -> float:
-    if left.shape != right.shape:
-        return float("inf")
-    if not len(left):
-        return 0.0
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(left - right) / scale
-    return float(np.where(np.isfinite(apart), apart, np.inf).max())

@@ -13,12 +13,14 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """The argument of `def candidate(spec) -> estimator`.
 
     The estimator comes back unfitted and takes a polars frame of `columns`: numbers are float32
-    with NaN for missing, categories are texts with "(missing)" for missing. `output` says whether a
-    probability (`predict_proba`) or a value (`predict`) is wanted; `rows` is what it will be fitted
+    with NaN for missing, categories are texts with "(missing)" for missing. `output` says whether
+    probabilities (`predict_proba`) or a value (`predict`) are wanted; the target is coded as the places
+    of `labels`, or is a number without any; `rows` is what it will be fitted
     on; `params` are those of `[[candidate]]`. Parts without a `random_state` get `seed`.
     """
 
     output: Output
+    labels: tuple[str, ...]
     columns: tuple[PreparedColumn, ...]
     params: dict[str, Scalar]
     seed: int

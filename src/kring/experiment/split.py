@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from kring.errors import DataError
@@ -12,6 +13,11 @@ from kring.record.run import SplitPart
 from kring.record.system import Split
 
 LEAST_ROWS: Final = 10
+FEW_VALUES: Final = 100
+"""Targets with no more values than these are drawn value by value."""
+
+SEED: Final = 20_130
+"""Which rows are held out at random does not depend on the seed of a training."""
 
 NO_TIME: Final = "no decision time"
 NO_OUTCOME: Final = "no outcome"
@@ -19,25 +25,27 @@ NOT_KNOWN: Final = "outcome not known at the cut"
 
 
 def split(
-    frame: pl.DataFrame, *, time: str, known_at: str, target: str, split: Split
+    frame: pl.DataFrame, *, time: str, known_at: str, target: str, split: Split, group: str = ""
 ) -> tuple[pl.DataFrame, pl.DataFrame, tuple[SplitPart, SplitPart]]:
     """(train, test, parts): rows in the frame's order, each part with what was left out and why.
 
     `time` and `known_at` are timestamps, or integers in microseconds UTC. By time, the decisions of
     the last `test_us` microseconds (else the last `test_share` of the rows, cut at a whole moment)
     are held out; rows whose outcome was not known at the first of them are not learned from. By
-    order, the last `test_share` of the rows are. Held-out rows without an outcome stay, for
+    order, the last `test_share` of the rows are; at random, that share of the rows of each outcome
+    where outcomes are few; by group, whole groups of the column `group` up to that share. The draw is
+    the same each time for the same frame. Held-out rows without an outcome stay, for
     coverage. `DataError` when a part is too small or has one outcome only.
     """
-    _require(frame, [name for name in (time, known_at, target) if name])
+    _require(frame, [name for name in (time, known_at, target, group) if name])
     if split.by == "time" and not time:
         raise DataError(
             "a split by time needs the column of decision times",
             next='name it as data.time, or hold out by order: split = { by = "order" }',
             key="data.split",
         )
-    timed, untimed = (frame, 0) if split.by == "order" else _timed(frame, time)
-    held_out = _last_rows(timed, split) if split.by == "order" else _last_span(timed, time, split)
+    timed, untimed = _timed(frame, time) if split.by == "time" else (frame, 0)
+    held_out = _held_out(timed, time=time, target=target, group=group, split=split)
     train, test = timed.filter(~held_out), timed.filter(held_out)
     if not train.height or not test.height:
         raise _too_small("train" if not train.height else "test", 0, frame.height)
@@ -78,6 +86,33 @@ def _timed(frame: pl.DataFrame, time: str) -> tuple[pl.DataFrame, int]:
     return timed, frame.height - timed.height
 
 
+def _held_out(frame: pl.DataFrame, *, time: str, target: str, group: str, split: Split) -> pl.Series:
+    """True for the held-out rows."""
+    if split.by == "time":
+        return _last_span(frame, time, split)
+    if split.by == "order":
+        return _last_rows(frame, split)
+    return _drawn_rows(frame[target], split) if split.by == "random" else _drawn_groups(frame[group], split)
+
+
+def _drawn_rows(target: pl.Series, split: Split) -> pl.Series:
+    """A share of the rows at random: of each value alike, where there are few."""
+    rank = pl.Series(np.random.default_rng(SEED).permutation(len(target)))
+    few = target.n_unique() <= FEW_VALUES
+    rows = pl.DataFrame({"value": target if few else pl.Series([0]).new_from_index(0, len(target)), "rank": rank})
+    place = rows.select(pl.col("rank").rank("ordinal").over("value") / pl.len().over("value")).to_series()
+    return place > 1 - split.test_share
+
+
+def _drawn_groups(group: pl.Series, split: Split) -> pl.Series:
+    """Whole groups at random, until they hold the share; rows without a group are one."""
+    sizes = group.alias("group").value_counts(name="rows").sort("group")
+    drawn = sizes[np.random.default_rng(SEED).permutation(sizes.height)]
+    before = drawn["rows"].cum_sum() - drawn["rows"]
+    chosen = drawn.filter(before < split.test_share * len(group))["group"]
+    return group.is_in(chosen.implode(), nulls_equal=True)
+
+
 def _last_span(frame: pl.DataFrame, time: str, split: Split) -> pl.Series:
     """True for the held-out rows; rows of one moment are all on the same side."""
     times = micros(frame, time)
@@ -96,7 +131,7 @@ def _last_rows(frame: pl.DataFrame, split: Split) -> pl.Series:
 
 def _known(train: pl.DataFrame, test: pl.DataFrame, *, time: str, known_at: str, by: str) -> tuple[pl.DataFrame, int]:
     """Training rows whose outcome was known when the first held-out decision was made, and how many were not."""
-    if by == "order" or not known_at:
+    if by != "time" or not known_at:
         return train, 0
     cut = _whole(micros(test, time).min())
     known = (micros(train, known_at) <= cut).fill_null(value=False)

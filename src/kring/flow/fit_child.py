@@ -55,10 +55,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """What came of it. `outputs` is float64 bytes."""
+    """What came of it. `outputs` is float64 bytes of an array of `shape`."""
 
     model: bytes
     outputs: bytes
+    shape: tuple[int, ...]
     seconds: float
     warnings: tuple[str, ...]
 
@@ -103,7 +104,7 @@ def fitted_and_exported(
         outputs = framework.predict(fitted, test)
         model = framework.export(fitted, spec.columns)
     said = dict.fromkeys(" ".join(str(one.message).split()) for one in caught)
-    return Done(model=model, outputs=outputs.tobytes(), seconds=seconds, warnings=tuple(said))
+    return Done(model=model, outputs=outputs.tobytes(), shape=outputs.shape, seconds=seconds, warnings=tuple(said))
 
 
 def main(answer: Path) -> NoReturn:

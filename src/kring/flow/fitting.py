@@ -22,7 +22,7 @@ from kring.ports.framework import Framework
 from kring.record.batch import Batch
 from kring.record.prepare import PreparedColumn
 from kring.record.system import Candidate
-from kring.record.version import Link, Output
+from kring.record.version import Link, Output, Policy
 from kring.runtimes.onnx import open_onnx
 
 OUTPUT_LIMIT: Final = 1 << 20
@@ -32,7 +32,7 @@ TAIL_CHARACTERS: Final = 2000
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
-    """An exported candidate. `test_outputs` (float64, shape (n,)) are the fitted estimator's own answers
+    """An exported candidate. `test_outputs` (float64, shape (n,) or (n, k)) are the fitted estimator's own answers
     to the held-out rows, to prove the export by; `output_tail` is the end of what it printed."""
 
     model: bytes
@@ -47,7 +47,7 @@ def fit_candidate(
     *,
     framework: Framework,
     folder: Path,
-    output: Output,
+    policy: Policy,
     columns: tuple[PreparedColumn, ...],
     train: Batch,
     truth: NDArray[np.float64],
@@ -60,7 +60,10 @@ def fit_candidate(
     candidate's time and memory. `CandidateError` says why it can't be fitted, exported or trusted,
     with the end of its output and what to do. A rule needs no fitting and does not belong here.
     """
-    spec = Spec(output=output, columns=columns, params=dict(candidate.params), seed=seed, rows=train.n)
+    output = policy.output
+    spec = Spec(
+        output=output, labels=policy.labels, columns=columns, params=dict(candidate.params), seed=seed, rows=train.n
+    )
     if candidate.builtin:
         estimator = framework.builtin(
             candidate.builtin, output=output, columns=columns, params=candidate.params, seed=seed
@@ -76,7 +79,7 @@ def fit_candidate(
     _require_output(candidate, done.model, columns, output)
     return Fitted(
         model=done.model,
-        test_outputs=np.frombuffer(done.outputs, np.float64),
+        test_outputs=np.frombuffer(done.outputs, np.float64).reshape(done.shape),
         seconds=done.seconds,
         warnings=done.warnings,
         output_tail=tail,

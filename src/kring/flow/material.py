@@ -46,13 +46,16 @@ class Material:
     group_by: str
     policy: Policy
     parts: tuple[SplitPart, SplitPart]
+    split_by: str
 
     @property
     def cut_text(self) -> str:
-        """The moment of the first held-out decision; without a time column, which rows those are."""
+        """Which rows were held out."""
+        if self.split_by in ("random", "group"):
+            return "drawn at random" + (", group by group" if self.split_by == "group" else "")
         if not self.parts[1].last:
-            return "the end of the feed"
-        return datetime.fromtimestamp(self.parts[1].first / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+            return "from the end of the feed"
+        return f"from {datetime.fromtimestamp(self.parts[1].first / 1e6, tz=UTC):%Y-%m-%d %H:%M} UTC"
 
     def prepared_for(self, candidate: Candidate) -> Prepared:
         """Only the columns and tables that `candidate` uses."""
@@ -85,7 +88,9 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
         history = as_of(spec, frame, known_at=KNOWN_AT, time=data.time)
         frame = frame.with_columns(history.alias(LOOKED_UP + spec.name))
     known_at = KNOWN_AT if data.time else ""
-    train, test, parts = split(frame, time=data.time, known_at=known_at, target=data.target, split=data.split)
+    train, test, parts = split(
+        frame, time=data.time, known_at=known_at, target=data.target, group=data.group, split=data.split
+    )
     cutoff = parts[1].first
     tables = tuple(build(spec, frame, known_at=KNOWN_AT, cutoff=cutoff) for spec in project.system.lookups)
     prepared = Prepared(columns=declared, tables=tables)
@@ -93,7 +98,8 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
     policy = project.task.policy(project.system.frame, train[data.target].to_list(), positive=data.positive)
     train_truth = project.task.truth(train[data.target].to_list(), policy)
     train_batch = prepare_frame(prepared, train, types=project.types, as_of=looked_up)
-    find_leaks(train_batch, train_truth)
+    if train_truth.ndim == 1:
+        find_leaks(train_batch, train_truth)
     groups, group_by = groups_of(test, group=data.group, time=data.time)
     return Material(
         prepared=prepared,
@@ -106,6 +112,7 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
         group_by=group_by,
         policy=policy,
         parts=parts,
+        split_by=data.split.by,
     )
 
 

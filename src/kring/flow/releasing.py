@@ -14,9 +14,10 @@ import msgspec
 from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
+from kring.flow.keeping import kept, sha256
 from kring.flow.operating import start_release
 from kring.flow.project import Project
-from kring.flow.training import Trained, kept, sha256
+from kring.flow.training import Trained
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
 from kring.record.rollout import NOT_BUILT

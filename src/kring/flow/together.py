@@ -179,7 +179,7 @@ def gated(system: System, task: Task) -> list[ConfigError]:
 def priced(system: System, task: Task) -> list[ConfigError]:
     """Prices of mistakes that the task does not know."""
     try:
-        task.policy(system.frame, [0, 1])
+        task.prices(system.frame)
     except ConfigError as error:
         key = error.key or "frame.cost"
         return [ConfigError(error.message, key=key, got=error.got, allowed=error.allowed, next=error.next)]

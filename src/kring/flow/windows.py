@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kring.metrics.gates import beyond
 from kring.ports.task import Counts, Task
+from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place, Value
 from kring.record.evidence import Measure
 from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
@@ -86,9 +87,10 @@ class Windows:
         inputs.violations += len(record.guards)
         inputs.fallbacks += record.n if record.fallback else 0
         waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version)
-        waiting.outputs[record.version] = np.full(record.n, np.nan)
-        if self._task.output in record.outputs:
-            waiting.outputs[record.answered_by] = self._outputs(record)
+        said = self._outputs(record)
+        waiting.outputs[record.version] = np.full_like(said, np.nan)
+        if record.answered_by in self._policies:
+            waiting.outputs[record.answered_by] = said
             self._answered_by[waiting.key] = record.answered_by
         return waiting
 
@@ -149,8 +151,8 @@ class Windows:
             return ShadowCompared(version=version, rows=0, failures=0, agreement=0.0, mean_difference=0.0)
         said = np.concatenate([frame.outputs[version] for frame in frames])
         live = np.concatenate([frame.outputs[frame.live] for frame in frames])
-        both = ~np.isnan(said) & ~np.isnan(live)
-        failures = int(np.isnan(said).sum())
+        both = self._task.answered(said) & self._task.answered(live)
+        failures = rows - int(self._task.answered(said).sum())
         if not both.any():
             return ShadowCompared(version=version, rows=rows, failures=failures, agreement=0.0, mean_difference=0.0)
         measures = self._task.agreement(said[both], live[both], self._policies[version])
@@ -204,7 +206,7 @@ class Windows:
             outputs = frame.outputs.get(version)
             if outputs is None:
                 continue
-            settled = ~np.isnan(frame.truth) & ~np.isnan(outputs)
+            settled = self._task.known(frame.truth) & self._task.answered(outputs)
             if settled.any():
                 part = self._task.count(frame.truth[settled], outputs[settled], self._policies[version])
                 counts = merge_counts(counts, part)
@@ -212,8 +214,8 @@ class Windows:
         return counts
 
     def _outputs(self, record: Decisions) -> NDArray[np.float64]:
-        column = record.outputs.get(self._task.output)
-        return np.full(record.n, np.nan) if column is None else np.asarray(column, dtype=np.float64)
+        policy = self._policies.get(record.answered_by) or self._policies[record.version]
+        return self._task.outputs(Batch(record.n, {**record.outputs}), policy)
 
     def _version_of(self, series: str, frame: Waiting) -> str:
         """Whose answers make up the series in `frame`; nobody's where only a default was left."""

@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Counts = Mapping[str, tuple[int, ...]]
+Rates = Mapping[str, "tuple[NDArray[np.float64], NDArray[np.float64]]"]
 
 
-class Task(Protocol):
-    """Truth is a float64 array with NaN where the outcome is missing; outputs are batches with the
-    column `output` names, and `decision` once `decide` has run."""
+class Reads(Protocol):
+    """From columns to arrays and back.
+
+    Arrays are float64 and their first axis is rows. Truth is NaN where the outcome is missing; outputs, of
+    shape (n,) or (n, k), are what a chain answered, as the task reads it from the columns of a batch or a
+    record.
+    """
 
     output: Output
     metrics: Mapping[str, int]
-    """Every metric a gate may name, with +1 when larger is better, -1 when smaller is, 0 for neither."""
+    """Every metric a gate may name, with +1 when larger is better, -1 when smaller is, 0 for neither; a name
+    that ends with `.*` stands for all that begin with it."""
+
+    def prices(self, frame: Frame) -> dict[str, float]:
+        """What each kind of mistake costs; empty without prices. `ConfigError` for kinds that the task doesn't know."""
+        ...
 
     def policy(self, frame: Frame, target: Column, *, positive: Scalar = None) -> Policy:
         """Labels and threshold: fixed before any evidence is looked at. `DataError` for a target
@@ -35,9 +45,27 @@ class Task(Protocol):
         """The target column as numbers; missing and unknown values are NaN."""
         ...
 
-    def decide(self, outputs: Batch, policy: Policy) -> Batch:
-        """`outputs` with the column `decision` added: a label, or the value itself."""
+    def known(self, truth: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """The rows whose outcome is known, (n,)."""
         ...
+
+    def outputs(self, batch: Batch, policy: Policy) -> NDArray[np.float64]:
+        """What was answered, from a chain's own columns or from those of a decided batch. A row without
+        an answer is NaN, and so is every row where the columns are not there."""
+        ...
+
+    def answered(self, outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """The rows that have an answer, (n,)."""
+        ...
+
+    def decide(self, outputs: Batch, policy: Policy) -> Batch:
+        """`outputs` as one-dimensional columns, with the column `decision` added: a label, a text, or the value
+        itself; None or NaN where there is no answer."""
+        ...
+
+
+class Measures(Protocol):
+    """What arrays say. Rows without outcome or answer must have been left out."""
 
     def measure(
         self,
@@ -51,8 +79,33 @@ class Task(Protocol):
         seed: int,
     ) -> tuple[list[Measure], list[Curve]]:
         """All measures on rows with known truth, `lift_over_baseline.*` paired on the same rows;
-        intervals resample whole groups. Rows with NaN truth must have been left out."""
+        intervals resample whole groups."""
         ...
+
+    def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """How wrong each answer is, (n,): at least 0, larger is worse."""
+        ...
+
+    def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
+        """(values, weights), each (n,), by name. Over a group of rows, sum(values) / sum(weights) is the
+        group's rate; empty when a task has none."""
+        ...
+
+    def apart(
+        self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Row by row how far two answers lie apart, (n,), infinite where one of the two is missing; and whether
+        the decision differs though `left` was not within 1e-4 of deciding otherwise, (n,)."""
+        ...
+
+    def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
+        """How far two versions agree on the same inputs: share of equal decisions, mean and largest
+        difference of outputs, share decided yes by each where there is a yes."""
+        ...
+
+
+class CountsRows(Protocol):
+    """Mergeable counts of a window, and what they say."""
 
     def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:
         """Integer counts of one window, NaN truth counted as missing; adding counts of two windows
@@ -66,7 +119,6 @@ class Task(Protocol):
         intervals resample windows. Metrics that counts can't give are left out."""
         ...
 
-    def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
-        """How far two versions agree on the same inputs: share of equal decisions, mean and largest
-        difference of outputs, share decided yes by each where there is a yes."""
-        ...
+
+class Task(Reads, Measures, CountsRows, Protocol):
+    """One kind of question: reads it, measures it, counts it."""

@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 LinkKind = Literal["prepare", "rule", "onnx"]
-Output = Literal["probability", "value"]
+Output = Literal["probability", "value", "probabilities", "answer"]
+"""What the last link of a chain gives: the probability of yes, a value, a probability for each label, an answer."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,9 +58,16 @@ def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
         outputs = answerer.answer(rows)
     except KringError as error:
         return Said(Batch(n, {}), np.arange(n), f"{answerer.version}: {error.message}")
-    values = np.asarray(outputs.columns[answerer.policy.output], dtype=np.float64)
-    missing = np.flatnonzero(np.isnan(values))
+    missing = np.flatnonzero(undecided(outputs))
     return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "")
+
+
+def undecided(outputs: Batch) -> NDArray[np.bool_]:
+    """The rows whose `decision` is None or NaN, (n,): they have no answer."""
+    decision: NDArray[np.generic] = np.asarray(outputs.columns["decision"])
+    if decision.dtype.kind == "f":
+        return np.isnan(decision.astype(np.float64))
+    return np.array([value is None for value in decision.tolist()], dtype=np.bool_)
 
 
 def answer_with_fallback(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.errors import ConfigError, DataError
+from kring.metrics.answers import distance, numbers_of
 from kring.metrics.calibration import EDGES, FINE, curve_of
 from kring.metrics.cost import bayes_threshold
 from kring.metrics.counts import (
@@ -31,7 +32,7 @@ from kring.metrics.counts import (
 from kring.metrics.intervals import FEWEST_GROUPS, enough_groups, percentile, resamples
 from kring.metrics.measured import Formula, agreed, directions, measured
 from kring.metrics.ranking import Floats, passed, rank
-from kring.ports.task import Counts
+from kring.ports.task import Counts, Rates
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
 from kring.record.evidence import Curve, Measure
@@ -41,6 +42,8 @@ from kring.record.version import Output, Policy
 PRICES: Final = ("false_positive", "false_negative")
 SPELLINGS: Final[Mapping[str, bool]] = {"false": False, "0": False, "true": True, "1": True}
 SLACK: Final = 1e-6
+CLOSE: Final = 1e-4
+LEAST_GIVEN: Final = 2.0**-50
 POINTS: Final = 200
 BARS: Final = 50
 
@@ -67,10 +70,14 @@ class Classification:
     output: Output = "probability"
     metrics: Mapping[str, int] = directions(FORMULAS)
 
+    def prices(self, frame: Frame) -> dict[str, float]:
+        """`false_positive` and `false_negative`, or none; `ConfigError` for anything else."""
+        return _prices(frame.cost)
+
     def policy(self, frame: Frame, target: Column, *, positive: Scalar = None) -> Policy:
         """Booleans and 0/1 know their yes; any other two values need `positive`. `DataError` for another
         number of values, `ConfigError` for prices that are not these two."""
-        prices = _prices(frame.cost)
+        prices = self.prices(frame)
         return Policy(
             output=self.output,
             threshold=bayes_threshold(**prices) if prices else 0.5,
@@ -88,6 +95,18 @@ class Classification:
             if value is not None:
                 codes[value] = float(code)
         return np.array([codes.get(value, np.nan) for value in _plain(target)], dtype=np.float64)
+
+    def known(self, truth: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Not NaN."""
+        return ~np.isnan(truth)
+
+    def outputs(self, batch: Batch, policy: Policy) -> NDArray[np.float64]:
+        """The column `probability`, (n,)."""
+        return numbers_of(batch, self.output)
+
+    def answered(self, outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Not NaN."""
+        return ~np.isnan(outputs)
 
     def decide(self, outputs: Batch, policy: Policy) -> Batch:
         """Adds `decision`, an array of labels as str; None where the probability is missing."""
@@ -132,6 +151,28 @@ class Classification:
             noise={"calibration_error": calibration_noise(drawn[0].sums)},
         )
         return measures, [_roc(truth, outputs), *_curves(drawn[0].sums, policy, groups=count)]
+
+    def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """-log of the probability given to what happened, in nats; at most about 34."""
+        given = np.where(truth > 0.5, outputs, 1 - outputs)
+        return -np.log(np.maximum(given, LEAST_GIVEN))
+
+    def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
+        """Selection rate, true and false positive rate at the policy's threshold."""
+        yes = (outputs >= _threshold(policy)).astype(np.float64)
+        return {
+            "selection_rate": (yes, np.ones(len(yes))),
+            "true_positive_rate": (yes * truth, truth),
+            "false_positive_rate": (yes * (1 - truth), 1 - truth),
+        }
+
+    def apart(
+        self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """|Δp|, and whether the two lie on different sides of the threshold."""
+        threshold = _threshold(policy)
+        away = ~(np.abs(left - threshold) <= CLOSE)
+        return distance(left, right), ((left >= threshold) != (right >= threshold)) & away
 
     def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:
         """Histograms of positives and negatives over 200 bins, summed probabilities, the four cells at the policy's

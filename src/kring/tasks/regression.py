@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.errors import ConfigError, DataError
+from kring.metrics.answers import distance, numbers_of
 from kring.metrics.intervals import FEWEST_GROUPS, enough_groups, resamples
 from kring.metrics.measured import Formula, agreed, directions, measured
 from kring.metrics.moments import Moments, count_values, drawn_values, value_costs, value_scores, window_moments
 from kring.metrics.ranking import Floats
-from kring.ports.task import Counts
+from kring.ports.task import Counts, Rates
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
 from kring.record.evidence import Curve, Measure
@@ -42,6 +43,10 @@ class Regression:
     output: Output = "value"
     metrics: Mapping[str, int] = directions(FORMULAS)
 
+    def prices(self, frame: Frame) -> dict[str, float]:
+        """`over` and `under`, or none; `ConfigError` for anything else."""
+        return _prices(frame.cost)
+
     def policy(self, frame: Frame, target: Column, *, positive: Scalar = None) -> Policy:
         """The prices and nothing else. `DataError` for a target that is no number or always the same,
         `ConfigError` for prices that are not these two and for a `positive` value."""
@@ -58,13 +63,25 @@ class Regression:
                 allowed="finite numbers, not all the same",
                 next="check data.target; a target of two labels is another task",
             )
-        return Policy(output=self.output, cost=_prices(frame.cost), currency=frame.currency)
+        return Policy(output=self.output, cost=self.prices(frame), currency=frame.currency)
 
-    def truth(self, target: Column, policy: Policy) -> NDArray[np.float64]:  # noqa: ARG002 - the port has it
+    def truth(self, target: Column, policy: Policy) -> NDArray[np.float64]:
         """The target as numbers, NaN for what is missing or no finite number. Shape (n,)."""
         return _numbers(target)
 
-    def decide(self, outputs: Batch, policy: Policy) -> Batch:  # noqa: ARG002 - the port has it
+    def known(self, truth: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Not NaN."""
+        return ~np.isnan(truth)
+
+    def outputs(self, batch: Batch, policy: Policy) -> NDArray[np.float64]:
+        """The column `value`, (n,)."""
+        return numbers_of(batch, self.output)
+
+    def answered(self, outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Not NaN."""
+        return ~np.isnan(outputs)
+
+    def decide(self, outputs: Batch, policy: Policy) -> Batch:
         """Adds `decision`, the value itself as float64."""
         decision = np.asarray(outputs.columns[self.output], dtype=np.float64)
         return Batch(n=outputs.n, columns={**outputs.columns, "decision": decision})
@@ -91,7 +108,24 @@ class Regression:
         measures = measured(FORMULAS, mine, theirs, rows=len(truth), groups=count, how=how, currency=policy.currency)
         return measures, _curves(truth, outputs)
 
-    def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:  # noqa: ARG002 - the port has it
+    def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """The absolute error."""
+        return np.abs(truth - outputs)
+
+    def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
+        """The mean value that was predicted, and the mean absolute error."""
+        every = np.ones(len(truth))
+        return {"mean_prediction": (outputs, every), "mae": (np.abs(truth - outputs), every)}
+
+    def apart(
+        self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """|Δ| / max(|left|, s), with s the standard deviation of `left`: answers near zero are judged by their
+        spread. There is no threshold at which a decision could differ."""
+        scale = np.maximum(np.abs(left), np.std(left)) if len(left) else np.ones(0)
+        return distance(left, right, scale=np.where(scale > 0, scale, 1.0)), np.zeros(len(left), dtype=np.bool_)
+
+    def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:
         """Sums of errors, squared errors, units over and under, and truth; see `kring.metrics.moments`.
         NaN outputs are counted as unanswered."""
         return count_values(truth, _values(outputs, unanswered=True))
@@ -115,7 +149,7 @@ class Regression:
             currency=policy.currency,
         )
 
-    def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:  # noqa: ARG002 - the port has it
+    def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (exactly equal values), `mean_difference`, `largest_difference`."""
         return agreed(left, right, shares={"agreement": left == right})
 

@@ -1,0 +1,182 @@
+"""candidate → chain: made, opened in the runtime that will serve it, and proved on the held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kring.decide.prepare_rows import row_preparer
+from kring.errors import CandidateError, Unavailable
+from kring.experiment.evidence import LatencySample
+from kring.experiment.parity import parity, require_parity
+from kring.flow import adapters
+from kring.flow.fitting import fit_candidate
+from kring.flow.keeping import sha256
+from kring.flow.material import Material, select
+from kring.flow.project import Project
+from kring.host.clock import stopwatch
+from kring.ports.runtime import Runtime
+from kring.record.batch import Batch
+from kring.record.prepare import Prepared
+from kring.record.run import Parity
+from kring.record.snapshot import Snapshot
+from kring.record.system import Candidate
+from kring.record.version import Chain, Link
+from kring.runtimes.chain import open_chain
+
+LATENCY_ROWS: Final = 400
+PREPARE_FILE: Final = "prepare.json"
+MODEL_FILE: Final = "links/model.onnx"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One training: what every candidate of it shares."""
+
+    project: Project
+    material: Material
+    snapshot: Snapshot
+    seed: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """The last link of a chain with its files. `outputs` are a fitted estimator's own answers to the
+    held-out rows, to prove the export by; None where nothing was exported."""
+
+    link: Link
+    files: dict[str, bytes] = field(default_factory=dict)
+    outputs: NDArray[np.float64] | None = None
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Built:
+    """A candidate's chain with its files, and what it says about the held-out rows."""
+
+    chain: Chain
+    files: dict[str, bytes]
+    outputs: NDArray[np.float64]
+    latency: LatencySample
+    parity: Parity
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def build(session: Session, candidate: Candidate) -> Built:
+    """Make, export and prove one candidate. `CandidateError` when that fails, or a held-out row stays unanswered."""
+    material, policy = session.material, session.material.policy
+    prepared = material.prepared_for(candidate)
+    made = maker_of(candidate)(session, candidate, prepared)
+    chain, files = chained(session, candidate, prepared, made)
+    runtime = open_chain(chain, files)
+    outputs = answers(session, candidate, runtime, select(material.test_batch, names_of(prepared)))
+    by_rows, latency = row_path(session, candidate, prepared, runtime)
+    proof = parity(
+        outputs if made.outputs is None else made.outputs,
+        outputs,
+        by_rows,
+        apart=lambda left, right: session.project.task.apart(left, right, policy),
+    )
+    require_parity(proof, candidate=candidate.name)
+    return Built(
+        chain=chain,
+        files=files,
+        outputs=outputs,
+        latency=latency,
+        parity=proof,
+        seconds=made.seconds,
+        warnings=made.warnings,
+    )
+
+
+Maker = Callable[[Session, Candidate, Prepared], Made]
+
+
+def maker_of(candidate: Candidate) -> Maker:
+    """How the last link of this candidate's chain comes to be."""
+    return written if candidate.rule else fitted
+
+
+def written(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
+    """A rule is its own link."""
+    del session
+    return Made(link=Link(kind="rule", expression=candidate.rule, inputs=names_of(prepared)))
+
+
+def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
+    """Learn from the rows to learn from; the held-out rows are only answered."""
+    project, material = session.project, session.material
+    names = names_of(prepared)
+    project.say(f"fit     {candidate.name} on {material.train_batch.n:,} rows")
+    done = fit_candidate(
+        candidate,
+        framework=adapters.framework(),
+        folder=project.folder,
+        policy=material.policy,
+        columns=prepared.columns,
+        train=select(material.train_batch, names),
+        truth=material.train_truth,
+        test=select(material.test_batch, names),
+        seed=session.seed,
+    )
+    return Made(
+        link=Link(kind="onnx", file=MODEL_FILE, digest=sha256(done.model), inputs=names),
+        files={MODEL_FILE: done.model},
+        outputs=done.test_outputs,
+        seconds=done.seconds,
+        warnings=done.warnings,
+    )
+
+
+def chained(session: Session, candidate: Candidate, prepared: Prepared, made: Made) -> tuple[Chain, dict[str, bytes]]:
+    """The prepare link before the one that was made, and all their files."""
+    files = {PREPARE_FILE: msgspec.json.encode(prepared, order="sorted"), **made.files}
+    first = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(files[PREPARE_FILE]))
+    return Chain(candidate=candidate.name, links=(first, made.link), policy=session.material.policy), files
+
+
+def names_of(prepared: Prepared) -> tuple[str, ...]:
+    return tuple(column.name for column in prepared.columns)
+
+
+def row_path(
+    session: Session, candidate: Candidate, prepared: Prepared, runtime: Runtime
+) -> tuple[NDArray[np.float64], LatencySample]:
+    """The held-out rows again, from raw fields by the one-row path; and how long single rows take."""
+    prepare = row_preparer(prepared, types=session.project.types)
+    raw = session.material.test_raw
+    outputs = answers(session, candidate, runtime, prepare(raw))
+    seconds = []
+    for row in range(min(LATENCY_ROWS, raw.n)):
+        one = Batch(1, {name: [column[row]] for name, column in raw.columns.items()})
+        began = stopwatch()
+        answers(session, candidate, runtime, prepare(one))
+        seconds.append(stopwatch() - began)
+    return outputs, LatencySample(seconds=tuple(seconds))
+
+
+def answers(session: Session, candidate: Candidate, runtime: Runtime, batch: Batch) -> NDArray[np.float64]:
+    """An answer to every row, as the task reads it: evidence has no gaps. `CandidateError` without."""
+    key, task = f"candidate.{candidate.name}", session.project.task
+    try:
+        outputs = task.outputs(runtime.answer(batch), session.material.policy)
+    except Unavailable as error:
+        raise CandidateError(f"candidate {candidate.name}: {error.message}", got=error.got, key=key) from error
+    missing = batch.n - int(task.answered(outputs).sum())
+    if missing:
+        raise CandidateError(
+            f"candidate {candidate.name} has no answer for {missing:,} of {batch.n:,} held-out rows",
+            got=f"missing, infinite or out of range: {missing:,} rows",
+            allowed=f"a {task.output} for every row",
+            next="let a rule answer rows with missing inputs too: where(is_null(x), 0.5, ...)",
+            key=key,
+        )
+    return outputs
