@@ -13,7 +13,8 @@ from kring.cli.release import show_verdict
 from kring.cli.train import show_trained
 from kring.errors import EXIT_NO
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.comparing import compare_runs, write_comparison
+from kring.flow.comparing import compare_runs
+from kring.flow.comparison_page import write_comparison
 from kring.flow.project import open_project
 from kring.flow.releasing import release
 from kring.flow.training import train

@@ -17,14 +17,15 @@ from kring.release.gate import junit
 @click.command(short_help="Judge a run by the gate; sign and start what passes.")
 @folder_argument
 @click.option("--candidate", default="", help="Release this one; the best that was trained when left out.")
+@click.option("--because", default="", help="Why a candidate is released that another one dominates.")
 @click.option(
     "--junit", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts as JUnit XML."
 )
 @answers
-def command(output: Output, folder: Path, candidate: str, report: Path | None) -> None:
+def command(output: Output, folder: Path, candidate: str, because: str, report: Path | None) -> None:
     """Judge the newest training. What passes becomes a signed version and starts its rollout; else exit 1."""
     project = open_project(folder, say=output.progress)
-    released = release(project, candidate=candidate)
+    released = release(project, candidate=candidate, because=because)
     for judged in released.judged:
         show_verdict(output, judged)
     if report is not None:

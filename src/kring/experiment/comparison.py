@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from kring.errors import UserError
 from kring.metrics.measured import LIFT
 from kring.record.evidence import Evidence, Measure
+
+
+TRADES: Final[Mapping[str, str]] = {
+    "latency": "latency_p50_ms",
+    "memory": "memory_mb",
+    "cost": "expected_cost",
+    "fairness": "fairness.",
+}
+"""What is traded against quality, and the measure, or the beginning of the measures, that says it."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +33,25 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     measures: dict[str, Measure]
     lifts: dict[str, Measure]
     dominated_by: tuple[str, ...] = ()
+
+
+def trades(evidences: Sequence[Evidence], *, quality: str) -> dict[str, str]:
+    """The measure that stands for each thing that candidates trade: `quality` first, then those of `TRADES` that
+    every candidate has. Of several the one that differs most from its best value, by the worst candidate."""
+    shared = [name for name, measure in _by_name(evidences[0]).items() if measure.better]
+    for evidence in evidences[1:]:
+        shared = [name for name in shared if name in _by_name(evidence)]
+    found = {"quality": quality}
+    for trade, wanted in TRADES.items():
+        fitting = [name for name in shared if name == wanted or (wanted.endswith(".") and name.startswith(wanted))]
+        if fitting and wanted != quality:
+            found[trade] = max(fitting, key=lambda name: _spread(evidences, name))
+    return found
+
+
+def frontier(rows: Sequence[Compared]) -> tuple[str, ...]:
+    """The candidates that no other dominates."""
+    return tuple(row.candidate for row in rows if not row.dominated_by)
 
 
 def compare(evidences: Sequence[Evidence], *, metrics: Sequence[str] = ()) -> tuple[Compared, ...]:
@@ -63,6 +92,11 @@ def _row(evidence: Evidence) -> Compared:
     )
 
 
+def _spread(evidences: Sequence[Evidence], name: str) -> float:
+    values = [_by_name(evidence)[name].value for evidence in evidences]
+    return max(values) - min(values)
+
+
 def _by_name(evidence: Evidence) -> dict[str, Measure]:
     return {measure.name: measure for measure in evidence.measures}
 
@@ -74,14 +108,18 @@ def _worth(row: Compared, metrics: Sequence[str]) -> float:
 
 
 def _dominates(one: Compared, other: Compared, metrics: Sequence[str]) -> bool:
-    """Worse in no metric by value, better in one by the whole interval."""
+    """Worse in no metric, better in one by the whole interval. Worse is a worse value; of a probe, whose value
+    varies from try to try, a wholly worse interval."""
     pairs = [
         (one.measures[name], other.measures[name])
         for name in metrics
         if name in one.measures and name in other.measures
     ]
     directed = [(mine, theirs) for mine, theirs in pairs if mine.better]
-    worse = any(mine.better * (mine.value - theirs.value) < 0 for mine, theirs in directed)
+    worse = any(
+        _apart(theirs, mine) if mine.probe else mine.better * (mine.value - theirs.value) < 0
+        for mine, theirs in directed
+    )
     return not worse and any(_apart(mine, theirs) for mine, theirs in directed)
 
 

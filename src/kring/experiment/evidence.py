@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +16,13 @@ from kring.ports.task import Task
 from kring.record.evidence import Evidence, Measure
 from kring.record.version import Policy
 
-MEASURES: Final[Mapping[str, int]] = {"latency_p50_ms": -1, "latency_p99_ms": -1, "size_mb": -1, "coverage": 1}
+MEASURES: Final[Mapping[str, int]] = {
+    "latency_p50_ms": -1,
+    "latency_p99_ms": -1,
+    "size_mb": -1,
+    "memory_mb": -1,
+    "coverage": 1,
+}
 """What a gate may name besides the metrics of the task, with its better direction."""
 
 QUANTILES: Final[Mapping[str, float]] = {"latency_p50_ms": 0.5, "latency_p99_ms": 0.99}
@@ -60,6 +66,7 @@ def measure_evidence(
     policy: Policy,
     latency: LatencySample | None,
     size_bytes: int,
+    memory_mb: Sequence[float] = (),
     at: int,
     draws: int = 1000,
     seed: int = 0,
@@ -93,7 +100,13 @@ def measure_evidence(
         draws=draws,
         seed=seed,
         threshold=policy.threshold,
-        measures=(*measures, *_latencies(latency), _size(size_bytes, len(truth)), _coverage(known)),
+        measures=(
+            *measures,
+            *_latencies(latency),
+            _size(size_bytes, len(truth)),
+            *_memory(memory_mb),
+            _coverage(known),
+        ),
         curves=tuple(curves),
         at=at,
         seconds=seconds,
@@ -147,6 +160,26 @@ def _size(size_bytes: int, rows: int) -> Measure:
         method="bytes of the exported files; exact",
         unit="MB",
     )
+
+
+def _memory(tries: Sequence[float]) -> list[Measure]:
+    """The middle of a few tries between the least and the largest of them."""
+    if not tries:
+        return []
+    return [
+        Measure(
+            name="memory_mb",
+            value=float(np.median(tries)),
+            low=min(tries),
+            high=max(tries),
+            rows=len(tries),
+            groups=len(tries),
+            better=MEASURES["memory_mb"],
+            method="growth of a process that opens the chain and answers a thousand rows; least and largest of a few",
+            unit="MB",
+            probe=True,
+        )
+    ]
 
 
 def _coverage(known: NDArray[np.bool_]) -> Measure:

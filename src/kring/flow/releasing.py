@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported
+from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported, UserError
+from kring.experiment.comparison import compare, trades
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
 from kring.flow.keeping import kept, sha256
@@ -52,15 +53,18 @@ class Judged:
     verdict: Verdict
 
 
-def release(project: Project, *, candidate: str) -> Released:
+def release(project: Project, *, candidate: str, because: str = "") -> Released:
     """Judge the newest training, pack and sign the best candidate that passes, start its rollout.
 
-    With `candidate` only that one is considered. `NotFound` when it was not trained.
+    With `candidate` only that one is considered. `NotFound` when it was not trained, `UserError` when another
+    candidate is worse in nothing and better in something, unless `because` says why it is to be this one.
     """
     if project.system.rollout.steps:
         raise Unsupported(NOT_BUILT["step"], key="rollout.steps", got=str(list(project.system.rollout.steps)))
     trained = latest_training(project)
+    better = dominators(trained)
     if candidate:
+        require_reason(candidate, better.get(candidate, ()), because)
         trained = [one for one in trained if one.run.candidate == candidate]
     if not any(one.evidence and not one.run.baseline for one in trained):
         names = ", ".join(one.name for one in project.system.candidates if not one.baseline)
@@ -73,7 +77,10 @@ def release(project: Project, *, candidate: str) -> Released:
     judged = judge_all(project, trained, snapshot_digest=latest_snapshot(project).digest)
     if judged[0].verdict.result != "pass":
         return Released(judged=tuple(judged), version=None, state=None)
-    version = build_version(project, judged[0])
+    beaten_by = better.get(judged[0].trained.run.candidate, ())
+    if beaten_by and not candidate:
+        because = f"the gate lets pass none of {', '.join(beaten_by)}"
+    version = build_version(project, judged[0], dominated_by=beaten_by, because=because)
     state = start_release(project, version=version.id, run=version.run, reason="released by hand")
     return Released(judged=tuple(judged), version=version, state=state)
 
@@ -135,7 +142,30 @@ def stale_reasons(project: Project, run: Run, *, snapshot_digest: str) -> list[s
     return [f"measured on another {what}" for what, then, now in pairs if then != now]
 
 
-def build_version(project: Project, judged: Judged) -> Version:
+def dominators(trained: Sequence[Trained]) -> dict[str, tuple[str, ...]]:
+    """By candidate, those that are worse in no trade (quality, latency, memory, cost, fairness) and clearly better
+    in one."""
+    evidence = [one.evidence for one in trained if one.evidence]
+    if not evidence:
+        return {}
+    axes = trades(evidence, quality=evidence[0].measures[0].name)
+    return {row.candidate: row.dominated_by for row in compare(evidence, metrics=tuple(axes.values()))}
+
+
+def require_reason(candidate: str, beaten_by: Sequence[str], because: str) -> None:
+    """`UserError` when a dominated candidate is asked for without a reason."""
+    if beaten_by and not because.strip():
+        raise UserError(
+            f"{candidate} is dominated: {', '.join(beaten_by)} is worse in nothing and clearly better in something",
+            got=f"--candidate {candidate} without a reason",
+            allowed=f"{beaten_by[0]}, or a reason that goes on record",
+            next=f'kring compare shows the trade-offs; kring release --candidate {candidate} --because "…"',
+        )
+
+
+def build_version(
+    project: Project, judged: Judged, *, dominated_by: tuple[str, ...] = (), because: str = ""
+) -> Version:
     """Pack and sign a passed candidate and put it on the ledger. `Refused` unless it passed."""
     verdict, run = judged.verdict, judged.trained.run
     if verdict.result != "pass":
@@ -165,6 +195,8 @@ def build_version(project: Project, judged: Judged) -> Version:
         snapshot=run.snapshot,
         size=sum(len(data) for data in files.values()),
         at=project.clock.now(),
+        dominated_by=dominated_by,
+        because=because,
     )
     with project.ledger() as ledger:
         ledger.append([history.entry(version, id=version.id, actor=project.actor, at=version.at)])

@@ -100,6 +100,8 @@ def from_alarm(project: Project, ledger: Ledger, alarm: Alarm) -> Iterator[Node]
 
 def from_version(project: Project, ledger: Ledger, version: Version) -> Iterator[Node]:
     facts = {"candidate": version.candidate, "root": version.root, "signed with": version.key[:16]}
+    if version.dominated_by:
+        facts |= {"dominated by": ", ".join(version.dominated_by), "chosen because": version.because}
     yield Node(kind="version", id=version.id, at=version.at, facts=facts, owner=project.system.accountable("release"))
     yield from from_verdict(project, ledger, history.get(ledger, Verdict, version.verdict))
 

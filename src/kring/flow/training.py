@@ -8,13 +8,17 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import CandidateError, KringError, UserError
+from kring.errors import CandidateError, DataError, KringError, UserError
 from kring.experiment.evidence import measure_evidence
-from kring.flow import history
+from kring.flow import adapters, history
 from kring.flow.building import Built, Session, build
+from kring.flow.folding import cross_validated
 from kring.flow.keeping import chain_bytes, keep, sha256
 from kring.flow.material import gather
+from kring.flow.memory import memory_of
 from kring.flow.project import Project
+from kring.flow.tuning import tune
+from kring.flow.variants import beside, in_order
 from kring.record.evidence import Evidence
 from kring.record.run import Run, RunState
 from kring.record.snapshot import Snapshot
@@ -39,6 +43,8 @@ def train(
     A candidate that fails is a run with its reason and no evidence; a baseline that fails is a
     `CandidateError`. Runs and evidence are appended to the ledger as they end.
     """
+    candidates = in_order(project.system, chosen(project, only))
+    adapters.require_extras(candidates)
     material = gather(project, snapshot)
     session = Session(project=project, material=material, snapshot=snapshot, seed=seed, draws=draws)
     project.say(
@@ -48,17 +54,20 @@ def train(
     trained: list[Trained] = []
     baseline: tuple[str, Built] | None = None
     with project.working():
-        for candidate in chosen(project, only):
+        for candidate in candidates:
             run = begun(session, candidate)
             try:
+                candidate, tuned = tune(session, candidate)  # noqa: PLW2901 - the same one, with better params
                 built = build(session, candidate)
-            except CandidateError as error:
+            except (CandidateError, DataError) as error:
                 trained.append(refused(project, run, error))
                 if candidate.baseline:
                     raise
                 continue
+            session.done[candidate.name] = (run.id, built)
             baseline = baseline or (run.id, built)
-            trained.append(measured(session, run, built, baseline=baseline))
+            run = msgspec.structs.replace(run, tuned=tuned, variant=beside(session, candidate, built))
+            trained.append(measured(session, run, candidate, built, baseline=baseline))
     return trained
 
 
@@ -97,7 +106,7 @@ def chosen(project: Project, only: Sequence[str]) -> list[Candidate]:
     return [project.system.baseline, *others]
 
 
-def measured(session: Session, run: Run, built: Built, *, baseline: tuple[str, Built]) -> Trained:
+def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, baseline: tuple[str, Built]) -> Trained:
     """Measure the exported chain, keep its files, put run and evidence on the ledger."""
     project, material = session.project, session.material
     evidence = measure_evidence(
@@ -115,16 +124,21 @@ def measured(session: Session, run: Run, built: Built, *, baseline: tuple[str, B
         policy=material.policy,
         latency=built.latency,
         size_bytes=sum(len(data) for data in built.files.values()),
+        memory_mb=memory_of(built.chain, built.files, material.test_batch),
         draws=session.draws,
         seed=run.seed,
         at=run.at,
+    )
+    more, curves, warnings = cross_validated(session, candidate)
+    evidence = msgspec.structs.replace(
+        evidence, measures=(*evidence.measures, *more), curves=(*evidence.curves, *curves)
     )
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
     run = msgspec.structs.replace(
         run,
         fit_seconds=built.seconds,
         parity=built.parity,
-        warnings=built.warnings,
+        warnings=(*built.warnings, *warnings),
         chain_digest=sha256(chain_bytes(built.chain)),
     )
     keep(project, run, built.chain, built.files)

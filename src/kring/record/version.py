@@ -67,7 +67,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version. `id` comes from `root`, the signed digest over all files."""
+    """A registered version. `id` comes from `root`, the signed digest over all files.
+
+    `dominated_by` names candidates that were worse in nothing and clearly better in something when it was
+    chosen, and `because` says why it was chosen all the same.
+    """
 
     id: str
     system: str
@@ -81,3 +85,5 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
     size: int
     at: int
+    dominated_by: tuple[str, ...] = ()
+    because: str = ""
