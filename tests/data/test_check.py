@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from kring.contracts.odcs import read
 from kring.contracts.rows_guard import row_guard
-from kring.data.check import bound_told, check, span, typed, within
+from kring.data.check import check, typed
+from kring.data.findings import bound_told, span, within
 from kring.errors import DataError
 from kring.record.contract import Bound, Contract
 from kring.record.finding import CheckReport, Finding

@@ -1,31 +1,37 @@
-"""Reads a contract: a file in the Open Data Contract Standard, v3.0 and v3.1."""
+"""Reads a contract: a file in the Open Data Contract Standard, v3.0 and v3.1, and v2.2 by upgrade."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from kring.contracts.faults import Faults
-from kring.contracts.odcs_fields import Draft, custom_properties, read_field
+from kring.contracts.odcs_fields import custom_properties
 from kring.contracts.odcs_keys import API_VERSIONS, walk
-from kring.contracts.odcs_rules import read_freshness, read_quality
+from kring.contracts.odcs_old_keys import OLD_VERSIONS
+from kring.contracts.odcs_references import read_references
+from kring.contracts.odcs_tables import Table, feed_of, read_table, service_levels
+from kring.contracts.odcs_upgrade import is_old, renamed, upgrade
 from kring.contracts.yaml_lines import Node, parse
 from kring.errors import ConfigError, Unsupported
-from kring.record.contract import Contract, Rule
+from kring.record.contract import Contract
 
 KIND: Final = "DataContract"
+LATEST_OLD: Final = "v2.2.2"
 
 
 def read(path: Path) -> Contract:
     """The contract in the YAML file `path`.
 
+    Of several tables the feed's is the one whose columns have roles of Kring, or which says `kring.feed: true`;
+    when none does, the first. The others are `Contract.others`. A contract of v2.2 is read by upgrade.
+
     `ConfigError` with every fault of the file in `faults` (file, line, key, got, allowed, next);
-    `Unsupported` for a contract that is right but asks for what is not enforced here: ODCS v2, several
-    tables, columns of objects. What is only described, not enforced, is named in `Contract.notes`.
+    `Unsupported` for a contract that is right but asks for what can't be promised here. What is only
+    described, not enforced, is named in `Contract.notes`.
     """
     try:
         data = path.read_bytes()
@@ -34,129 +40,88 @@ def read(path: Path) -> Contract:
             "the contract can't be read", got=str(error), next="check the path of the contract", file=str(path)
         ) from error
     faults = Faults(str(path))
-    root = parse(data, faults=faults)
-    _check_version(root, faults)
-    walk(root, "contract", path="", faults=faults)
-    draft = Draft(faults=faults)
-    table = _one_table(root, faults)
-    rules = [] if table is None else _read_table(table, draft)
-    rules += _service_levels(root, table.text("name") if table else "", draft) if draft.fields else []
+    root, notes = _as_newest(parse(data, faults=faults), faults)
+    tables = [
+        read_table(node, path=f"schema[{index}]", faults=faults) for index, node in enumerate(root.list("schema"))
+    ]
+    feed = feed_of(tables, faults)
     own = custom_properties(root, path="", known=("owner",), faults=faults)
+    if feed is not None:
+        feed.rules += service_levels(root, feed)
+        feed.references += read_references(feed, tables)
     faults.raise_all()
     owner = own["owner"][0].value if "owner" in own else ""
-    return Contract(
+    general = Contract(
         id=root.text("id"),
-        name=root.text("name") or (table.text("name") if table else ""),
+        name=root.text("name"),
         version=root.text("version"),
-        table=table.text("name") if table else "",
-        fields=tuple(draft.fields.values()),
-        rules=tuple(_distinct(rules)),
-        target=draft.roles.get("target", ""),
-        time=draft.roles.get("time", ""),
-        subject=draft.roles.get("subject", ""),
-        outcome_time=draft.roles.get("outcome_time", ""),
+        table="",
+        fields=(),
         owner=owner if isinstance(owner, str) else "",
         purpose=(root.get("description") or root).text("purpose"),
         file=str(path),
         digest=hashlib.sha256(data).hexdigest(),
-        notes=tuple(draft.notes),
+        notes=notes,
+    )
+    if feed is None:
+        return msgspec.structs.replace(general, notes=(*notes, "the contract promises no columns: nothing is checked"))
+    others = tuple(_promise(one, general, notes=()) for one in tables if one is not feed)
+    return msgspec.structs.replace(_promise(feed, general, notes=notes), others=others)
+
+
+def _promise(table: Table, general: Contract, *, notes: tuple[str, ...]) -> Contract:
+    """What the contract says of one of its tables."""
+    draft = table.draft
+    return msgspec.structs.replace(
+        general,
+        name=general.name or table.name,
+        table=table.name,
+        fields=tuple(draft.fields.values()),
+        rules=table.distinct_rules(),
+        references=tuple(table.references),
+        target=draft.roles.get("target", ""),
+        time=draft.roles.get("time", ""),
+        subject=draft.roles.get("subject", ""),
+        outcome_time=draft.roles.get("outcome_time", ""),
+        supplier=draft.roles.get("supplier", ""),
+        notes=(*notes, *draft.notes),
     )
 
 
-def _check_version(root: Node, faults: Faults) -> None:
+def _as_newest(root: Node, faults: Faults) -> tuple[Node, tuple[str, ...]]:
+    """The tree in the words of v3.1, every key of it known or in `faults`, and what to tell people of it."""
+    if is_old(root):
+        version = root.text("apiVersion") or LATEST_OLD
+        _check_old(version, root, faults)
+        walk(root, "contract 2", path="", faults=faults)
+        _check_kind(root, faults)
+        faults.raise_all()  # the upgrade needs a tree of the right shape
+        return upgrade(root, version=version)
     node = root.get("apiVersion")
     version = str(node.value) if node is not None else ""
-    allowed = ", ".join(API_VERSIONS)
-    if version.startswith("v2."):
-        raise Unsupported(
-            f"contracts of ODCS {version} are not read",
-            got=version,
-            allowed=allowed,
-            next="rewrite it as v3.1.0: dataset becomes schema, columns become properties",
-            file=faults.file,
-            line=node.line if node else 0,
-            key="apiVersion",
-        )
     if node is not None and isinstance(node.value, str) and version not in API_VERSIONS:
-        faults.unknown(version, known=API_VERSIONS, line=node.line, key="apiVersion", what="version")
+        known = (*OLD_VERSIONS, *API_VERSIONS)
+        faults.unknown(version, known=known, line=node.line, key="apiVersion", what="version")
+    _check_kind(root, faults)
+    walk(root, "contract", path="", faults=faults)
+    return renamed(root), ()
+
+
+def _check_old(version: str, root: Node, faults: Faults) -> None:
+    if version in OLD_VERSIONS:
+        return
+    raise Unsupported(
+        f"contracts of ODCS {version} are not read",
+        got=version,
+        allowed=", ".join((*OLD_VERSIONS, *API_VERSIONS)),
+        next=f"bring it to {LATEST_OLD} or later",
+        file=faults.file,
+        line=(root.get("apiVersion") or root).line,
+        key="apiVersion",
+    )
+
+
+def _check_kind(root: Node, faults: Faults) -> None:
     kind = root.get("kind")
     if kind is not None and kind.value != KIND:
         faults.add("not a data contract", line=kind.line, key="kind", got=kind.shown, allowed=KIND)
-
-
-def _one_table(root: Node, faults: Faults) -> Node | None:
-    node = (root.keys or {}).get("schema")
-    tables = root.list("schema")
-    if len(tables) == 1:
-        return tables[0]
-    if not tables:
-        line = node.line if node is not None else root.line
-        faults.add("a contract without a table promises nothing", line=line, key="schema", allowed="one table")
-    else:
-        names = ", ".join(table.text("name") for table in tables)
-        faults.refuse(
-            "several tables in one contract are not enforced",
-            line=tables[1].line,
-            key="schema[1]",
-            got=names[:200],
-            allowed="one table",
-            next="write one contract for each table that feeds a system",
-        )
-    return None
-
-
-def _read_table(table: Node, draft: Draft) -> list[Rule]:
-    path, faults = "schema[0]", draft.faults
-    properties = table.list("properties")
-    if not properties:
-        faults.add("a table without columns", line=table.line, key=f"{path}.properties", allowed="a list of columns")
-    rules: list[Rule] = []
-    for index, node in enumerate(properties):
-        field = read_field(node, path=f"{path}.properties[{index}]", draft=draft)
-        if field is not None:
-            draft.fields[field.name] = field
-    for index, node in enumerate(properties):
-        name = node.text("name")
-        if name in draft.fields and draft.fields[name].line == node.line:
-            rules += _qualities(node, f"{path}.properties[{index}]", name, draft)
-    if table.get("relationships") is not None:
-        draft.note("relationships of the table", line=table.line)
-    return [*_primary_key(draft), *rules, *_qualities(table, path, "", draft)]
-
-
-def _qualities(node: Node, path: str, column: str, draft: Draft) -> list[Rule]:
-    found = (
-        read_quality(item, path=f"{path}.quality[{index}]", column=column, draft=draft)
-        for index, item in enumerate(node.list("quality"))
-        if item.keys is not None
-    )
-    return [rule for rule in found if rule is not None]
-
-
-def _primary_key(draft: Draft) -> list[Rule]:
-    """The primary key as a rule: its columns together never repeat."""
-    columns = sorted(draft.positions, key=lambda name: (draft.positions[name] < 1, draft.positions[name]))
-    if not columns or any(name not in draft.fields for name in columns):
-        return []
-    line = draft.fields[columns[0]].line
-    return [Rule(name="primaryKey", metric="duplicateValues", columns=tuple(columns), line=line)]
-
-
-def _service_levels(root: Node, table: str, draft: Draft) -> list[Rule]:
-    default = root.text("slaDefaultElement") or draft.roles.get("time", "")
-    rules: list[Rule] = []
-    for index, node in enumerate(root.list("slaProperties")):
-        if node.keys is not None:
-            rules += read_freshness(node, path=f"slaProperties[{index}]", default=default, table=table, draft=draft)
-    return rules
-
-
-def _distinct(rules: list[Rule]) -> list[Rule]:
-    """Rules with names that are unique among the rules of the same columns."""
-    seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    named = []
-    for rule in rules:
-        seen[rule.name, rule.columns] += 1
-        count = seen[rule.name, rule.columns]
-        named.append(rule if count == 1 else msgspec.structs.replace(rule, name=f"{rule.name} {count}"))
-    return named

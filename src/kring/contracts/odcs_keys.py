@@ -1,4 +1,4 @@
-"""Every key that ODCS v3.1 knows, and a walk that faults the others.
+"""Every key that ODCS v3.1 knows (and v2.2), and a walk that faults the others.
 
 A kind is `text`, `number`, `integer`, `flag`, `scalar` or `any`, the name of a shape, or either of
 them in brackets for a list. `!` after a key: it must be there. `|` parts alternatives.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kring.contracts.faults import Faults
+from kring.contracts.odcs_old_keys import OLD_SHAPES
 from kring.contracts.yaml_lines import Node
 
 API_VERSIONS: Final = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0")
@@ -182,6 +183,7 @@ SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
     "definition": {"url!": "text", "type!": "text", "id": "text", "description": "text"},
     "custom": {"property!": "text", "value!": "any", "id": "text", "description": "text"},
     "relationship": {"type": "text", "from": "any", "to": "any", "customProperties": "[custom]"},
+    **OLD_SHAPES,
 }
 
 _WORDS: Final = {

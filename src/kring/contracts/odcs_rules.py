@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from kring.contracts import grammar
-from kring.contracts.odcs_fields import Draft, check_pattern, known_column, typed_value
+from kring.contracts.odcs_custom import ENGINES_OF_CODE, read_custom, refuse_code
+from kring.contracts.odcs_fields import Draft, check_pattern, known_column, shown, typed_value
 from kring.contracts.odcs_keys import OPERATORS, walk_keys
 from kring.contracts.yaml_lines import Node
-from kring.errors import ExpressionError
 from kring.record.contract import Bound, Field, Metric, Rule, Scalar, Severity, Unit
 
 ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -28,13 +28,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "duplicateValues": "duplicateValues",
     "rowCount": "rowCount",
 }
-OLD_RULES: Final = {"duplicateCount": "duplicateValues", "nullCheck": "nullValues", "rowCount": "rowCount"}
-"""What ODCS v3.0 calls `rule`, and the metric that took its place."""
-
 SEVERITIES: Final[Mapping[str, Severity]] = {"error": "block", "warning": "warn", "info": "warn"}
 DIMENSIONS: Final = ("accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness")
 UNITS: Final[Mapping[str, Unit]] = {"rows": "rows", "percent": "percent"}
-IMPLEMENTATION: Final = {"metric": "text", "expression": "text", "unit": "text", **dict.fromkeys(OPERATORS, "any")}
 AGES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("s", "second", "seconds"), 1),
     **dict.fromkeys(("min", "minute", "minutes"), 60),
@@ -45,6 +41,7 @@ AGES: Final[Mapping[str, int]] = {
 }
 FRESH: Final = ("latency", "freshness")
 NONE_AT_ALL: Final = Bound(high=0)
+_REMEDIES: Final = {"sql": "; the dialect is the server's, so write it as engine kring with an expression"}
 
 
 def read_quality(node: Node, *, path: str, column: str, draft: Draft) -> Rule | None:
@@ -58,11 +55,13 @@ def read_quality(node: Node, *, path: str, column: str, draft: Draft) -> Rule | 
     if kind == "library":
         return _library(node, path, column, draft)
     if kind == "custom" and engine == "kring":
-        return _custom(node, path, column, draft)
-    if kind in ("sql", "text", "custom"):
+        return read_custom(node, path=path, column=column, draft=draft, begin=_base, bounded=_bound)
+    if kind == "custom" and engine.lower() in ENGINES_OF_CODE:
+        refuse_code(node, path=path, draft=draft)
+    elif kind in ("sql", "text", "custom"):
         said = node.text("name") or node.text("description") or "a quality rule"
         of = f" of the engine {engine}" if engine else ""
-        draft.note(f"{said}: {kind} rules{of} are descriptions here", line=node.line)
+        draft.note(f"{said}: {kind} rules{of} are descriptions here{_REMEDIES.get(kind, '')}", line=node.line)
     else:
         known = ("library", "custom", "sql", "text")
         draft.faults.unknown(kind, known=known, line=node.line, key=f"{path}.type", what="type")
@@ -70,8 +69,7 @@ def read_quality(node: Node, *, path: str, column: str, draft: Draft) -> Rule | 
 
 
 def _library(node: Node, path: str, column: str, draft: Draft) -> Rule | None:
-    key = f"{path}.metric" if node.get("metric") is not None else f"{path}.rule"
-    word = node.text("metric") or OLD_RULES.get(node.text("rule"), node.text("rule"))
+    key, word = f"{path}.metric", node.text("metric")
     if not word:
         allowed = ", ".join(METRICS)
         draft.faults.add("a rule without a metric", line=node.line, key=f"{path}.metric", allowed=allowed)
@@ -100,7 +98,7 @@ def _base(node: Node, metric: Metric, column: str, path: str, draft: Draft) -> R
         draft.faults.unknown(word, known=SEVERITIES, line=node.line, key=key, what="severity")
     implementation = node.get("implementation")
     unit = node.text("unit") or (implementation.text("unit") if implementation else "") or "rows"
-    if unit not in UNITS or (metric in ("rowCount", "freshness") and unit != "rows"):
+    if unit not in UNITS or (metric == "rowCount" and unit != "rows"):
         draft.faults.unknown(unit, known=UNITS, line=node.line, key=f"{path}.unit", what="unit")
     return Rule(
         name=node.text("name") or node.text("id") or metric,
@@ -151,6 +149,10 @@ def _with_arguments(rule: Rule, arguments: Node, column: str, path: str, draft: 
         return msgspec.structs.replace(rule, missing_values=_missing(arguments, draft.fields[column], path, draft))
     if rule.metric == "invalidValues":
         return _invalid(rule, arguments, draft.fields[column], path, draft)
+    if rule.metric == "duplicateValues" and column and arguments.get("properties") is not None:
+        told = "write the rule under quality of the table"
+        place = f"{path}.properties"
+        draft.faults.add("a rule of one column takes no properties", line=arguments.line, key=place, next=told)
     if rule.metric == "duplicateValues" and not column:
         names = [(item, str(item.value)) for item in arguments.list("properties")]
         place = f"{path}.properties"
@@ -202,66 +204,33 @@ def _invalid(rule: Rule, arguments: Node, field: Field, path: str, draft: Draft)
     if "pattern" in present:
         check_pattern(arguments.text("pattern"), line=arguments.line, key=f"{path}.pattern", faults=draft.faults)
     low, high = ends.get("minimum"), ends.get("maximum")
-    return msgspec.structs.replace(
+    made = msgspec.structs.replace(
         rule,
         valid_values=tuple(dict.fromkeys(valid)),
         pattern=arguments.text("pattern"),
         minimum=low if isinstance(low, int | float) else None,
         maximum=high if isinstance(high, int | float) else None,
     )
+    _agree(made, field, arguments, path, draft)
+    return made
 
 
-def _custom(node: Node, path: str, column: str, draft: Draft) -> Rule | None:
-    """A rule of the engine `kring`: `{metric: zeroValues}` or `{expression: "..."}`, its operator beside it."""
-    place = f"{path}.implementation"
-    outside = [name for name in OPERATORS if node.get(name) is not None]
-    if outside:
-        draft.faults.add(
-            "the operator of a custom rule stands inside implementation", line=node.line, key=path, got=outside[0]
-        )
-    body = node.get("implementation")
-    if body is None or body.keys is None:
-        allowed = "{metric: zeroValues} or {expression: ...}"
-        line, got = (body.line, body.shown) if body else (node.line, "nothing")
-        draft.faults.add("an implementation is a mapping", line=line, key=place, got=got, allowed=allowed)
-        return None
-    walk_keys(body, IMPLEMENTATION, path=place, faults=draft.faults)
-    operated = any(body.get(name) is not None for name in OPERATORS)
-    bound = (_bound(body, place, draft) if operated else None) or NONE_AT_ALL
-    metric, text = body.text("metric"), body.text("expression")
-    if bool(metric) == bool(text):
-        draft.faults.add("either metric or expression", line=body.line, key=place, allowed="one of the two")
-        return None
-    if text:
-        rule = _base(node, "expression", column, path, draft)
-        return _expression(msgspec.structs.replace(rule, bound=bound, expression=text), f"{place}.expression", draft)
-    if metric != "zeroValues":
-        draft.faults.unknown(metric, known=("zeroValues",), line=body.line, key=f"{place}.metric", what="metric")
-        return None
-    if not column or draft.fields[column].type not in ("number", "integer"):
-        draft.faults.add(
-            "zeroValues is a rule of a column of numbers", line=body.line, key=place, got=column or "the table"
-        )
-        return None
-    return msgspec.structs.replace(_base(node, "zeroValues", column, path, draft), bound=bound)
-
-
-def _expression(rule: Rule, key: str, draft: Draft) -> Rule | None:
-    try:
-        expression = grammar.parse(rule.expression, file=draft.faults.file, line=rule.line, key=key)
-        types = {field.name: field.type for field in draft.fields.values()}
-        kind = grammar.type_of(expression, types)
-        lookups = grammar.lookups_of(expression)
-    except ExpressionError as error:
-        draft.faults.add(error.message, line=rule.line, key=key, got=error.got, allowed=error.allowed, next=error.next)
-        return None
-    if kind != "boolean" or lookups:
-        got = "a lookup" if lookups else f"a {kind}"
-        draft.faults.add(
-            "the expression must be true on good rows", line=rule.line, key=key, got=got, allowed="a boolean"
-        )
-        return None
-    return rule
+def _agree(rule: Rule, field: Field, arguments: Node, path: str, draft: Draft) -> None:
+    """Note limits between which nothing lies, and values that are valid here and outside the column's limits."""
+    if rule.minimum is not None and rule.maximum is not None and rule.minimum > rule.maximum:
+        got = f"{shown(arguments, 'minimum')} and {shown(arguments, 'maximum')}"
+        draft.faults.add("no value lies between these limits", line=arguments.line, key=path, got=got)
+    low = max((limit for limit in (rule.minimum, field.minimum) if limit is not None), default=-math.inf)
+    high = min((limit for limit in (rule.maximum, field.maximum) if limit is not None), default=math.inf)
+    for item, value in zip(arguments.list("validValues"), rule.valid_values, strict=False):
+        if isinstance(value, int | float) and not low <= value <= high:
+            draft.faults.add(
+                f"this value is listed as valid and lies outside the limits of {field.name}",
+                line=item.line,
+                key=f"{path}.validValues",
+                got=str(item.value),
+                next="take it off the list, or widen the limits",
+            )
 
 
 def read_freshness(node: Node, *, path: str, default: str, table: str, draft: Draft) -> list[Rule]:

@@ -13,14 +13,16 @@ from kring.contracts.row_rules import RowRule, row_rules
 from kring.record.contract import Contract, Field, Scalar
 
 
-def polars_predicates(contract: Contract) -> list[tuple[str, str, pl.Expr]]:
+def polars_predicates(
+    contract: Contract, made: Mapping[str, Reading] | None = None
+) -> list[tuple[str, str, pl.Expr]]:
     """(full name, column, bad) for every rule that blocks and tolerates no bad row, in the contract's order.
 
     The expressions are over a frame whose columns have the contract's types, as `kring.data.check.typed`
-    gives it. They agree with `kring.contracts.rows_guard` on every row.
+    gives it, or whose columns are read as `made` says. They agree with `kring.contracts.rows_guard` on every row.
     """
     fields = {field.name: field for field in contract.fields}
-    made = {name: typed_reading(field) for name, field in fields.items()}
+    made = made or {name: typed_reading(field) for name, field in fields.items()}
     found = []
     for rule in row_rules(contract):
         bad = predicate(rule, contract, made) if rule.strict else None

@@ -18,10 +18,15 @@ HIDDEN: Final = "(hidden)"
 INDEX: Final = f"{MARK}row"
 
 
-def staged_with_raw(feed: pl.LazyFrame, stages: Sequence[pl.Expr], names: Sequence[str]) -> pl.LazyFrame:
-    """The staged columns of `feed`, the row numbers (from 0) and the raw columns beside them."""
+def staged_with_raw(
+    feed: pl.LazyFrame, stages: Sequence[pl.Expr], names: Sequence[str], *, only: pl.Expr | None = None
+) -> pl.LazyFrame:
+    """The staged columns of `feed`, the row numbers (from 0) and the raw columns beside them; `only` says which
+    rows are left."""
     raw = [pl.col(name).alias(f"{name}{MARK}raw") for name in names]
-    return feed.with_row_index(INDEX).select(pl.col(INDEX), *stages, *raw)
+    numbered = feed.with_row_index(INDEX)
+    rows = numbered if only is None else numbered.filter(only)
+    return rows.select(pl.col(INDEX), *stages, *raw)
 
 
 def examples(

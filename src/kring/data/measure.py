@@ -24,7 +24,8 @@ class Measure:
     """Bad rows of one rule. `bad` is true on a bad row, `count` gives their number; None: there can't be any.
 
     `what` completes "n rows …"; `shown` are the columns whose values an example shows; `key` gives
-    equal values for rows that repeat each other.
+    equal values for rows that repeat each other. `kind` is that of a rule about rows, `limits` are its least and
+    greatest value, `line` is that of the rule in the contract.
     """
 
     rule: str
@@ -37,6 +38,9 @@ class Measure:
     bad: pl.Expr | None = None
     key: pl.Expr | None = None
     shown: tuple[str, ...] = ()
+    kind: str = ""
+    limits: tuple[int | float | None, int | float | None] | None = None
+    line: int = 0
 
 
 def measures(contract: Contract, made: Mapping[str, Reading], dtypes: Mapping[str, pl.DataType]) -> Iterator[Measure]:
@@ -61,6 +65,9 @@ def measures(contract: Contract, made: Mapping[str, Reading], dtypes: Mapping[st
                 count=None if bad is None else bad.sum(),
                 bad=bad,
                 shown=columns,
+                kind=rule.kind,
+                limits=None if rule.minimum is None and rule.maximum is None else (rule.minimum, rule.maximum),
+                line=rule.line,
             )
     for unique in uniques(contract):
         if all(name in made for name in unique.columns):
@@ -84,6 +91,12 @@ def newest(rule: Rule, made: Mapping[str, Reading]) -> pl.Expr:
 
 def zeros(contract: Contract, made: Mapping[str, Reading]) -> pl.Expr | None:
     """Whether every number that is not part of a key is 0; None for a table without numbers."""
+    alive = not_zero(contract, made)
+    return None if alive is None else alive.any().not_()
+
+
+def not_zero(contract: Contract, made: Mapping[str, Reading]) -> pl.Expr | None:
+    """True for a row in which some number outside the keys is missing or not 0; None without such numbers."""
     keys = {name for rule in uniques(contract) for name in rule.columns}
     numbers = [
         made[field.name].value
@@ -93,9 +106,7 @@ def zeros(contract: Contract, made: Mapping[str, Reading]) -> pl.Expr | None:
         and field.name not in keys
         and not field.identifier
     ]
-    if not numbers:
-        return None
-    return pl.all_horizontal([(value != 0).any().not_() & (value.null_count() == 0) for value in numbers])
+    return pl.any_horizontal([value.ne_missing(0) for value in numbers]) if numbers else None
 
 
 def _repeated(rule: Rule, contract: Contract, made: Mapping[str, Reading]) -> Measure:
@@ -117,6 +128,7 @@ def _repeated(rule: Rule, contract: Contract, made: Mapping[str, Reading]) -> Me
         count=key.to_physical().map_batches(repetitions, return_dtype=pl.Int64, returns_scalar=True),
         key=key,
         shown=rule.columns,
+        line=rule.line,
     )
 
 
