@@ -200,7 +200,8 @@ def _named(cuts: list[Cut], results: list[Excess], rows: int) -> list[Found]:
 
 
 def _mask(cut: Cut, place: int) -> NDArray[np.bool_]:
-    return cut.codes == place
+    inside: NDArray[np.bool_] = cut.codes == place
+    return inside
 
 
 def _distinct(slices: list[Found], *, losses: Floats, groups: NDArray[np.int64], most: int) -> list[Found]:

@@ -38,18 +38,18 @@ def excess(losses: Floats, codes: NDArray[np.intp], *, count: int, groups: NDArr
     centred = losses - losses.mean() if len(losses) else losses
     inside = codes >= 0
     rows = np.bincount(codes[inside], minlength=count)
-    sums = np.bincount(codes[inside], weights=centred[inside], minlength=count)
-    others = len(codes) - rows
-    mean, rest = ratio(sums, rows, empty=0.0), ratio(-sums, others, empty=0.0)
+    sums = _summed(codes[inside], centred[inside], count)
+    others = (len(codes) - rows).astype(np.float64)
+    mean, rest = ratio(sums, rows.astype(np.float64), empty=0.0), ratio(-sums, others, empty=0.0)
     pairs, place = np.unique(numbers[inside] * count + codes[inside], return_inverse=True)
     group, each = np.divmod(pairs, max(count, 1))
-    cells = np.bincount(place, minlength=len(pairs)), np.bincount(place, weights=centred[inside], minlength=len(pairs))
-    whole = np.bincount(numbers, minlength=total), np.bincount(numbers, weights=centred, minlength=total)
+    cells = np.bincount(place, minlength=len(pairs)), _summed(place, centred[inside], len(pairs))
+    whole = np.bincount(numbers, minlength=total), _summed(numbers, centred, total)
     without = _without(whole, rest, others)
     out = (whole[1][group] - cells[1]) - (whole[0][group] - cells[0]) * rest[each]
-    full = ratio(cells[1] - cells[0] * mean[each], rows[each], empty=0.0) - ratio(out, others[each], empty=0.0)
+    full = (cells[1] - cells[0] * mean[each]) / rows[each] - ratio(out, others[each], empty=0.0)
     empty = ratio(whole[1][group] - whole[0][group] * rest[each], others[each], empty=0.0)
-    variance = without + np.bincount(each, weights=full**2 - empty**2, minlength=count)
+    variance = without + _summed(each, full**2 - empty**2, count)
     spread = np.bincount(each, minlength=count)
     error = np.sqrt(np.maximum(variance, 0) * total / max(total - 1, 1))
     enough = (spread >= FEWEST_GROUPS) & (others > 0) & (error > 0)
@@ -78,8 +78,12 @@ def discovered(chances: Floats) -> Floats:
     return corrected
 
 
-def _without(whole: tuple[NDArray[np.intp], Floats], rest: Floats, others: NDArray[np.intp]) -> Floats:
+def _without(whole: tuple[NDArray[np.intp], Floats], rest: Floats, others: Floats) -> Floats:
     """What the groups would add to the variance if none of their rows lay inside: Σ_g (S_g − n_g · rest)² / others²."""
     rows, sums = whole
     squares = (sums @ sums) - 2 * rest * (sums @ rows) + rest**2 * (rows @ rows.astype(np.float64))
-    return ratio(squares, others.astype(np.float64) ** 2, empty=0.0)
+    return ratio(squares, others**2, empty=0.0)
+
+
+def _summed(codes: NDArray[np.intp], values: Floats, count: int) -> Floats:
+    return np.bincount(codes, weights=values, minlength=count).astype(np.float64)
