@@ -13,6 +13,7 @@ from kring.charts import candidates, curves, over_time
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.render import png, svg
 from kring.charts.theme import DARK, SERIES, Spec, drawable
+from kring.charts.trades import trade
 from kring.record.evidence import Curve, Measure
 from kring.record.verdict import GateLine
 
@@ -40,7 +41,12 @@ WEEK = [point(day, 0.65 + day / 100, series) for series in ("live", "frozen") fo
 MARKS = [Mark(at=START, label="v1"), Mark(at=START + 3 * DAY, label="quality", kind="alarm")]
 VOLUMES = [Volume(start=START + i * DAY, end=START + (i + 1) * DAY, decisions=900, outcomes=870) for i in range(5)]
 
+TRADED = {name: (measure(price), measure(0.7)) for name, price in (("rule", 0.1), ("linear", 0.2), ("big", 3.0))}
+
 SPECS: dict[str, Spec] = {
+    "trade": trade(TRADED, frontier=("rule", "linear"), baseline="rule"),
+    "trade of nothing": trade({}, frontier=()),
+    "trade of broken numbers": trade({"a": (measure(math.nan), measure(0.1))}, frontier=("a",)),
     "quality": over_time.quality(WEEK, metric="ROC AUC", gate=GATE, marks=MARKS),
     "quality of one day": over_time.quality(WEEK[:1], metric="ROC AUC"),
     "quality of nothing": over_time.quality([], metric="ROC AUC", gate=GATE, marks=MARKS),
