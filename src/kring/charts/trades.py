@@ -65,7 +65,7 @@ def _axis(measure: Measure) -> Spec:
 def _look(kinds: Sequence[str], part: int) -> Spec:
     known = [kind for kind in KINDS if kind in kinds]
     scale: Spec = {"domain": known, "range": [KINDS[kind][part] for kind in known]}
-    return field("kind", "nominal", scale=scale, sort=None)
+    return field("kind", "nominal", scale=scale, sort=None, legend={"symbolOpacity": 1})
 
 
 def _point(name: str, price: Measure, quality: Measure, *, kind: str) -> dict[str, Json]:
