@@ -11,7 +11,7 @@ from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_NO
 from kring.flow.checking import Checked, check_feed, keep_report, remedy, take_snapshot
 from kring.flow.project import Project, open_project
-from kring.record.finding import CheckReport
+from kring.record.finding import CheckReport, Finding
 
 SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
@@ -35,6 +35,9 @@ def command(output: Output, folder: Path, as_of: int | None, source: Path | None
         return
     snapshot = take_snapshot(project, checked)
     output.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows, digest {snapshot.digest[:16]}", style="bold")
+    if checked.report.held:
+        names = ", ".join(one.name for one in checked.report.suppliers if one.result == "fail")
+        output.say(f"! {checked.report.held:,} rows are not in it: those of {names}", style="bold yellow")
     output.say(f"next: kring train {folder}")
     output.result({"report": checked.report, "snapshot": snapshot})
 
@@ -55,6 +58,17 @@ def show_report(output: Output, report: CheckReport) -> None:
     notable = [finding for finding in report.findings if finding.result != "pass"]
     if notable:
         rows = [
-            (SIGNS[one.result], one.rule, one.column, one.rows, one.message, "; ".join(one.examples)) for one in notable
+            (SIGNS[one.result], one.rule, one.column, one.rows, told(one), "; ".join(one.examples)) for one in notable
         ]
         output.table(("", "rule", "column", "rows", "what", "examples"), rows)
+    if report.suppliers:
+        judged = [
+            (SIGNS[one.result], one.name, one.rows, "; ".join(broken.message for broken in one.findings))
+            for one in report.suppliers
+        ]
+        output.table(("", report.supplier, "rows", "held back because"), judged)
+
+
+def told(one: Finding) -> str:
+    """What was found, and what may be the matter."""
+    return f"{one.message}. {one.hint}" if one.hint else one.message

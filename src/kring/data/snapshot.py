@@ -94,6 +94,33 @@ def load(snapshot: Snapshot, *, folder: Path) -> pl.DataFrame:
     return pl.concat(frames)
 
 
+def restore(snapshot: Snapshot, *, folder: Path, commit: str, at: int, id: str, files: Files) -> Snapshot:
+    """Make the data of `snapshot` the newest version of its table again, as a snapshot of its own with the same
+    digest. The bytes are verified first; they are not written again.
+
+    `IntegrityError` when they are not what was taken or gone, `NotFound` without the table, `Busy` while another
+    process takes a snapshot of this system.
+    """
+    path = _table(folder, snapshot.table)
+    lock = files.append(path / ".lock")
+    try:
+        (data,) = _pinned(snapshot, folder)
+        pinned, newest = open_table(path, version=snapshot.delta_version), open_table(path)
+        if pinned is None or newest is None:
+            raise NotFound(f"there is no table of snapshots of {snapshot.system}", file=str(path))
+        columns, (part,) = columns_in(pinned), parts_of(pinned, path)
+        version = newest.version()
+        if parts_of(newest, path) != [part] or columns_in(newest) != columns:
+            version = make_version(
+                path, part=part, size=len(data), rows=snapshot.rows, columns=columns, id=id, at=at, files=files
+            )
+    finally:
+        lock.close()
+    return msgspec.structs.replace(
+        snapshot, id=id, delta_version=version, commit=commit, at=at, restored=snapshot.restored or snapshot.id
+    )
+
+
 def verify(snapshot: Snapshot, *, folder: Path) -> None:
     """`IntegrityError` when the pinned version is not what it was, `NotFound` without the table."""
     _pinned(snapshot, folder)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import polars as pl
 
+from kring.contracts.expression import nearest
 from kring.data import as_of as past
 from kring.data import snapshot as snapshots
 from kring.data.check import check, typed, typed_column
-from kring.data.profile import profile
+from kring.data.keys import Other
+from kring.data.profile import private, profile
+from kring.data.suppliers import accepted
 from kring.data.tokenise import tokenise
-from kring.errors import DataError, Refused
+from kring.errors import ConfigError, DataError, Refused
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.record.finding import CheckReport
@@ -36,8 +39,10 @@ class Checked:
 def check_feed(project: Project, *, as_of: int | None = None, path: Path | None = None) -> Checked:
     """Hold the feed to the contract, as it was known at `as_of` (now when not given).
 
-    `path` stands for the source in `kring.toml`. Nothing is stored.
+    `path` stands for the source in `kring.toml`. Nothing is stored. `feed` holds the rows of the suppliers that
+    kept the contract.
     """
+    tables, supplier = other_tables(project), supplier_column(project)
     where = path or project.folder / project.system.data.source
     name = str(path) if path else project.system.data.source
     project.say(f"check   {name} against {project.system.data.contract}")
@@ -52,8 +57,65 @@ def check_feed(project: Project, *, as_of: int | None = None, path: Path | None 
         source_digest=source.digest(where),
         at=project.clock.now(),
         as_of=moment,
+        tables=tables,
+        supplier=supplier,
     )
-    return Checked(feed=feed, report=report, source=name, as_of=moment)
+    return Checked(feed=accepted(feed, report), report=report, source=name, as_of=moment)
+
+
+def other_tables(project: Project) -> dict[str, Other]:
+    """The files of `[data.tables]`; `ConfigError` for a name that the contract does not have, and for a file
+    that is not there."""
+    names = {one.table for one in project.contract.others}
+    found = {}
+    for name, written in project.system.data.tables.items():
+        key, path = f"data.tables.{name}", project.folder / written
+        if name not in names:
+            raise ConfigError(
+                "a table that the contract does not promise",
+                got=name,
+                allowed=", ".join(sorted(names)) or "no table beside the feed's",
+                next=nearest(name, names) or f"add it to the schema of {project.system.data.contract}",
+                file=project.system.file,
+                key=key,
+            )
+        try:
+            found[name] = Other(source.scan(path), written, source.digest(path))
+        except DataError as error:
+            raise ConfigError(
+                f"the table {name} can't be read: {error.message}",
+                got=error.got,
+                allowed=error.allowed,
+                next=f"mend the path at {key}, or the file",
+                file=project.system.file,
+                key=key,
+            ) from error
+    return found
+
+
+def supplier_column(project: Project) -> str:
+    """The column that says who delivered a row; empty without one. `ConfigError` for one that the contract does
+    not promise, or whose values may not be shown."""
+    ours, theirs = project.system.data.supplier, project.contract.supplier
+    name = ours or theirs
+    fields = {field.name: field for field in project.contract.fields}
+    problem = ""
+    if ours and theirs and ours != theirs:
+        problem = f"data.supplier differs from the contract, where it is {theirs}"
+    elif name and name not in fields:
+        problem = "data.supplier names a column that the contract does not promise"
+    elif name and private(fields[name]):
+        problem = "a supplier is named in reports, and this column is personal"
+    if problem:
+        raise ConfigError(
+            problem,
+            got=name,
+            allowed=", ".join(name for name, field in fields.items() if not private(field)),
+            next="name the column that says which organisation delivered the row, or leave data.supplier out",
+            file=project.system.file,
+            key="data.supplier",
+        )
+    return name
 
 
 def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFrame:
