@@ -128,10 +128,11 @@ class MissingExtra(UserError):
 
     code = "missing_extra"
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, *, extra: str, purpose: str, key: str = "") -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed",
             next=f"pip install 'kring[{extra}]'",
+            key=key,
         )
         self.package = package
         self.extra = extra

@@ -5,22 +5,35 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import kring.tasks
-from kring.errors import UserError
+from kring.errors import MissingExtra, UserError
+from kring.frameworks.params import PARAMS
 from kring.ports.files import Files
 from kring.ports.random import Random
 from kring.ports.task import Task
+from kring.ports.tuner import Tuner
+from kring.record.system import Candidate
+from kring.record.tuning import Range
 
 if TYPE_CHECKING:
     from kring.ports.decision_log import DecisionLog
     from kring.ports.framework import Framework
     from kring.ports.ledger import Ledger
+    from kring.ports.sink import Sink
     from kring.ports.vault import Vault
     from kring.record.event import Segment
     from kring.stores.reading import LogReader
+
+SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet", ".xlsx": "kring.sinks.xlsx"}
+"""Formats of files of answers, by the end of their names."""
+
+BOOSTED: Final = ("lightgbm", "xgboost")
+"""Built-ins of the extra `boosting`, and the packages their estimators come from."""
 
 
 def task_named(name: str) -> Task:
@@ -70,7 +83,66 @@ def open_vault(path: Path, *, random: Random) -> Vault:
     return vault.open_vault(path, random=random)
 
 
-def framework() -> Framework:
+def sink_of(path: Path) -> Sink:
+    """The format that the end of the name says; `UserError` for any other."""
+    ending = path.suffix.lower()
+    if ending not in SINKS:
+        raise UserError(
+            "answers can't be written in this format",
+            got=path.suffix or path.name,
+            allowed=", ".join(SINKS),
+            next="choose another ending for --out",
+        )
+    return cast("Sink", importlib.import_module(SINKS[ending]).SINK)
+
+
+def framework(builtin: str = "") -> Framework:
+    """The library that brings `builtin`; scikit-learn for a user's own function. `MissingExtra` without it."""
+    if builtin in BOOSTED:
+        return _boosting(f'builtin = "{builtin}"', key="candidate.builtin")
     from kring.frameworks import sklearn
 
     return cast("Framework", sklearn)
+
+
+def framework_of(estimator: object) -> Framework:
+    """The library that can fit and export `estimator` with all the parts it is made of."""
+    parts: dict[str, object] = getattr(estimator, "get_params", dict)()
+    kinds = {type(part).__module__.partition(".")[0] for part in (estimator, *parts.values())}
+    return _boosting("this estimator", key="candidate.fit") if kinds & set(BOOSTED) else framework()
+
+
+def _boosting(purpose: str, *, key: str) -> Framework:
+    return cast("Framework", _with_extra("kring.frameworks.boosting", extra="boosting", purpose=purpose, key=key))
+
+
+def smaller(model: bytes, precision: Literal["int8", "fp16"]) -> bytes:
+    """An exported graph with its matrices kept in `precision`; `CandidateError` when that gains nothing."""
+    from kring.frameworks import smaller as variants
+
+    return variants.smaller(model, precision)
+
+
+def open_tuner(ranges: Sequence[Range], *, seed: int) -> Tuner:
+    """A search over `ranges`; `MissingExtra` without Optuna."""
+    purpose, key = "a search for params", "candidate.tune"
+    return cast(
+        "Tuner",
+        _with_extra("kring.tuners.optuna", extra="tune", purpose=purpose, key=key).open_tuner(ranges, seed=seed),
+    )
+
+
+def require_extras(candidates: Iterable[Candidate]) -> None:
+    """`MissingExtra` before any work when one of `candidates` needs a package that is not installed."""
+    for candidate in candidates:
+        framework(candidate.builtin)
+        if candidate.tune:
+            open_tuner((), seed=0)
+
+
+def _with_extra(module: str, *, extra: str, purpose: str, key: str) -> ModuleType:
+    """The adapter `module`; `MissingExtra` with the line that installs its packages."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or extra, extra=extra, purpose=purpose, key=key) from error

@@ -36,13 +36,16 @@ MODEL_FILE: Final = "links/model.onnx"
 
 @dataclass(frozen=True)
 class Session:
-    """One training: what every candidate of it shares."""
+    """One training: what every candidate of it shares, and what is there so far: by name, the candidates that are
+    done with their runs, and what they answered in the folds."""
 
     project: Project
     material: Material
     snapshot: Snapshot
     seed: int
     draws: int
+    done: dict[str, tuple[str, Built]] = field(default_factory=dict)
+    out_of_fold: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ Maker = Callable[[Session, Candidate, Prepared], Made]
 
 def maker_of(candidate: Candidate) -> Maker:
     """How the last link of this candidate's chain comes to be."""
+    if candidate.of:
+        return varied
     return written if candidate.rule else fitted
 
 
@@ -118,7 +123,7 @@ def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
     project.say(f"fit     {candidate.name} on {material.train_batch.n:,} rows")
     done = fit_candidate(
         candidate,
-        framework=adapters.framework(),
+        framework=adapters.framework(candidate.builtin),
         folder=project.folder,
         policy=material.policy,
         columns=prepared.columns,
@@ -134,6 +139,30 @@ def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
         seconds=done.seconds,
         warnings=done.warnings,
     )
+
+
+def varied(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
+    """The graph of another candidate, its numbers kept in fewer bytes. What it answers is its own: that is what
+    is measured and served."""
+    key = f"candidate.{candidate.name}"
+    if candidate.of not in session.done:
+        raise CandidateError(
+            f"candidate {candidate.of}, of which {candidate.name} is a variant, was refused",
+            next=f"mend {candidate.of} first: its own run says why",
+            key=f"{key}.of",
+        )
+    try:
+        model = adapters.smaller(session.done[candidate.of][1].files[MODEL_FILE], candidate.precision or "fp16")
+    except CandidateError as error:
+        raise CandidateError(
+            f"candidate {candidate.name}: {error.message}",
+            got=error.got,
+            allowed=error.allowed,
+            next=error.next,
+            key=f"{key}.precision",
+        ) from error
+    link = Link(kind="onnx", file=MODEL_FILE, digest=sha256(model), inputs=names_of(prepared))
+    return Made(link=link, files={MODEL_FILE: model})
 
 
 def chained(session: Session, candidate: Candidate, prepared: Prepared, made: Made) -> tuple[Chain, dict[str, bytes]]:

@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -43,8 +43,16 @@ class Part(msgspec.Struct, frozen=True):
     order: list[str]
 
 
+class Held(msgspec.Struct, frozen=True):
+    """One fold: positions of the rows to learn from and of those to answer, as int64 bytes."""
+
+    learn: bytes
+    answer: bytes
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do. `truth` is float64 bytes."""
+    """What to do: fit on `train`, answer `test` and export; or, with `folds` of `train`, fit and answer each.
+    `truth` is float64 bytes."""
 
     file: str
     function: str
@@ -52,6 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     train: Part
     truth: bytes
     test: Part
+    folds: tuple[Held, ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
@@ -62,6 +71,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     shape: tuple[int, ...]
     seconds: float
     warnings: tuple[str, ...]
+
+
+class Folded(msgspec.Struct, frozen=True, kw_only=True, tag="folded"):
+    """The answers of each fold: float64 bytes of an array of its shape."""
+
+    outputs: tuple[tuple[bytes, tuple[int, ...]], ...]
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -99,12 +114,35 @@ def fitted_and_exported(
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
         began = stopwatch()
-        fitted = framework.fit(estimator, train, truth)
+        fitted = framework.fit(estimator, train, truth, labels=len(spec.labels))
         seconds = stopwatch() - began
         outputs = framework.predict(fitted, test)
         model = framework.export(fitted, spec.columns)
     said = dict.fromkeys(" ".join(str(one.message).split()) for one in caught)
     return Done(model=model, outputs=outputs.tobytes(), shape=outputs.shape, seconds=seconds, warnings=tuple(said))
+
+
+def fold_by_fold(
+    framework: Framework,
+    make: Callable[[Spec], object],
+    *,
+    spec: Spec,
+    train: Batch,
+    truth: NDArray[np.float64],
+    folds: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
+) -> Iterator[NDArray[np.float64]]:
+    """For each (learn, answer) of `folds` what an estimator of `make` answers, fitted on the rows to learn from."""
+    columns = {name: np.asarray(column) for name, column in train.columns.items()}
+    for learn, answer in folds:
+        rows, asked = (
+            Batch(len(part), {name: column[part] for name, column in columns.items()}) for part in (learn, answer)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what there is to say is said when all rows are learned from
+            warnings.simplefilter("ignore", RuntimeWarning)
+            estimator = make(msgspec.structs.replace(spec, rows=rows.n))
+            fitted = framework.fit(estimator, rows, truth[learn], labels=len(spec.labels))
+            yield framework.predict(fitted, asked)
 
 
 def main(answer: Path) -> NoReturn:
@@ -113,7 +151,7 @@ def main(answer: Path) -> NoReturn:
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
     try:
-        result: Done | Failed = _work(job)
+        result: Done | Folded | Failed = _folds(job) if job.folds else _work(job)
     except KringError as error:
         result = _failed(error)
     except BaseException as error:  # noqa: BLE001 - the edge: a user's code may raise anything
@@ -125,20 +163,40 @@ def main(answer: Path) -> NoReturn:
 
 
 def _work(job: Job) -> Done:
-    seed = job.spec.seed % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
-    estimator = _function(job)(job.spec)
-    _require_estimator(estimator, job)
-    _seed(estimator, seed)
+    estimator = _estimator(job, _function(job), job.spec)
     return fitted_and_exported(
-        adapters.framework(),
+        adapters.framework_of(estimator),
         estimator,
         spec=job.spec,
         train=unpacked(job.train),
         truth=np.frombuffer(job.truth, np.float64),
         test=unpacked(job.test),
     )
+
+
+def _folds(job: Job) -> Folded:
+    function, train, truth = _function(job), unpacked(job.train), np.frombuffer(job.truth, np.float64)
+    framework = adapters.framework_of(_estimator(job, function, job.spec))
+    parts = fold_by_fold(
+        framework,
+        lambda spec: _estimator(job, function, spec),
+        spec=job.spec,
+        train=train,
+        truth=truth,
+        folds=((np.frombuffer(fold.learn, np.int64), np.frombuffer(fold.answer, np.int64)) for fold in job.folds),
+    )
+    return Folded(outputs=tuple((part.tobytes(), part.shape) for part in parts))
+
+
+def _estimator(job: Job, function: Callable[[Spec], object], spec: Spec) -> object:
+    """What the user's function returns for `spec`, seeded."""
+    seed = spec.seed % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    estimator = function(spec)
+    _require_estimator(estimator, job)
+    _seed(estimator, seed)
+    return estimator
 
 
 def _function(job: Job) -> Callable[[Spec], object]:

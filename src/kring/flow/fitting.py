@@ -6,29 +6,35 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from kring.errors import CandidateError, IntegrityError
+from kring.experiment.folds import Fold
 from kring.experiment.spec import Spec
-from kring.flow.fit_child import Done, Failed, Job, fitted_and_exported, packed
+from kring.flow.fit_child import Done, Failed, Folded, Held, Job, fitted_and_exported, fold_by_fold, packed
+from kring.host.clock import stopwatch
 from kring.host.files import storage_error
 from kring.host.process import Completed, run_bounded
 from kring.ports.framework import Framework
 from kring.record.batch import Batch
 from kring.record.prepare import PreparedColumn
 from kring.record.system import Candidate
-from kring.record.version import Link, Output, Policy
+from kring.record.version import Link, Policy
 from kring.runtimes.onnx import open_onnx
 
 OUTPUT_LIMIT: Final = 1 << 20
 TAIL_LINES: Final = 12
 TAIL_CHARACTERS: Final = 2000
 """How much of a candidate's output stands in an error."""
+
+
+Answer = TypeVar("Answer", Done, Folded)
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +81,8 @@ def fit_candidate(
         job = Job(
             file=str(file), function=function, spec=spec, train=packed(train), truth=truth.tobytes(), test=packed(test)
         )
-        done, tail = _in_child(candidate, job, folder)
-    _require_output(candidate, done.model, columns, output)
+        done, tail = _in_child(candidate, job, folder, kind=Done)
+    _require_output(candidate, done.model, columns, policy)
     return Fitted(
         model=done.model,
         test_outputs=np.frombuffer(done.outputs, np.float64).reshape(done.shape),
@@ -84,6 +90,69 @@ def fit_candidate(
         warnings=done.warnings,
         output_tail=tail,
     )
+
+
+def fold_candidate(
+    candidate: Candidate,
+    *,
+    framework: Framework,
+    folder: Path,
+    policy: Policy,
+    columns: tuple[PreparedColumn, ...],
+    train: Batch,
+    truth: NDArray[np.float64],
+    folds: Sequence[Fold],
+    seed: int,
+) -> tuple[NDArray[np.float64], ...]:
+    """For each of `folds` the answers to its rows, (rows,) or (rows, k), by `candidate` fitted on its rows to learn
+    from. All folds share one child process and one budget. `CandidateError` as `fit_candidate`."""
+    spec = Spec(
+        output=policy.output,
+        labels=policy.labels,
+        columns=columns,
+        params=dict(candidate.params),
+        seed=seed,
+        rows=train.n,
+    )
+    if candidate.builtin:
+        parts = fold_by_fold(
+            framework,
+            lambda spec: framework.builtin(
+                candidate.builtin, output=spec.output, columns=columns, params=candidate.params, seed=seed
+            ),
+            spec=spec,
+            train=train,
+            truth=truth,
+            folds=folds,
+        )
+        return tuple(_in_time(parts, candidate))
+    file, function = _place(candidate, folder)
+    held = tuple(Held(*(part.astype(np.int64).tobytes() for part in fold)) for fold in folds)
+    nothing = packed(Batch(0, {}))
+    job = Job(
+        file=str(file),
+        function=function,
+        spec=spec,
+        train=packed(train),
+        truth=truth.tobytes(),
+        test=nothing,
+        folds=held,
+    )
+    done, _ = _in_child(candidate, job, folder, kind=Folded)
+    return tuple(np.frombuffer(data, np.float64).reshape(shape) for data, shape in done.outputs)
+
+
+def _in_time(parts: Iterator[NDArray[np.float64]], candidate: Candidate) -> Iterator[NDArray[np.float64]]:
+    """`parts` as long as the candidate's time lasts; it is looked at after each of them."""
+    until = stopwatch() + candidate.timeout_us / 1e6
+    for part in parts:
+        yield part
+        if stopwatch() > until:
+            raise CandidateError(
+                f"the folds of candidate {candidate.name} did not end within {candidate.timeout_us / 1e6:g} s",
+                next="give it more time (timeout in [[candidate]]), or ask for fewer folds",
+                key=f"candidate.{candidate.name}.timeout",
+            )
 
 
 def _place(candidate: Candidate, folder: Path) -> tuple[Path, str]:
@@ -98,7 +167,7 @@ def _place(candidate: Candidate, folder: Path) -> tuple[Path, str]:
     return file, function
 
 
-def _in_child(candidate: Candidate, job: Job, folder: Path) -> tuple[Done, str]:
+def _in_child(candidate: Candidate, job: Job, folder: Path, *, kind: type[Answer]) -> tuple[Answer, str]:
     with _private_folder() as private:
         answer = Path(private) / "answer"
         completed = run_bounded(
@@ -111,8 +180,8 @@ def _in_child(candidate: Candidate, job: Job, folder: Path) -> tuple[Done, str]:
             env=_environment(private),
         )
         result = None if completed.timed_out else _read(answer, candidate.memory_mb << 20)
-    if not isinstance(result, Done):
-        raise _error(candidate, job, completed, result)
+    if not isinstance(result, kind):
+        raise _error(candidate, job, completed, result if isinstance(result, Failed) else None)
     return result, _tail(completed)
 
 
@@ -129,11 +198,11 @@ def _environment(private: str) -> dict[str, str]:
     return {**os.environ, **own, "TMPDIR": private, "JOBLIB_TEMP_FOLDER": private}
 
 
-def _read(answer: Path, limit: int) -> Done | Failed | None:
+def _read(answer: Path, limit: int) -> Done | Folded | Failed | None:
     try:
         if answer.stat().st_size > limit:
             return None
-        decoded: Done | Failed = msgspec.msgpack.decode(answer.read_bytes(), type=Done | Failed)
+        decoded: Done | Folded | Failed = msgspec.msgpack.decode(answer.read_bytes(), type=Done | Folded | Failed)
     except (OSError, msgspec.MsgspecError):
         return None
     return decoded
@@ -183,13 +252,13 @@ def _tail(completed: Completed) -> str:
     return f"{text}\n       ({completed.dropped:,} bytes before that were dropped)" if completed.dropped else text
 
 
-def _require_output(candidate: Candidate, model: bytes, columns: tuple[PreparedColumn, ...], output: Output) -> None:
+def _require_output(candidate: Candidate, model: bytes, columns: tuple[PreparedColumn, ...], policy: Policy) -> None:
     """The export loads in the very runtime that will serve it, and answers what the system asks for."""
     link = Link(kind="onnx", inputs=tuple(column.name for column in columns))
     try:
-        open_onnx(model, link, output=output).close()
+        open_onnx(model, link, output=policy.output, labels=len(policy.labels)).close()
     except IntegrityError as error:
-        cure = "use an estimator with predict_proba" if output == "probability" else "use one that predicts values"
+        cure = "use one that predicts values" if policy.output == "value" else "use an estimator with predict_proba"
         raise CandidateError(
             f"candidate {candidate.name} does not answer what the system asks for",
             got=error.got,

@@ -16,8 +16,9 @@ from kring.decide.lookups import as_of, build
 from kring.decide.prepare import declare, prepare_frame
 from kring.errors import CandidateError
 from kring.experiment.evidence import groups_of
+from kring.experiment.folds import Rows
 from kring.experiment.leaks import find_leaks
-from kring.experiment.split import split
+from kring.experiment.split import micros, split
 from kring.flow.checking import KNOWN_AT, with_known_at
 from kring.flow.project import Project
 from kring.record.batch import Batch
@@ -29,16 +30,18 @@ from kring.record.version import Policy
 
 LOOKED_UP = "kring.lookup."
 TEMPORAL = ("timestamp", "date")
+NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Material:
     """Prepared batches of both parts, with truth as numbers. `test_raw` are the same held-out rows
-    as raw fields, `groups` what the intervals resample."""
+    as raw fields, `groups` what the intervals resample, `train_rows` what folds are made by."""
 
     prepared: Prepared
     train_batch: Batch
     train_truth: NDArray[np.float64]
+    train_rows: Rows
     test_batch: Batch
     test_truth: NDArray[np.float64]
     test_raw: Batch
@@ -99,12 +102,13 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
     train_truth = project.task.truth(train[data.target].to_list(), policy)
     train_batch = prepare_frame(prepared, train, types=project.types, as_of=looked_up)
     if train_truth.ndim == 1:
-        find_leaks(train_batch, train_truth)
+        find_leaks(train_batch, train_truth, labels=len(policy.labels))
     groups, group_by = groups_of(test, group=data.group, time=data.time)
     return Material(
         prepared=prepared,
         train_batch=train_batch,
         train_truth=train_truth,
+        train_rows=fold_by(train, time=data.time, known_at=known_at, group=data.group),
         test_batch=prepare_frame(prepared, test, types=project.types),
         test_truth=project.task.truth(test[data.target].to_list(), policy),
         test_raw=raw_batch(project, test),
@@ -113,6 +117,15 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
         policy=policy,
         parts=parts,
         split_by=data.split.by,
+    )
+
+
+def fold_by(train: pl.DataFrame, *, time: str, known_at: str, group: str) -> Rows:
+    """Moments and groups of the rows to learn from. An outcome without a moment was never known."""
+    return Rows(
+        times=micros(train, time).fill_null(0).to_numpy() if time else None,
+        known_at=micros(train, known_at).fill_null(NEVER).to_numpy() if known_at else None,
+        groups=groups_of(train, group=group)[0],
     )
 
 

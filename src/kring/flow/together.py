@@ -11,7 +11,9 @@ from kring.contracts.grammar import fields_of, parse
 from kring.decide.prepare import declare
 from kring.errors import ConfigError, KringError
 from kring.experiment.evidence import MEASURES
+from kring.flow.asked import overdetermined, single_fold, untunable
 from kring.frame.wording import did_you_mean
+from kring.metrics.folds import CROSS_VALIDATED
 from kring.metrics.gates import covers
 from kring.ports.task import Task
 from kring.record.contract import Contract
@@ -28,6 +30,7 @@ def hold_together(system: System, contract: Contract, task: Task, *, lines: Mapp
     faults = columns(system, contract) + roles(system, contract)
     if not faults:
         faults = prepared(system, contract)
+    faults += untunable(system) + overdetermined(system) + single_fold(system)
     faults += timeless(system) + uses(system) + gated(system, task) + priced(system, task)
     if faults:
         faults = [located(fault, file=system.file, lines=lines) for fault in faults]
@@ -163,6 +166,8 @@ def columns_used(candidate: Candidate) -> list[str]:
 def gated(system: System, task: Task) -> list[ConfigError]:
     """Lines of the gate on a metric that nobody measures: such a line could never pass."""
     known = {**task.metrics, **MEASURES, **{LIFT + name: 1 for name, better in task.metrics.items() if better}}
+    if system.evidence.folds:
+        known |= {f"{CROSS_VALIDATED}{name}": better for name, better in known.items() if name not in MEASURES}
     return [
         ConfigError(
             f"nothing measures {line.metric}",

@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from kring.record.tuning import Tuned
+from kring.record.variant import Variant
+
 RunState = Literal["done", "failed", "refused"]
 
 
@@ -34,7 +37,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What was fitted, on what, with which result. `chain_digest` is the SHA-256 of the stored chain,
-    which in turn names the digests of its links."""
+    which in turn names the digests of its links. `tuned` is the search for its params, `variant` what sets a
+    smaller variant apart from the candidate it comes from."""
 
     id: str
     system: str
@@ -55,3 +59,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     warnings: tuple[str, ...] = ()
     chain_digest: str = ""
+    tuned: Tuned | None = None
+    variant: Variant | None = None
