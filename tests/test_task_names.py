@@ -43,7 +43,7 @@ def named(source: str) -> list[tuple[int, str]]:
 
 
 def test_the_search_finds_what_it_is_for():
-    assert NAMES == ["classification", "regression"]
+    assert {"classification", "multiclass", "regression"} <= set(NAMES)
     for guilty in (
         'task = "classification"',
         "from kring.tasks.regression import TASK",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kring.errors import CandidateError
-from kring.metrics.association import LEAST_ROWS, is_yes_no, strength
+from kring.metrics.association import LEAST_ROWS, is_yes_no, labels_told, strength
 from kring.record.batch import Batch, Column
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ AUC_LIMIT: Final = 0.995
 AUC_NOTE: Final = 0.97
 CORRELATION_LIMIT: Final = 0.999
 CORRELATION_NOTE: Final = 0.98
+TOLD_LIMIT: Final = 0.99
+TOLD_NOTE: Final = 0.95
+YES_AND_NO: Final = 2
 COPIED_SHARE: Final = 0.05
 COPIED_RATIO: Final = 5.0
 
@@ -26,6 +29,7 @@ def find_leaks(
     batch: Batch,
     truth: NDArray[np.float64],
     *,
+    labels: int = 0,
     test: Batch | None = None,
     test_truth: NDArray[np.float64] | None = None,
 ) -> list[str]:
@@ -34,13 +38,19 @@ def find_leaks(
     `batch` and `truth` (shape (n,), NaN where missing) are the training part. A column determines a
     yes/no outcome when its AUC, either way round, is 0.995 or more, and a number when its
     correlation is 0.999 or more, each also with the column's categories (and its missingness)
-    scored by the mean outcome of the other half of the rows, so that an identifier is no leak. With
-    `test` and `test_truth`, held-out rows that stand in the training part five times as often as
+    scored by the mean outcome of the other half of the rows, so that an identifier is no leak. With three
+    `labels` or more, of which `truth` holds the places, a column determines the outcome when its values say
+    the label in 99 % of the rows where the commonest label is wrong: to tell one label from all others is no
+    leak. With `test` and `test_truth`, held-out rows that stand in the training part five times as often as
     training rows repeat each other are a leak too.
     """
     known = ~np.isnan(truth)
-    strengths = {name: strength(column, truth, known) for name, column in batch.columns.items()}
-    limit, note, measure = _scale(truth[known])
+    several = labels > YES_AND_NO
+    strengths = {
+        name: told(column, truth, known) if several else strength(column, truth, known)
+        for name, column in batch.columns.items()
+    }
+    limit, note, measure = (TOLD_LIMIT, TOLD_NOTE, "reduction of errors") if several else _scale(truth[known])
     leaking = [name for name, found in strengths.items() if found >= limit]
     if leaking:
         raise CandidateError(
@@ -58,6 +68,18 @@ def find_leaks(
         for name, found in strengths.items()
         if found >= note
     ]
+
+
+def told(column: Column, truth: NDArray[np.float64], known: NDArray[np.bool_]) -> float:
+    """The share of the errors of always saying the commonest label that the column's values undo, read from the
+    other half of the rows (Goodman & Kruskal 1954, lambda); 0 where there are too few `known` rows to tell."""
+    places = truth[known].astype(np.int64)
+    if len(places) < LEAST_ROWS:
+        return 0.0
+    commonest = float(np.bincount(places).max()) / len(places)
+    if commonest == 1:
+        return 0.0
+    return max(0.0, (labels_told(np.asarray(column)[known], places) - commonest) / (1 - commonest))
 
 
 def _scale(truth: NDArray[np.float64]) -> tuple[float, float, str]:

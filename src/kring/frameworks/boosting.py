@@ -44,12 +44,12 @@ def builtin(
     return build(name, builders=BUILDERS, output=output, columns=columns, params=params, seed=seed)
 
 
-def fit(estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
+def fit(estimator: object, batch: Batch, truth: NDArray[np.float64], *, labels: int = 0) -> object:
     """As scikit-learn's, on `sklearn.FIT_THREADS` threads where the estimator does not say on how many."""
     if isinstance(estimator, BOOSTERS):
         numbers = ColumnTransformer([("columns", "passthrough", list(batch.columns))])
         estimator = Pipeline([("columns", numbers), ("model", estimator)])
-    return sklearn.fit(_bounded(estimator), batch, truth)
+    return sklearn.fit(_bounded(estimator), batch, truth, labels=labels)
 
 
 predict = sklearn.predict

@@ -52,7 +52,7 @@ def single_output(
     else:
         held = numpy_helper.from_array(np.array(pick, dtype=np.int64), "kring_pick")
         last = helper.make_node("Gather", ["kring_cast", "kring_pick"], [output], axis=1)
-    return _ending(model, source, last, held=held, output=_output(output), columns=columns)
+    return _ending(model, source, last, held=(held,), output=_output(output), columns=columns)
 
 
 def several_outputs(
@@ -65,9 +65,13 @@ def several_outputs(
 ) -> bytes:
     """`model` with `source`, a column for each label that it knows, as its only output; `placed` (known, labels)
     holds a 1 where such a column belongs, and the other labels get 0."""
+    shape = _output(output, placed.shape[1])
+    if np.array_equal(placed, np.eye(placed.shape[1])):
+        last = helper.make_node("Identity", ["kring_cast"], [output])
+        return _ending(model, source, last, held=(), output=shape, columns=columns)
     held = numpy_helper.from_array(placed, "kring_placed")
     last = helper.make_node("MatMul", ["kring_cast", "kring_placed"], [output])
-    return _ending(model, source, last, held=held, output=_output(output, placed.shape[1]), columns=columns)
+    return _ending(model, source, last, held=(held,), output=shape, columns=columns)
 
 
 def _ending(
@@ -75,27 +79,30 @@ def _ending(
     source: str,
     last: NodeProto,
     *,
-    held: TensorProto,
+    held: Sequence[TensorProto],
     output: ValueInfoProto,
     columns: Sequence[PreparedColumn],
 ) -> bytes:
     """`model` cut off at `source`, which is cast to float32 and goes through `last`, which reads `held` too."""
     graph = model.graph
+    _rename_inputs(model, input_names(columns, output.name))
     nodes = _needed(graph.node, source)
+    if source == output.name:
+        source = "kring_source"
+        _rename(nodes, {output.name: source})
     nodes.append(helper.make_node("Cast", [source], ["kring_cast"], to=TensorProto.FLOAT))
     nodes.append(last)
-    graph.initializer.append(held)
+    graph.initializer.extend(held)
     del graph.node[:]
     graph.node.extend(nodes)
     used = set().union(*(_reads(node) for node in nodes))
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    _rename_inputs(model, input_names(columns, output.name))
     del graph.output[:]
     graph.output.append(output)
     del graph.value_info[:]
-    return _sealed(model)
+    return sealed(model)
 
 
 def input_names(columns: Sequence[PreparedColumn], output: str) -> list[str]:
@@ -141,9 +148,15 @@ def _rename_inputs(model: ModelProto, names: Sequence[str]) -> None:
     renamed = {node.name: name for node, name in zip(graph.input, names, strict=True) if node.name != name}
     for node in graph.input:
         node.name = renamed.get(node.name, node.name)
-    for operation in (inner for node in graph.node for inner in _with_inner(node)):
-        for position, name in enumerate(operation.input):
-            operation.input[position] = renamed.get(name, name)
+    _rename(graph.node, renamed)
+
+
+def _rename(nodes: Sequence[NodeProto], renamed: Mapping[str, str]) -> None:
+    """Give what nodes read and make other names."""
+    for node in (inner for outer in nodes for inner in _with_inner(outer)):
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                names[position] = renamed.get(name, name)
 
 
 def _input(name: str, kind: str) -> ValueInfoProto:

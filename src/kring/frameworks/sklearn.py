@@ -178,9 +178,7 @@ def _target(estimator: object, truth: NDArray[np.float64]) -> NDArray[np.generic
     return truth.astype(np.int64)
 
 
-def _places(
-    estimator: object, truth: NDArray[np.float64], *, labels: int
-) -> tuple[tuple[int, ...], NDArray[np.int64]]:
+def _places(estimator: object, truth: NDArray[np.float64], *, labels: int) -> tuple[tuple[int, ...], NDArray[np.int64]]:
     """The places of the labels that occur, and each row's place among those."""
     seen, codes = np.unique(truth, return_inverse=True)
     if not np.isin(seen, np.arange(labels)).all():

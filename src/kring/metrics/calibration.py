@@ -48,6 +48,17 @@ def curve_of(rows: Floats, positive: Floats, predicted: Floats) -> Curve:
     return Curve(rows, ratio(predicted, rows), ratio(positive, rows))
 
 
+def gap_noise(rows: Floats, positive: Floats, predicted: Floats) -> Floats:
+    """How far each draw's gaps lie from those of the rows, Σ_b |gap*_b − gap_b|, (draws,), from sums with a leading
+    axis 1 + draws.
+
+    By the triangle inequality no calibration error is further from its estimate than the gaps are from theirs.
+    """
+    gaps = ratio(positive - predicted, rows.sum(axis=-1)[..., None])
+    noise: Floats = np.abs(gaps[1:] - gaps[0]).sum(axis=-1)
+    return noise
+
+
 def calibration_error(truth: Floats, probability: Floats, *, weight: Floats | None = None) -> float:
     """Expected calibration error of `probability` (n,) against `truth` (n,) 0/1 over ten equal-width bins."""
     return float(calibration_of(*_sums(truth, probability, weight)))

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kring.metrics.calibration import FINE, calibration_of, coarse, fine_bin
+from kring.metrics.calibration import FINE, calibration_of, coarse, fine_bin, gap_noise
 from kring.metrics.cost import best_threshold, cost_curve, expected_cost
 from kring.metrics.intervals import cluster_bootstrap
 from kring.metrics.ranking import Floats, area, dot, precision_area, rank, ratio
@@ -157,14 +157,8 @@ def calibration_sums(sums: Sums) -> tuple[Floats, Floats, Floats]:
 
 
 def calibration_noise(sums: Sums) -> Floats:
-    """How far each draw's gaps of the ten bins lie from those of the rows, Σ_b |gap*_b − gap_b|, (draws,).
-
-    By the triangle inequality no calibration error is further from its estimate than the gaps are from theirs.
-    """
-    rows, positive, predicted = calibration_sums(sums)
-    gaps = ratio(positive - predicted, rows.sum(axis=-1)[..., None])
-    noise: Floats = np.abs(gaps[1:] - gaps[0]).sum(axis=-1)
-    return noise
+    """How far each draw's gaps of the ten bins lie from those of the rows, (draws,); see `gap_noise`."""
+    return gap_noise(*calibration_sums(sums))
 
 
 def _statistic(truth: Floats, probability: Floats, *, threshold: float) -> Callable[[Floats], Floats]:

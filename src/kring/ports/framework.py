@@ -30,15 +30,17 @@ class Framework(Protocol):
         """An unfitted estimator; `CandidateError` names the built-ins and parameters there are."""
         ...
 
-    def fit(self, estimator: object, batch: Batch, truth: NDArray[np.float64]) -> object:
-        """The fitted estimator. Truth is 0/1 for probabilities. `CandidateError` when it can't be fitted."""
+    def fit(self, estimator: object, batch: Batch, truth: NDArray[np.float64], *, labels: int = 0) -> object:
+        """The fitted estimator. Truth is 0/1 for a probability; with three `labels` or more it is their places,
+        0 … labels − 1, of which some may not occur. `CandidateError` when it can't be fitted."""
         ...
 
     def predict(self, fitted: object, batch: Batch) -> NDArray[np.float64]:
-        """Probability of yes, or the value; shape (n,)."""
+        """Probability of yes, or the value, (n,); of several labels each one's probability, (n, labels), 0 for one
+        that was not learned."""
         ...
 
     def export(self, fitted: object, columns: tuple[PreparedColumn, ...]) -> bytes:
         """ONNX bytes with one input per column, in order, shape (n, 1), float32 or string, and the
-        output `probability` or `value` of shape (n,). `CandidateError` with the cure when it can't."""
+        output `probability` or `value` of shape (n,), or `probabilities` (n, labels). `CandidateError` with the cure when it can't."""
         ...

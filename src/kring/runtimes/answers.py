@@ -1,4 +1,4 @@
-"""What an answer must be: a finite number, and a probability within [0, 1]. Anything else is no answer: NaN."""
+"""What an answer must be: finite numbers, and probabilities within [0, 1]. Anything else is no answer: NaN."""
 
 from __future__ import annotations
 
@@ -13,20 +13,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OVERSHOOT: Final = 1e-6
+WHOLE: Final = 1e-3
+"""How far the probabilities of a row may add up to something else than 1."""
 
 
-def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str) -> NDArray[np.float64]:
-    """`values`, shape (n,), with NaN where a row has no usable answer, whatever its neighbours have.
+def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str, labels: int = 0) -> NDArray[np.float64]:
+    """`values`, shape (n,), or (n, labels) for `probabilities`, with NaN where a row has no usable answer,
+    whatever its neighbours have.
 
-    What is not finite is none, nor is a probability outside [0, 1]; float32 sums may overshoot by
-    `OVERSHOOT` and are clipped. `Unavailable` for values that do not belong to rows.
+    What is not finite is none, nor is a probability outside [0, 1], nor are probabilities of labels that do not
+    add up to 1 within `WHOLE`; float32 sums may overshoot by `OVERSHOOT` and are clipped. `Unavailable` for
+    values that do not belong to rows.
     """
-    if values.shape != (n,):
+    shape = nothing(output, rows=n, labels=labels).shape
+    if values.shape != shape:
         raise Unavailable(
-            f"{link} does not answer row by row", got=f"shape {values.shape}", allowed=f"shape ({n},)", key=output
+            f"{link} does not answer row by row", got=f"shape {values.shape}", allowed=f"shape {shape}", key=output
         )
-    low, high = (-OVERSHOOT, 1 + OVERSHOOT) if output == "probability" else (-np.inf, np.inf)
-    usable = np.isfinite(values) & (values >= low) & (values <= high)
+    low, high = (-np.inf, np.inf) if output == "value" else (-OVERSHOOT, 1 + OVERSHOOT)
+    usable: NDArray[np.bool_] = np.isfinite(values) & (values >= low) & (values <= high)
+    if output == "probabilities":
+        whole = np.abs(np.where(usable, values, 0.0).sum(axis=1) - 1) <= WHOLE
+        usable = np.repeat((usable.all(axis=1) & whole)[:, None], labels, axis=1)
     if not usable.all():
         values = np.where(usable, values, np.nan)
-    return np.clip(values, 0.0, 1.0) if output == "probability" else values
+    return values if output == "value" else np.clip(values, 0.0, 1.0)
+
+
+def nothing(output: Output, *, rows: int = 0, labels: int = 0) -> NDArray[np.float64]:
+    """No answers for `rows` rows, in the shape of answers."""
+    return np.full((rows, labels) if output == "probabilities" else (rows,), np.nan)

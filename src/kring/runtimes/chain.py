@@ -25,7 +25,8 @@ class OpenChain:
         self._last = last
 
     def answer(self, batch: Batch) -> Batch:
-        """`probability` or `value` per row, NaN without an answer; `Unavailable` when the last link fails."""
+        """`probability`, `value` or `probabilities` per row, NaN without an answer; `Unavailable` when the last
+        link fails."""
         return self._last.answer(batch)
 
     def close(self) -> None:
@@ -53,9 +54,11 @@ def open_chain(chain: Chain, files: Mapping[str, bytes], *, default: float | Non
         )
     output = chain.policy.output
     if last.kind == "onnx":
-        return OpenChain(open_onnx(_bytes(last, files), last, output=output), candidate=chain.candidate)
+        model = open_onnx(_bytes(last, files), last, output=output, labels=len(chain.policy.labels))
+        return OpenChain(model, candidate=chain.candidate)
     kinds = {column.name: column.kind for link in before for column in _prepared(link, files).columns}
-    return OpenChain(open_rule(last, kinds, output=output, default=default), candidate=chain.candidate)
+    rule = open_rule(last, kinds, output=output, default=default, labels=chain.policy.labels)
+    return OpenChain(rule, candidate=chain.candidate)
 
 
 def _bytes(link: Link, files: Mapping[str, bytes]) -> bytes:

@@ -11,7 +11,7 @@ import onnxruntime
 from kring.errors import IntegrityError, Unavailable
 from kring.record.batch import Batch, Column
 from kring.record.version import Link, Output
-from kring.runtimes.answers import answered
+from kring.runtimes.answers import answered, nothing
 
 FATAL_ONLY: Final = 4
 KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
@@ -20,9 +20,10 @@ KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
 class OnnxRuntime:
     """One session with one thread; safe to share between threads."""
 
-    def __init__(self, session: Any, names: tuple[str, ...], *, output: Output, link: str) -> None:
+    def __init__(self, session: Any, names: tuple[str, ...], *, output: Output, link: str, labels: int) -> None:
         self._session = session
         self._output = output
+        self._labels = labels
         self._link = link
         self._inputs = [
             (node.name, name, KINDS[node.type]) for node, name in zip(session.get_inputs(), names, strict=True)
@@ -31,14 +32,15 @@ class OnnxRuntime:
         self._run.log_severity_level = FATAL_ONLY
 
     def answer(self, batch: Batch) -> Batch:
-        """`probability` or `value`: float64, shape (n,), NaN for a row without a usable answer.
+        """`probability` or `value`: float64, shape (n,), or `probabilities`, (n, labels); NaN for a row without a
+        usable answer.
 
         Reads the columns of its link; others may be there. `Unavailable` when it can't be run on them.
         """
         if self._session is None:
             raise Unavailable(f"{self._link} is closed", next="open the version again")
         if batch.n == 0:
-            return Batch(0, {self._output: np.empty(0)})
+            return Batch(0, {self._output: nothing(self._output, labels=self._labels)})
         feed = {node: self._column(batch, name, kind) for node, name, kind in self._inputs}
         try:
             values = self._session.run([self._output], feed, self._run)[0]
@@ -47,7 +49,8 @@ class OnnxRuntime:
                 f"{self._link} failed on {batch.n} rows", got=" ".join(str(error).split())[:400], key=self._output
             ) from error
         numbers = np.asarray(values, dtype=np.float64)
-        return Batch(batch.n, {self._output: answered(numbers, n=batch.n, output=self._output, link=self._link)})
+        usable = answered(numbers, n=batch.n, output=self._output, link=self._link, labels=self._labels)
+        return Batch(batch.n, {self._output: usable})
 
     def close(self) -> None:
         self._session = None
@@ -69,11 +72,12 @@ class OnnxRuntime:
         return values
 
 
-def open_onnx(data: bytes, link: Link, *, output: Output) -> OnnxRuntime:
+def open_onnx(data: bytes, link: Link, *, output: Output, labels: int = 0) -> OnnxRuntime:
     """A runtime over the bytes of `link`.
 
     Its inputs are `link.inputs` in order, each of shape (n, 1), float32 or text; its output is
-    called `output`. `IntegrityError` for bytes that are no such graph.
+    called `output`, and `probabilities` have a column for each of `labels`. `IntegrityError` for bytes
+    that are no such graph.
     """
     name = link.file or "the model"
     try:
@@ -86,10 +90,8 @@ def open_onnx(data: bytes, link: Link, *, output: Output) -> OnnxRuntime:
             next="train the candidate again and release it",
         ) from error
     _require_inputs(session.get_inputs(), link.inputs, name)
-    outputs = [node.name for node in session.get_outputs()]
-    if outputs != [output]:
-        raise IntegrityError(f"{name} gives another output", got=", ".join(outputs), allowed=output)
-    return OnnxRuntime(session, link.inputs, output=output, link=name)
+    _require_output(session.get_outputs(), output, labels, link=name)
+    return OnnxRuntime(session, link.inputs, output=output, link=name, labels=labels)
 
 
 def _options() -> Any:
@@ -118,6 +120,16 @@ def _require_inputs(nodes: Sequence[Any], names: tuple[str, ...], link: str) -> 
                 got=f"{node.name}: {node.type}",
                 allowed=", ".join(KINDS),
             )
+
+
+def _require_output(nodes: Sequence[Any], output: Output, labels: int, *, link: str) -> None:
+    got = [node.name for node in nodes]
+    if got != [output]:
+        raise IntegrityError(f"{link} gives another output", got=", ".join(got), allowed=output)
+    if output == "probabilities" and nodes[0].shape[1:] != [labels]:
+        raise IntegrityError(
+            f"{link} tells another number of labels apart", got=f"shape {nodes[0].shape}", allowed=f"(n, {labels})"
+        )
 
 
 def _numbers(column: Column) -> Any:

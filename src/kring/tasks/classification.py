@@ -6,8 +6,7 @@ no price is named; a probability at the threshold is a yes. Lifts are signed so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import isnan
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,9 +28,10 @@ from kring.metrics.counts import (
     window_auc,
     window_sums,
 )
-from kring.metrics.intervals import FEWEST_GROUPS, enough_groups, percentile, resamples
-from kring.metrics.measured import Formula, agreed, directions, measured
+from kring.metrics.intervals import percentile
+from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
 from kring.metrics.ranking import Floats, passed, rank
+from kring.metrics.targets import SPELLINGS, codes_of, label_of, rows_of_labels
 from kring.ports.task import Counts, Rates
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
@@ -40,7 +40,6 @@ from kring.record.system import Frame
 from kring.record.version import Output, Policy
 
 PRICES: Final = ("false_positive", "false_negative")
-SPELLINGS: Final[Mapping[str, bool]] = {"false": False, "0": False, "true": True, "1": True}
 SLACK: Final = 1e-6
 CLOSE: Final = 1e-4
 LEAST_GIVEN: Final = 2.0**-50
@@ -88,13 +87,7 @@ class Classification:
 
     def truth(self, target: Column, policy: Policy) -> NDArray[np.float64]:
         """1 for yes, 0 for no, NaN for what is missing or neither. Shape (n,)."""
-        codes: dict[object, float] = {}
-        for code, label in enumerate(policy.labels):
-            codes[label] = float(code)
-            value = _value(label)
-            if value is not None:
-                codes[value] = float(code)
-        return np.array([codes.get(value, np.nan) for value in _plain(target)], dtype=np.float64)
+        return codes_of(target, policy.labels)
 
     def known(self, truth: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Not NaN."""
@@ -128,9 +121,7 @@ class Classification:
     ) -> tuple[list[Measure], list[Curve]]:
         """All measures and the curves `roc`, `calibration`, `cost` and `scores_no`, `scores_yes`; a measure that
         the rows don't define (ROC AUC of one class, precision without a yes) is left out."""
-        if np.isnan(truth).any():
-            raise ValueError("rows without outcome must have been left out")
-        count = enough_groups(groups)
+        basis = on_rows(truth, groups, draws=draws)
         outputs, baseline = _probabilities(outputs), _probabilities(baseline)
         drawn = drawn_rows(
             truth, (outputs, baseline), groups=groups, threshold=_threshold(policy), draws=draws, seed=seed
@@ -139,18 +130,15 @@ class Classification:
             {"roc_auc": each.roc_auc, "average_precision": each.average_precision} | _scores(each.sums, policy)
             for each in drawn
         )
-        how = f"95 % interval by {draws} draws of {count} groups"
         measures = measured(
             FORMULAS,
             mine,
             theirs,
-            rows=len(truth),
-            groups=count,
-            how=how,
+            basis=basis,
             currency=policy.currency,
             noise={"calibration_error": calibration_noise(drawn[0].sums)},
         )
-        return measures, [_roc(truth, outputs), *_curves(drawn[0].sums, policy, groups=count)]
+        return measures, [_roc(truth, outputs), *_curves(drawn[0].sums, policy, groups=basis.groups)]
 
     def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
         """-log of the probability given to what happened, in nats; at most about 34."""
@@ -183,19 +171,16 @@ class Classification:
         self, windows: Sequence[Counts], baseline: Sequence[Counts], *, policy: Policy, draws: int, seed: int
     ) -> list[Measure]:
         """All but `average_precision`, from windows that hold outcomes; nothing from fewer than five of them."""
-        pairs = [pair for pair in zip(windows, baseline, strict=True) if pair[0].get("n", (0,))[0]]
-        if len(pairs) < FEWEST_GROUPS:
+        paired = on_windows(windows, baseline, draws=draws, seed=seed)
+        if paired is None:
             return []
-        weights = np.stack(list(resamples(len(pairs), draws=draws, seed=seed)))
-        drawn = [window_sums([pair[side] for pair in pairs], weights) for side in (0, 1)]
+        drawn = [window_sums(each, paired.weights) for each in (paired.mine, paired.baseline)]
         mine, theirs = ({"roc_auc": window_auc(sums)} | _scores(sums, policy) for sums in drawn)
         return measured(
             FORMULAS,
             mine,
             theirs,
-            rows=int(drawn[0].rows[0]),
-            groups=len(pairs),
-            how=f"from counts, 95 % interval by {draws} draws of {len(pairs)} windows",
+            basis=paired.basis,
             currency=policy.currency,
             noise={"calibration_error": calibration_noise(drawn[0])},
         )
@@ -204,8 +189,7 @@ class Classification:
         """`agreement`, `mean_difference`, `largest_difference`, `positive_rate.left` and `.right`."""
         yes_left, yes_right = left >= _threshold(policy), right >= _threshold(policy)
         return agreed(
-            left,
-            right,
+            distance(left, right),
             shares={
                 "agreement": yes_left == yes_right,
                 "positive_rate.left": yes_left,
@@ -230,18 +214,18 @@ def _prices(cost: Mapping[str, float]) -> dict[str, float]:
 
 
 def _labels(target: Column, positive: Scalar) -> tuple[str, str]:
-    values = {value for value in _plain(target) if not (value is None or (isinstance(value, float) and isnan(value)))}
-    texts = sorted({_text(value) for value in values})
+    texts = list(rows_of_labels(target))
     if len(texts) != 2:
         many = ", ".join(texts[:5]) + (" …" if len(texts) > 5 else "")
         raise DataError(
             "the target needs two different values",
             got=f"{len(texts)} in {len(target)} rows: {many}" if texts else f"none in {len(target)} rows, all missing",
             allowed="one value for yes and one for no",
-            next="check data.target, and that the rows in use hold both",
+            next="check data.target, and that the rows in use hold both"
+            + ('; for more than two, task = "multiclass"' if len(texts) > 2 else ""),
         )
     known = [SPELLINGS.get(text) for text in texts]
-    yes = _text(positive) if positive is not None else texts[1] if known == [False, True] else ""
+    yes = label_of(positive) if positive is not None else texts[1] if known == [False, True] else ""
     if yes not in texts:
         raise DataError(
             "which value of the target counts as yes is not known",
@@ -250,27 +234,6 @@ def _labels(target: Column, positive: Scalar) -> tuple[str, str]:
             next="set data.positive to one of them",
         )
     return texts[1 - texts.index(yes)], yes
-
-
-def _plain(column: Column) -> Iterable[object]:
-    return column.tolist() if isinstance(column, np.ndarray) else column
-
-
-def _text(value: object) -> str:
-    """`true`, `false`, whole numbers without a point, anything else as Python writes it."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _value(label: str) -> float | None:
-    """The number a label stands for: truth values are 0 and 1, and equal them as keys."""
-    if label in SPELLINGS:
-        return float(SPELLINGS[label])
-    try:
-        return float(label)
-    except ValueError:
-        return None
 
 
 def _threshold(policy: Policy) -> float:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from kring.errors import ConfigError, DataError
 from kring.metrics.answers import distance, numbers_of
-from kring.metrics.intervals import FEWEST_GROUPS, enough_groups, resamples
-from kring.metrics.measured import Formula, agreed, directions, measured
+from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
 from kring.metrics.moments import Moments, count_values, drawn_values, value_costs, value_scores, window_moments
 from kring.metrics.ranking import Floats
 from kring.ports.task import Counts, Rates
@@ -98,14 +97,11 @@ class Regression:
         seed: int,
     ) -> tuple[list[Measure], list[Curve]]:
         """All measures and the curves `calibration` (truth over value, in tenths of the rows) and `errors`."""
-        if np.isnan(truth).any():
-            raise ValueError("rows without outcome must have been left out")
-        count = enough_groups(groups)
+        basis = on_rows(truth, groups, draws=draws)
         outputs, baseline = _values(outputs), _values(baseline)
         drawn = drawn_values(truth, (outputs, baseline), groups=groups, draws=draws, seed=seed)
         mine, theirs = (_scores(each, policy) for each in drawn)
-        how = f"95 % interval by {draws} draws of {count} groups"
-        measures = measured(FORMULAS, mine, theirs, rows=len(truth), groups=count, how=how, currency=policy.currency)
+        measures = measured(FORMULAS, mine, theirs, basis=basis, currency=policy.currency)
         return measures, _curves(truth, outputs)
 
     def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
@@ -134,24 +130,17 @@ class Regression:
         self, windows: Sequence[Counts], baseline: Sequence[Counts], *, policy: Policy, draws: int, seed: int
     ) -> list[Measure]:
         """All metrics, from windows that hold outcomes; nothing from fewer than five of them."""
-        pairs = [pair for pair in zip(windows, baseline, strict=True) if pair[0].get("n", (0,))[0]]
-        if len(pairs) < FEWEST_GROUPS:
+        paired = on_windows(windows, baseline, draws=draws, seed=seed)
+        if paired is None:
             return []
-        weights = np.stack(list(resamples(len(pairs), draws=draws, seed=seed)))
-        drawn = [window_moments([pair[side] for pair in pairs], weights) for side in (0, 1)]
-        return measured(
-            FORMULAS,
-            _scores(drawn[0], policy),
-            _scores(drawn[1], policy),
-            rows=int(drawn[0].rows[0]),
-            groups=len(pairs),
-            how=f"from counts, 95 % interval by {draws} draws of {len(pairs)} windows",
-            currency=policy.currency,
+        mine, theirs = (
+            _scores(window_moments(each, paired.weights), policy) for each in (paired.mine, paired.baseline)
         )
+        return measured(FORMULAS, mine, theirs, basis=paired.basis, currency=policy.currency)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (exactly equal values), `mean_difference`, `largest_difference`."""
-        return agreed(left, right, shares={"agreement": left == right})
+        return agreed(distance(left, right), shares={"agreement": left == right})
 
 
 def _prices(cost: Mapping[str, float]) -> dict[str, float]:
