@@ -64,9 +64,9 @@ class Reading:
         return len(value) if isinstance(value, list) else 0
 
 
-def read_types(reading: Reading) -> None:
-    """Fill `reading` with what is right and wrong in each key by itself."""
-    _table(reading, File, (), reading.source.table)
+def read_types(reading: Reading, file: type[msgspec.Struct] = File) -> None:
+    """Fill `reading` with what is right and wrong in each key of a `file` by itself."""
+    _table(reading, file, (), reading.source.table)
 
 
 def _value(reading: Reading, annotation: object, key: Key, value: object) -> None:

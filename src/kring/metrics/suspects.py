@@ -53,9 +53,7 @@ NOTHING: Final = Doubted(np.zeros(0, dtype=np.intp), np.zeros(0), 0.0)
 def doubted_labels(given: NDArray[np.intp], probability: Floats) -> Doubted:
     """Labels `given` (n,), from 0, that contradict `probability` (n, k) of every label, out of fold."""
     labels = probability.shape[1]
-    usual = np.array(
-        [probability[given == label, label].mean() if (given == label).any() else 0.0 for label in range(labels)]
-    )
+    usual = np.array([_mean(probability[given == label, label]) for label in range(labels)])
     own = probability[np.arange(len(given)), given]
     best = probability.argmax(axis=1)
     top = probability.max(axis=1)
@@ -100,6 +98,10 @@ def doubted_numbers(given: Floats, said: Floats) -> Doubted:
         return NOTHING
     found = order[: fine[-1] + 1]
     return Doubted(found, said[found], float(shares[fine[-1]]))
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _errors(certainty: Floats, against: NDArray[np.bool_]) -> float:
