@@ -11,14 +11,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import kring.tasks
-from kring.errors import MissingExtra, UserError
-from kring.frameworks.params import PARAMS
+from kring.errors import MissingExtra, Unsupported, UserError
 from kring.ports.files import Files
 from kring.ports.random import Random
 from kring.ports.task import Task
 from kring.ports.tuner import Tuner
 from kring.record.system import Candidate
 from kring.record.tuning import Range
+from kring.record.version import Output
 
 if TYPE_CHECKING:
     from kring.ports.decision_log import DecisionLog
@@ -36,9 +36,21 @@ BOOSTED: Final = ("lightgbm", "xgboost")
 """Built-ins of the extra `boosting`, and the packages their estimators come from."""
 
 
+def task_names() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(kring.tasks.__path__))
+
+
+def task_answering(output: Output) -> str:
+    """The name of the task whose chains give `output`. `Unsupported` when none does."""
+    name = next((name for name in task_names() if task_named(name).output == output), "")
+    if not name:
+        raise Unsupported(f"nothing here answers with {output} yet", next="name another target")
+    return name
+
+
 def task_named(name: str) -> Task:
     """The task `kring.toml` names."""
-    known = sorted(module.name for module in pkgutil.iter_modules(kring.tasks.__path__))
+    known = task_names()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise UserError(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from kring.errors import ConfigError
-from kring.flow import adapters
 from kring.frame.wording import did_you_mean, shown
-from kring.frameworks.params import Param
+from kring.frameworks.params import PARAMS, Param
 from kring.record.contract import Scalar
 from kring.record.system import Candidate, System
 from kring.record.tuning import Range
@@ -22,7 +21,7 @@ def ranges_of(candidate: Candidate) -> tuple[Range, ...]:
     """The ranges of `candidate.tune`; `ConfigError` for the first that is wrong, with its key below `candidate`."""
     if candidate.tune is None:
         return ()
-    if not (candidate.fit or candidate.builtin in adapters.PARAMS):
+    if not (candidate.fit or candidate.builtin in PARAMS):
         raise ConfigError(
             f"there is nothing to search: candidate {candidate.name} does not learn",
             got=candidate.kind,
@@ -87,7 +86,7 @@ def _range(candidate: Candidate, name: str, values: tuple[Scalar, ...]) -> Range
 
 
 def _param(candidate: Candidate, name: str) -> Param:
-    known = {param.name: param for param in adapters.PARAMS[candidate.builtin]}
+    known = {param.name: param for param in PARAMS[candidate.builtin]}
     if name not in known:
         raise ConfigError(
             f"{candidate.builtin} has no parameter {name!r} to search",

@@ -17,6 +17,7 @@ from kring.flow import adapters
 from kring.flow.building import Session, chained, names_of, written
 from kring.flow.fitting import fold_candidate
 from kring.flow.material import select
+from kring.frameworks.params import PARAMS
 from kring.metrics.folds import CROSS_VALIDATED, folded
 from kring.record.evidence import Curve, Measure
 from kring.record.system import Candidate
@@ -33,7 +34,7 @@ Answers = tuple[NDArray[np.float64], ...]
 
 def learns(candidate: Candidate) -> bool:
     """Whether `candidate` is fitted on rows, so that folds mean something."""
-    return bool(candidate.fit) or candidate.builtin in adapters.PARAMS
+    return bool(candidate.fit) or candidate.builtin in PARAMS
 
 
 def folds_of(session: Session) -> tuple[Fold, ...]:
