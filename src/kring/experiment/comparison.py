@@ -21,6 +21,10 @@ TRADES: Final[Mapping[str, str]] = {
 """What is traded against quality, and the measure, or the beginning of the measures, that says it."""
 
 
+NOISE: Final = 0.1
+"""By how much of itself a probe varies from day to day, on a machine that does other things too."""
+
+
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's row. `measures` and `lifts` are by metric; `dominated_by` names the candidates that are
     worse in none of the compared metrics and clearly better in one."""
@@ -109,7 +113,7 @@ def _worth(row: Compared, metrics: Sequence[str]) -> float:
 
 def _dominates(one: Compared, other: Compared, metrics: Sequence[str]) -> bool:
     """Worse in no metric, better in one by the whole interval. Worse is a worse value; of a probe, whose value
-    varies from try to try, a wholly worse interval."""
+    varies from try to try, an interval that lies apart."""
     pairs = [
         (one.measures[name], other.measures[name])
         for name in metrics
@@ -124,4 +128,6 @@ def _dominates(one: Compared, other: Compared, metrics: Sequence[str]) -> bool:
 
 
 def _apart(mine: Measure, theirs: Measure) -> bool:
-    return mine.low > theirs.high if mine.better > 0 else mine.high < theirs.low
+    """Whether the whole interval of `mine` is better; of a probe, by more than the tenth that tries vary by."""
+    margin = NOISE * abs(theirs.value) if mine.probe else 0.0
+    return mine.low > theirs.high + margin if mine.better > 0 else mine.high < theirs.low - margin
