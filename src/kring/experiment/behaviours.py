@@ -45,7 +45,7 @@ class Answered(NamedTuple):
     known: NDArray[np.bool_]
 
 
-class Tests:
+class Tryout:
     """What every test needs: the chain's answers, and held-out rows to draw from."""
 
     def __init__(self, task: Task, answer: Answer, held: Batch, *, policy: Policy, seed: int) -> None:
@@ -81,15 +81,15 @@ class Tests:
         return 1 - outputs if label and labels and label == labels[0] else outputs
 
 
-def run_behaviours(behaviours: Behaviours, tests: Tests) -> tuple[list[Measure], list[Tested]]:
-    """Every test of the file, and `behaviours`, the share of them that passed: exact, on any number of tests.
+def run_behaviours(behaviours: Behaviours, tryout: Tryout) -> tuple[list[Measure], list[Tested]]:
+    """Every test of the file, and `behaviours`, the share of them that passed: exact, on any number of tryout.
 
     A test without a row to try it on has not passed.
     """
     done = [
-        *(_tested(test, "example", _example(test, tests)) for test in behaviours.examples),
-        *(_tested(test, "invariance", _invariance(test, tests)) for test in behaviours.invariances),
-        *(_tested(test, "direction", _direction(test, tests)) for test in behaviours.directions),
+        *(_tested(test, "example", _example(test, tryout)) for test in behaviours.examples),
+        *(_tested(test, "invariance", _invariance(test, tryout)) for test in behaviours.invariances),
+        *(_tested(test, "direction", _direction(test, tryout)) for test in behaviours.directions),
     ]
     if not done:
         return [], []
@@ -109,11 +109,11 @@ def run_behaviours(behaviours: Behaviours, tests: Tests) -> tuple[list[Measure],
     return [measure], done
 
 
-def _example(test: Example, tests: Tests) -> list[Trial]:
+def _example(test: Example, tryout: Tryout) -> list[Trial]:
     """One trial: the first expectation that is not met, or the first of all."""
-    given = tests.answered([test.inputs])
+    given = tryout.answered([test.inputs])
     inputs = _short(", ".join(f"{name} = {value}" for name, value in test.inputs.items() if value is not None))
-    known, number = bool(given.known[0]), float(tests.number(given.outputs, test.label)[0])
+    known, number = bool(given.known[0]), float(tryout.number(given.outputs, test.label)[0])
     decision, output = (str(given.decisions[0]), f"{number:.4g}") if known else (SILENT, SILENT)
     trials = [
         Trial(inputs, said, expected, known and fine)
@@ -127,19 +127,19 @@ def _example(test: Example, tests: Tests) -> list[Trial]:
     return [next((trial for trial in trials if not trial.fine), trials[0])]
 
 
-def _invariance(test: Invariance, tests: Tests) -> list[Trial]:
-    """A trial for every row and every value that the field is set to."""
-    rows = tests.rows(test)
-    pairs = [(place, value) for place in range(len(rows)) for value in test.to]
+def _invariance(test: Invariance, tryout: Tryout) -> list[Trial]:
+    """A trial for every row and every other value that the field is set to."""
+    rows = tryout.rows(test)
+    pairs = [(place, to) for place, (_, row) in enumerate(rows) for to in test.to if to != row.get(test.change)]
     if not pairs:
         return []
-    before = tests.answered([row for _, row in rows])
-    after = tests.answered([{**rows[place][1], test.change: value} for place, value in pairs])
+    before = tryout.answered([row for _, row in rows])
+    after = tryout.answered([{**rows[place][1], test.change: value} for place, value in pairs])
     places = np.array([place for place, _ in pairs])
     old, known = before.outputs[places], before.known[places] & after.known
-    by_decision = test.tolerance is None and bool(tests.policy.labels)
+    by_decision = test.tolerance is None and bool(tryout.policy.labels)
     if by_decision:
-        fine = known & ~tests.task.apart(old, after.outputs, tests.policy)[1]
+        fine = known & ~tryout.task.apart(old, after.outputs, tryout.policy)[1]
     else:
         fine = known & (_apart(old, after.outputs) <= (test.tolerance or 0.0) + EXACT)
     expected = "the same decision" if by_decision else f"within {test.tolerance or 0.0:g}"
@@ -154,17 +154,17 @@ def _invariance(test: Invariance, tests: Tests) -> list[Trial]:
     ]
 
 
-def _direction(test: Direction, tests: Tests) -> list[Trial]:
+def _direction(test: Direction, tryout: Tryout) -> list[Trial]:
     """A trial for every row that has a number there."""
     rows = [
-        (name, row, value) for name, row in tests.rows(test) if (value := _number(row.get(test.change))) is not None
+        (name, row, value) for name, row in tryout.rows(test) if (value := _number(row.get(test.change))) is not None
     ]
     if not rows:
         return []
-    before = tests.answered([row for _, row, _ in rows])
+    before = tryout.answered([row for _, row, _ in rows])
     raised = [_like(row[test.change], value + test.by) for _, row, value in rows]
-    after = tests.answered([{**row, test.change: new} for (_, row, _), new in zip(rows, raised, strict=True)])
-    step = tests.number(after.outputs, test.label) - tests.number(before.outputs, test.label)
+    after = tryout.answered([{**row, test.change: new} for (_, row, _), new in zip(rows, raised, strict=True)])
+    step = tryout.number(after.outputs, test.label) - tryout.number(before.outputs, test.label)
     wrong = -step if test.output == "not lower" else step
     fine = before.known & after.known & (wrong <= test.slack)
     return [

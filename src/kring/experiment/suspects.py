@@ -24,13 +24,13 @@ def suspects_of(
 ) -> Suspects | None:
     """What out-of-fold `outputs` say about `truth`; rows without either are left out. `keys` (n,) name the rows.
 
-    None where answers are neither probabilities of labels nor numbers.
+    None where answers are neither probabilities of labels nor numbers, or truth is no single value.
     """
     rows = np.flatnonzero(task.known(truth) & task.answered(outputs))
-    if policy.output not in ("probability", "value") or truth.ndim != 1:
+    if not (policy.labels or policy.output == "value") or truth.ndim != 1 or not len(rows):
         return None
     given, said = truth[rows], outputs[rows]
-    labelled = policy.output == "probability"
+    labelled = bool(policy.labels)
     doubted = doubted_labels(given.astype(np.intp), _by_label(said)) if labelled else doubted_numbers(given, said)
     losses = task.losses(given, said, policy)
     return Suspects(
@@ -56,7 +56,7 @@ def _by_label(said: NDArray[np.float64]) -> Floats:
 
 
 def _said(doubted: Doubted, place: int, *, said: NDArray[np.float64], policy: Policy) -> str:
-    if policy.output == "value":
+    if not policy.labels:
         return f"{doubted.instead[place]:.6g}"
     label = int(doubted.instead[place])
     probability = float(_by_label(said[None])[0, label])

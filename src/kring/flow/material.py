@@ -36,12 +36,14 @@ NEVER = 2**63 - 1
 @dataclass(frozen=True)
 class Material:
     """Prepared batches of both parts, with truth as numbers. `test_raw` are the same held-out rows
-    as raw fields, `groups` what the intervals resample, `train_rows` what folds are made by."""
+    as raw fields, `groups` what the intervals resample, `train_rows` what folds are made by, `train_keys`
+    what people know the rows to learn from by."""
 
     prepared: Prepared
     train_batch: Batch
     train_truth: NDArray[np.float64]
     train_rows: Rows
+    train_keys: tuple[str, ...]
     test_batch: Batch
     test_truth: NDArray[np.float64]
     test_raw: Batch
@@ -109,6 +111,7 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
         train_batch=train_batch,
         train_truth=train_truth,
         train_rows=fold_by(train, time=data.time, known_at=known_at, group=data.group),
+        train_keys=row_keys(project, train),
         test_batch=prepare_frame(prepared, test, types=project.types),
         test_truth=project.task.truth(test[data.target].to_list(), policy),
         test_raw=raw_batch(project, test),
@@ -127,6 +130,17 @@ def fold_by(train: pl.DataFrame, *, time: str, known_at: str, group: str) -> Row
         known_at=micros(train, known_at).fill_null(NEVER).to_numpy() if known_at else None,
         groups=groups_of(train, group=group)[0],
     )
+
+
+def row_keys(project: Project, frame: pl.DataFrame) -> tuple[str, ...]:
+    """The contract's key of each row, else its subject and time, else its place in `frame`."""
+    data = project.system.data
+    names = [field.name for field in project.contract.fields if field.primary_key]
+    names = names or [name for name in (data.subject, data.time if data.subject else "") if name]
+    if not names:
+        return tuple(f"row {number + 1}" for number in range(frame.height))
+    texts = pl.concat_str([pl.col(name).cast(pl.String).fill_null("?") for name in names], separator=" ")
+    return tuple(frame.select(texts.alias("key"))["key"].to_list())
 
 
 def raw_batch(project: Project, frame: pl.DataFrame) -> Batch:

@@ -12,6 +12,7 @@ from kring.decide.prepare import declare
 from kring.errors import ConfigError, KringError
 from kring.experiment.evidence import MEASURES
 from kring.flow.asked import overdetermined, single_fold, untunable
+from kring.flow.scrutiny_asked import measured_beyond, unsliceable, untestable
 from kring.frame.wording import did_you_mean
 from kring.metrics.folds import CROSS_VALIDATED
 from kring.metrics.gates import covers
@@ -31,9 +32,10 @@ def hold_together(system: System, contract: Contract, task: Task, *, lines: Mapp
     if not faults:
         faults = prepared(system, contract)
     faults += untunable(system) + overdetermined(system) + single_fold(system)
-    faults += timeless(system) + uses(system) + gated(system, task) + priced(system, task)
+    faults += timeless(system) + uses(system) + gated(system, contract, task) + priced(system, task)
+    faults += unsliceable(system, contract) + untestable(system, contract, task)
     if faults:
-        faults = [located(fault, file=system.file, lines=lines) for fault in faults]
+        faults = [fault if fault.file else located(fault, file=system.file, lines=lines) for fault in faults]
         name, other = Path(system.file).name, Path(contract.file).name
         raise ConfigError(f"{name} and {other} do not fit together", file=system.file, faults=tuple(faults))
 
@@ -163,7 +165,7 @@ def columns_used(candidate: Candidate) -> list[str]:
     return sorted(fields_of(parse(candidate.rule))) if candidate.rule else list(candidate.columns)
 
 
-def gated(system: System, task: Task) -> list[ConfigError]:
+def gated(system: System, contract: Contract, task: Task) -> list[ConfigError]:
     """Lines of the gate on a metric that nobody measures: such a line could never pass."""
     known = {**task.metrics, **MEASURES, **{LIFT + name: 1 for name, better in task.metrics.items() if better}}
     if system.evidence.folds:
@@ -177,7 +179,7 @@ def gated(system: System, task: Task) -> list[ConfigError]:
             next=did_you_mean(line.metric, known, otherwise="name a metric that kring compare shows"),
         )
         for line in system.gate.lines
-        if not any(covers(line, name) for name in known)
+        if not any(covers(line, name) for name in known) and not measured_beyond(line, system, contract, task)
     ]
 
 

@@ -12,9 +12,9 @@ SAMPLE: Final = 100
 
 Inputs = dict[Text, Scalar]
 Rows = Annotated[tuple[Inputs, ...], Meta(description="Rows to try it on, each the fields that matter")]
-Sample = Annotated[
-    int | UnsetType, Meta(ge=1, le=10_000, description=f"Held-out rows to try it on; {SAMPLE} without `rows`")
-]
+Size = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1, le=10_000)]
+Sample = Annotated[Count | UnsetType, Meta(description=f"Held-out rows to try it on; {SAMPLE} without `rows`")]
 Named = Annotated[Text, Meta(description="What is tested, in words; no two tests share a name")]
 Labelled = Annotated[Text, Meta(description="Whose probability is meant, where there are more than two labels")]
 
@@ -39,7 +39,7 @@ class InvarianceTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         tuple[Scalar, ...], Meta(min_length=1, description="The values it is set to"), Meta(extra={"unique": True})
     ]
     tolerance: Annotated[
-        float | UnsetType, Meta(ge=0, description="How far the output may move; left out, the decision must not change")
+        Size | UnsetType, Meta(description="How far the output may move; left out, the decision must not change")
     ] = UNSET
     rows: Rows = ()
     sample: Sample = UNSET

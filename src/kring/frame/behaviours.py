@@ -28,6 +28,7 @@ from kring.record.contract import Contract, Field, Scalar
 KINDS: Final = ("example", "invariance", "direction")
 WAYS: Final = ("decision", "above", "below")
 NUMBERS: Final = ("number", "integer")
+PROBABILITIES: Final = ("probability", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _label(reading: Reading, subject: Subject, key: Key) -> None:
     label = reading.text((*key, "label"))
     if label and subject.labels and label not in subject.labels:
         _unknown_label(reading, subject, (*key, "label"), label)
-    elif label and subject.output != "probability":
+    elif label and subject.output not in PROBABILITIES:
         reading.fault((*key, "label"), "there are no labels to choose from", got=shown(label), next="remove it")
     numeric = key[0] == "direction" or {"above", "below"} & reading.entries(key).keys()
     if len(subject.labels) > 2 and numeric and not label:
@@ -182,7 +183,7 @@ def _possible(reading: Reading, subject: Subject, key: Key) -> None:
     if isinstance(above, int | float) and isinstance(below, int | float) and above > below:
         got = f"above {above:g} and below {below:g}"
         reading.fault((*key, "below"), "no output is both", got=got, next="swap the two")
-    if subject.output != "probability":
+    if subject.output not in PROBABILITIES:
         return
     if isinstance(above, int | float) and above > 1:
         reading.fault((*key, "above"), "no probability is this large", got=f"{above:g}", allowed="1 at the most")
