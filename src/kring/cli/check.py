@@ -27,11 +27,12 @@ def command(output: Output, folder: Path, as_of: int | None, source: Path | None
     project = open_project(folder, say=output.progress)
     checked = check_feed(project, as_of=as_of, path=source)
     show_report(output, checked.report)
+    show_open(output, project)
     if checked.report.result == "fail":
         refuse(output, project, checked, dry_run=dry_run)
         return
     if dry_run:
-        output.result({"report": checked.report, "snapshot": None})
+        output.result({"report": checked.report, "snapshot": None, "open": project.system.frame.open})
         return
     snapshot = take_snapshot(project, checked)
     output.say(f"snapshot {snapshot.id}: {snapshot.rows:,} rows, digest {snapshot.digest[:16]}", style="bold")
@@ -39,7 +40,14 @@ def command(output: Output, folder: Path, as_of: int | None, source: Path | None
         names = ", ".join(one.name for one in checked.report.suppliers if one.result == "fail")
         output.say(f"! {checked.report.held:,} rows are not in it: those of {names}", style="bold yellow")
     output.say(f"next: kring train {folder}")
-    output.result({"report": checked.report, "snapshot": snapshot})
+    output.result({"report": checked.report, "snapshot": snapshot, "open": project.system.frame.open})
+
+
+def show_open(output: Output, project: Project) -> None:
+    """The questions that nobody has answered yet."""
+    names = project.system.frame.open
+    if names:
+        output.say(f"! open questions in {Path(project.system.file).name}: {', '.join(names)}", style="yellow")
 
 
 def refuse(output: Output, project: Project, checked: Checked, *, dry_run: bool = False) -> None:

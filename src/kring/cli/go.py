@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kring.cli.check import refuse, show_report
+from kring.cli.check import refuse, show_open, show_report
 from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.cli.release import show_verdict
@@ -30,6 +30,7 @@ def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
     project = open_project(folder, say=output.progress)
     checked = check_feed(project, as_of=as_of)
     show_report(output, checked.report)
+    show_open(output, project)
     if checked.report.result == "fail":
         refuse(output, project, checked)
         return
@@ -41,6 +42,7 @@ def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
         show_verdict(output, judged)
     output.say(f"page: {page}")
     told = {"snapshot": snapshot.id, "page": page, "verdicts": [judged.verdict for judged in released.judged]}
+    told["open"] = project.system.frame.open
     if released.version is None:
         output.say(f"nothing was released: the gate says {released.judged[0].verdict.result}", style="bold red")
         output.result(told | {"version": None}, code=EXIT_NO)

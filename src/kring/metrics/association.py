@@ -109,7 +109,7 @@ def linear_copy(columns: dict[str, Floats], truth: Floats) -> list[str]:
         fewer = [each for each in kept if each != place]
         if fewer and _copied(matrix[:, fewer], goal):
             kept = fewer
-    return [names[place] for place in kept]
+    return [names[place] for place in sorted(kept)]
 
 
 def _scaled(values: Floats) -> Floats:
