@@ -34,10 +34,12 @@ def command(output: Output, folder: Path, html: Path | None) -> None:
     if lifts:
         directed = [name for name in names if name in compared.rows[0].lifts]
         output.table(("candidate", *directed), lifts, title="better than the baseline by (paired)")
+    for name, note in compared.notes:
+        output.say(f"  {name}: {note}")
     page = write_comparison(project, compared, path=html)
     output.say(f"page: {page}")
     output.say(f"next: kring release {folder}")
-    output.result({"candidates": compared.rows, "page": page})
+    output.result({"candidates": compared.rows, "notes": compared.notes, "page": page})
 
 
 def shown(measure: Measure | None) -> str:

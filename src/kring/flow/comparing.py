@@ -8,6 +8,7 @@ from typing import Final
 
 from kring.errors import NotFound
 from kring.experiment.comparison import Compared, compare, trades
+from kring.flow.making import notes
 from kring.flow.project import Project
 from kring.flow.releasing import latest_training
 from kring.flow.training import Trained
@@ -30,6 +31,7 @@ class Comparison:
     evidence: dict[str, Evidence]
     results: dict[str, GateResult]
     refused: tuple[Trained, ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def compare_runs(project: Project) -> Comparison:
@@ -55,6 +57,7 @@ def compare_runs(project: Project) -> Comparison:
         evidence=evidence,
         results=results,
         refused=tuple(one for one in trained if one.evidence is None),
+        notes=notes(one.run for one in trained if one.evidence),
     )
 
 

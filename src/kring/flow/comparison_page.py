@@ -42,10 +42,18 @@ def page_of(project: Project, compared: Comparison) -> Page:
             Section(title="What one buys with the other", blocks=tuple(trade_blocks(project, compared))),
             Section(title="How far they can be believed", blocks=tuple(curve_blocks(project, compared))),
             *scrutiny(first),
+            *making(compared),
             Section(title="Everything that was measured", blocks=(everything(compared), *refusals(compared))),
         ),
         footer=f"snapshot {first.snapshot} · commit {project.commit} · {first.draws} draws, seed {first.seed}",
     )
+
+
+def making(compared: Comparison) -> list[Section]:
+    """Searches, variants and warnings, where there are any."""
+    if not compared.notes:
+        return []
+    return [Section(title="How they were made", blocks=(Table(columns=("candidate", "note"), rows=compared.notes),))]
 
 
 def gate_blocks(project: Project, compared: Comparison) -> list[Block]:

@@ -58,19 +58,6 @@ def tune(session: Session, candidate: Candidate) -> tuple[Candidate, Tuned | Non
     return msgspec.structs.replace(candidate, params={**candidate.params, **best.params}), tuned
 
 
-def told(tuned: Tuned) -> str:
-    """A search in one phrase."""
-    params = ", ".join(f"{name} = {_shown(value)}" for name, value in tuned.params.items()) or "as written"
-    failed = sum(trial.value is None for trial in tuned.trials)
-    written = tuned.trials[0].value
-    before = "" if written is None else f" ({written:.{SHOWN}g} as written)"
-    skipped = f", {failed} of them failed" if failed else ""
-    return (
-        f"{params}: {tuned.metric} {tuned.value:.{SHOWN}g}{before} over {tuned.folds} folds, "
-        f"best of {len(tuned.trials)} settings{skipped} in {tuned.seconds:.0f} s; ended by {tuned.ended}"
-    )
-
-
 def _searched(
     session: Session, candidate: Candidate, plan: Tune, folds: tuple[Fold, ...], *, metric: str, better: int
 ) -> tuple[list[Trial], str]:
@@ -107,7 +94,3 @@ def _tried(
     except CandidateError as error:
         reason = " ".join(f"{error.message} {error.got}".split())[:400]
     return Trial(params=params, value=value, seconds=stopwatch() - began, reason=reason)
-
-
-def _shown(value: Scalar) -> str:
-    return f"{value:.{SHOWN}g}" if isinstance(value, float) else str(value)
