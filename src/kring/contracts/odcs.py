@@ -96,7 +96,9 @@ def _as_newest(root: Node, faults: Faults) -> tuple[Node, tuple[str, ...]]:
         walk(root, "contract 2", path="", faults=faults)
         _check_kind(root, faults)
         faults.raise_all()  # the upgrade needs a tree of the right shape
-        return upgrade(root, version=version)
+        newest, notes = upgrade(root, version=version)
+        walk(newest, "contract", path="", faults=faults)
+        return newest, notes
     node = root.get("apiVersion")
     version = str(node.value) if node is not None else ""
     if node is not None and isinstance(node.value, str) and version not in API_VERSIONS:

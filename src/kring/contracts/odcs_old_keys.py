@@ -19,7 +19,7 @@ OLD_SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
         "tags": "[text]",
         "description": "purpose",
         "dataset!": "[dataset 2]",
-        "price": "price",
+        "price": "price 2",
         "stakeholders": "[stakeholder 2]",
         "roles": "[role]",
         "slaProperties": "[sla 2]",
@@ -40,7 +40,8 @@ OLD_SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
         **_texts(("column!", "logicalType!", "physicalType!"), "text"),
         **_texts(("businessName", "description", "classification", "encryptedColumnName"), "text"),
         **_texts(("transformLogic", "transformDescription"), "text"),
-        **_texts(("isPrimaryKey", "isNullable", "isUnique", "partitionStatus", "clusterStatus"), "flag"),
+        **_texts(("isNullable", "isUnique", "partitionStatus", "clusterStatus"), "flag"),
+        "isPrimaryKey": "scalar",
         "criticalDataElementStatus": "flag",
         **_texts(("primaryKeyPosition", "partitionKeyPosition", "clusterKeyPosition"), "integer"),
         "authoritativeDefinitions": "[definition]",
@@ -57,6 +58,7 @@ OLD_SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
         "columns": "any",
         "customProperties": "[any]",
     },
+    "price 2": {"priceAmount": "scalar", "priceCurrency": "text", "priceUnit": "text"},
     "stakeholder 2": _texts(("username", "role", "dateIn", "dateOut", "replacedByUsername", "comment"), "text"),
     "sla 2": {
         "property!": "text",
@@ -65,4 +67,5 @@ OLD_SHAPES: Final[Mapping[str, Mapping[str, str]]] = {
         **_texts(("unit", "column", "driver"), "text"),
     },
 }
-"""The shapes that v2.2 writes in another way; prices, roles and definitions are those of v3.1."""
+"""The shapes that v2.2 writes in another way; roles and definitions are those of v3.1. Scalars are those that
+v2.2.1 writes as texts and v2.2.2 does not."""

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from kring.contracts.odcs_keys import OPERATORS
-from kring.contracts.yaml_lines import Node
+from kring.contracts.yaml_lines import Node, plain
 from kring.record.contract import Scalar
 
 RULES: Final = {"duplicateCount": "duplicateValues", "nullCheck": "nullValues", "rowCount": "rowCount"}
@@ -84,6 +84,8 @@ def upgrade(root: Node, *, version: str) -> tuple[Node, tuple[str, ...]]:
     no place there. The tree must have the shape `contract 2`."""
     lost: list[str] = []
     keys = _carried(root, CONTRACT, lost)
+    if "price" in keys:
+        keys["price"] = _meaning(keys["price"], "priceAmount")
     line = (root.get("dataset") or root).line
     keys["apiVersion"] = Node(line=(root.get("apiVersion") or root).line, value="v3.1.0")
     keys["schema"] = Node(line=line, items=tuple(_table(one, lost) for one in root.list("dataset")))
@@ -92,7 +94,9 @@ def upgrade(root: Node, *, version: str) -> tuple[Node, tuple[str, ...]]:
     lost += [f"a stakeholder without username (line {one.line})" for one in members if not one.text("username")]
     if named:
         keys["team"] = Node(line=named[0].line, keys={"members": Node(line=named[0].line, items=named)})
-    levels = tuple(Node(line=one.line, keys=_carried(one, LEVEL, lost)) for one in root.list("slaProperties"))
+    levels = tuple(
+        _meaning(Node(line=one.line, keys=_carried(one, LEVEL, lost)), "value") for one in root.list("slaProperties")
+    )
     if levels:
         keys["slaProperties"] = Node(line=levels[0].line, items=levels)
     channels = tuple(_channel(root, key, tool) for key, tool in CHANNELS.items() if root.text(key))
@@ -143,7 +147,7 @@ def _column(node: Node, lost: list[str]) -> Node:
         keys["logicalType"] = Node(line=kind.line, value=TYPES.get(word, kind.value))
     nullable = node.get("isNullable")
     keys["required"] = Node(line=(nullable or node).line, value=not node.flag("isNullable"))
-    return Node(line=node.line, keys=keys | _qualities(node, lost))
+    return _meaning(Node(line=node.line, keys=keys | _qualities(node, lost)), "primaryKey")
 
 
 def _qualities(node: Node, lost: list[str]) -> dict[str, Node]:
@@ -163,6 +167,15 @@ def _channel(root: Node, key: str, tool: str) -> Node:
     found = root.get(key) or root
     value = msgspec.structs.replace(found, value=found.value)
     return Node(line=found.line, keys={"channel": value, "tool": Node(line=found.line, value=tool)})
+
+
+def _meaning(node: Node, key: str) -> Node:
+    """`node` with the text at `key`, as v2.2.1 has it, as the flag or number for which it stands."""
+    found = node.get(key)
+    value = plain(found.value.strip()) if found is not None and isinstance(found.value, str) else None
+    if found is None or node.keys is None or not isinstance(value, bool | int | float):
+        return node
+    return msgspec.structs.replace(node, keys=node.keys | {key: msgspec.structs.replace(found, value=value)})
 
 
 def _carried(node: Node, names: Mapping[str, str], lost: list[str]) -> dict[str, Node]:

@@ -80,12 +80,12 @@ def _explained(found: Mapping[str, object], measure: Measure) -> str:
         same = found.get("different") == 0
         told = f"every row has the same {measure.column}, so it is no key: take the rule out (line {measure.line})"
         return told if same else ""
-    fits = [(name, count / there) for name, count in found.items() if isinstance(count, int) and name != "there"]
-    for name, share in fits:
-        if share >= EXPLAINED:
-            told = f"another unit? {name}, {100 * share:.4g} % of the values lie within the limits"
-            return f"{told}: deliver the unit that the contract means, or change the limits (line {measure.line})"
-    return ""
+    counts = {name: count for name, count in found.items() if isinstance(count, int) and name != "there"}
+    fits = [name for name, count in counts.items() if count >= EXPLAINED * there]
+    if not fits:
+        return ""
+    told = f"another unit? {' or '.join(fits[:2])}, {100 * counts[fits[0]] / there:.4g} % of the values lie within"
+    return f"{told}: deliver the unit that the contract means, or change the limits (line {measure.line})"
 
 
 def _format(field: Field, shown: tuple[str, ...], line: int) -> str:
