@@ -10,6 +10,7 @@ from kring.charts.trades import trade
 from kring.charts.words import count, interval, percent
 from kring.experiment.comparison import Compared, frontier
 from kring.flow.comparing import LIFT, Comparison
+from kring.flow.label_page import label_blocks
 from kring.flow.project import Project
 from kring.flow.scrutiny_page import scrutiny
 from kring.metrics.gates import line_text
@@ -131,6 +132,7 @@ def curve_blocks(project: Project, compared: Comparison) -> list[Block]:
         caption = f"How {best} spreads its outputs over rows that turned out yes and no."
         spec = curves.scores(outputs, threshold=evidence.threshold)
         blocks.append(Chart(spec=spec, caption=caption, alt=caption, half=True))
+    blocks += label_blocks(best, evidence.curves)
     return blocks or [Text(words="This kind of question has no curves.")]
 
 

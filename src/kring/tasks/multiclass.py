@@ -28,7 +28,7 @@ from kring.metrics.label_counts import (
 )
 from kring.metrics.labels import label_log_losses, least_cost, leeway, precisions, recalls
 from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
-from kring.metrics.ranking import Floats
+from kring.metrics.ranking import Floats, ratio
 from kring.metrics.targets import codes_of, number_of, rows_of_labels
 from kring.ports.task import Counts, Rates
 from kring.record.batch import Batch, Column
@@ -118,14 +118,14 @@ class Multiclass:
         return np.asarray(~np.isnan(outputs).any(axis=1), dtype=np.bool_)
 
     def decide(self, outputs: Batch, policy: Policy) -> Batch:
-        """`probability.LABEL` for each label, and `decision`, an array of labels as str; None where a probability
-        is missing."""
+        """`decision`, an array of labels as str, None where a probability is missing; and `probability.LABEL` for
+        each label."""
         given = self.outputs(outputs, policy)
         said = least_cost(given, _prices(policy))
         columns = {name: column for name, column in outputs.columns.items() if name != self.output}
+        columns["decision"] = np.array([*policy.labels, None], dtype=object)[said]
         columns |= {COLUMN + label: given[:, place] for place, label in enumerate(policy.labels)}
-        decision = np.array([*policy.labels, None], dtype=object)[said]
-        return Batch(n=outputs.n, columns={**columns, "decision": decision})
+        return Batch(n=outputs.n, columns=columns)
 
     def measure(
         self,
@@ -318,10 +318,10 @@ def _by_label(drawn: LabelsDrawn, truth: Floats, given: Floats, policy: Policy) 
     """How the rows of each label were decided, and the calibration of each label's probability."""
     places = tuple(float(place) for place in range(len(policy.labels)))
     table = drawn.sums.table[0]
+    shares = ratio(table, table.sum(axis=1)[:, None], empty=0.0)
     decided = [
-        Curve(name=f"confusion.{label}", x=places, y=_points(recalled), weight=_points(rows))
-        for label, rows, recalled in zip(policy.labels, table, table / table.sum(axis=1, keepdims=True), strict=True)
-        if rows.sum()
+        Curve(name=f"confusion.{label}", x=places, y=_points(share), weight=_points(rows))
+        for label, rows, share in zip(policy.labels, table, shares, strict=True)
     ]
     return decided + [
         _drawable(f"calibration.{label}", calibration_curve((truth == place) * 1.0, given[:, place]))
