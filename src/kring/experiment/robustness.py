@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kring.experiment.held_out import HeldOut
+from kring.metrics.intervals import wilson
 from kring.metrics.measured import LIFT
 from kring.record.contract import LogicalType
 from kring.record.evidence import Measure
@@ -25,7 +26,7 @@ PREFIX: Final = "robustness."
 LOSS: Final = "loss"
 FLIPPED: Final = "flipped"
 KINDS: Final = ("noise", "missing", "shuffled", "unknown")
-MOST_ROWS: Final = 20_000
+MOST_ROWS: Final = 10_000
 """So many held-out rows are upset at the most, drawn at random."""
 
 SIGMA: Final = 0.1
@@ -162,7 +163,11 @@ def _flipped(held: HeldOut, outputs: NDArray[np.float64]) -> Measure | None:
     if not held.policy.labels:
         return None
     differs = held.task.apart(held.outputs, outputs, held.policy)[1] | ~held.task.answered(outputs)
-    return held.mean(FLIPPED, differs.astype(np.float64), says="share of decisions that changed or were lost")
+    share = held.mean(FLIPPED, differs.astype(np.float64), says="share of decisions that changed or were lost")
+    if share is None:
+        return None
+    low, high = wilson(int(differs.sum()), held.rows)  # draws of no flips at all say too little
+    return msgspec.structs.replace(share, low=min(low, share.low), high=max(high, share.high))
 
 
 def _renamed(measure: Measure, upset: Upset) -> Measure:

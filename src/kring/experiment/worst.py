@@ -17,7 +17,7 @@ from kring.record.scrutiny import Ends, Slice
 
 PREFIX: Final = "slices.worst."
 LOSS: Final = "loss"
-MOST_SCORED: Final = 10_000
+MOST_SCORED: Final = 5_000
 """The first metric of a slice rests on so many of its rows at the most, drawn at random."""
 
 NOBODY: Final = "no slice is worse than all rows together; "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.metrics.intervals import FEWEST_GROUPS, number_groups
-from kring.metrics.ranking import Floats, ratio
+from kring.metrics.ranking import Floats, dot, ratio
 
 LARGEST: Final = 1e150
 
@@ -80,8 +80,8 @@ def discovered(chances: Floats) -> Floats:
 
 def _without(whole: tuple[NDArray[np.intp], Floats], rest: Floats, others: Floats) -> Floats:
     """What the groups would add to the variance if none of their rows lay inside: Σ_g (S_g − n_g · rest)² / others²."""
-    rows, sums = whole
-    squares = (sums @ sums) - 2 * rest * (sums @ rows) + rest**2 * (rows @ rows.astype(np.float64))
+    rows, sums = whole[0].astype(np.float64), whole[1]
+    squares = dot(sums, sums) - 2 * rest * dot(sums, rows) + rest**2 * dot(rows, rows)
     return ratio(squares, others**2, empty=0.0)
 
 

@@ -15,14 +15,14 @@ from kring.metrics.ranking import Floats
 TOGETHER: Final = 1 << 22
 """How many weights are held at once."""
 
-MOST: Final = 10_000
-"""More groups than this are dealt at random into so many: what sums vary by stays the same, within a hundredth."""
+MOST: Final = 5_000
+"""More groups than this are dealt at random into so many: sums vary as much as before, within a hundredth."""
 
 
 def drawn_sums(columns: Floats, groups: NDArray[np.int64], *, draws: int, seed: int) -> Floats:
     """Sums of `columns` (n, k) over the rows as they are, then for each draw of whole `groups` (n,): (1 + draws, k).
 
-    Paired with every bootstrap of the same groups, draws and seed, up to 10,000 groups.
+    Paired with every bootstrap of the same groups, draws and seed, up to 5,000 groups.
     """
     numbers, count = number_groups(groups)
     if count > MOST:
