@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from kring.contracts.expression import nearest
@@ -17,6 +18,8 @@ from kring.data.suppliers import accepted
 from kring.data.tokenise import tokenise
 from kring.errors import ConfigError, DataError, Refused
 from kring.flow import adapters, history
+from kring.flow.cleaning import cleaned, with_recipe
+from kring.flow.knowledge import look_over
 from kring.flow.project import Project
 from kring.record.finding import CheckReport
 from kring.record.snapshot import Snapshot
@@ -46,7 +49,8 @@ def check_feed(project: Project, *, as_of: int | None = None, path: Path | None 
     where = path or project.folder / project.system.data.source
     name = str(path) if path else project.system.data.source
     project.say(f"check   {name} against {project.system.data.contract}")
-    feed = source.scan(where)
+    delivered = source.scan(where)
+    feed = cleaned(project, delivered)
     moment = project.clock.now() if as_of is None else as_of
     if as_of is not None:
         feed = known_then(project, feed, moment)
@@ -60,6 +64,8 @@ def check_feed(project: Project, *, as_of: int | None = None, path: Path | None 
         tables=tables,
         supplier=supplier,
     )
+    report = with_recipe(project, report, delivered)
+    report = msgspec.structs.replace(report, notes=(*report.notes, *look_over(project)))
     return Checked(feed=accepted(feed, report), report=report, source=name, as_of=moment)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kring.data.check import typed
 from kring.errors import DataError
 from kring.flow.checking import KNOWN_AT, hide, with_known_at
+from kring.flow.cleaning import cleaned
 from kring.flow.material import TEMPORAL
 from kring.flow.project import Project
 from kring.record.batch import Batch
@@ -69,7 +70,7 @@ def load_feed(project: Project, *, start: int, end: int) -> Feed:
     """Read and type the whole source, hide identifiers, sort by decision time. `DataError` when
     nothing lies between `start` and `end`."""
     data = project.system.data
-    raw = source.scan(project.folder / data.source)
+    raw = cleaned(project, source.scan(project.folder / data.source))
     try:
         frame = typed(raw, project.contract).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:

@@ -21,6 +21,10 @@ class Home:
         return self.root / "data"
 
     @property
+    def recipes(self) -> Path:
+        return self.root / "recipes"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from kring.record.recipe import Change
+
 CheckResult = Literal["pass", "warn", "fail"]
 
 
@@ -51,7 +53,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one contract over one feed. `fail` means: never becomes a snapshot.
 
     `notes` name what the contract says and nobody enforced. When a feed is judged by supplier, `held` of its
-    `rows` were held back with the suppliers that failed, and `findings` speak of the others.
+    `rows` were held back with the suppliers that failed, and `findings` speak of the others. `recipe` is the digest
+    of the repairs that were applied before (empty: none), `changes` are what each of them did.
     """
 
     contract: str
@@ -69,3 +72,5 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     supplier: str = ""
     suppliers: tuple[SupplierVerdict, ...] = ()
     tables: tuple[TableChecked, ...] = ()
+    recipe: str = ""
+    changes: tuple[Change, ...] = ()
