@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, cast
@@ -16,12 +16,14 @@ from kring.ports.files import Files
 from kring.ports.random import Random
 from kring.ports.task import Task
 from kring.ports.tuner import Tuner
+from kring.record.passage import Passage, Ranking
 from kring.record.system import Candidate
 from kring.record.tuning import Range
 from kring.record.version import Output
 
 if TYPE_CHECKING:
     from kring.ports.decision_log import DecisionLog
+    from kring.ports.index import Index
     from kring.ports.framework import Framework
     from kring.ports.ledger import Ledger
     from kring.ports.sink import Sink
@@ -93,6 +95,20 @@ def open_vault(path: Path, *, random: Random) -> Vault:
     from kring.stores import vault
 
     return vault.open_vault(path, random=random)
+
+
+def build_index(passages: Sequence[Passage], *, documents: Mapping[str, str], ranking: Ranking) -> bytes:
+    """The bytes of an index over `passages`."""
+    from kring.indexes import sqlite
+
+    return sqlite.build_index(passages, documents=documents, ranking=ranking)
+
+
+def open_index(data: bytes) -> Index:
+    """The index in bytes whose digest was checked."""
+    from kring.indexes import sqlite
+
+    return sqlite.open_index(data)
 
 
 def sink_of(path: Path) -> Sink:

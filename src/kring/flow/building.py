@@ -14,7 +14,7 @@ from kring.decide.prepare_rows import row_preparer
 from kring.errors import CandidateError, Unavailable
 from kring.experiment.evidence import LatencySample
 from kring.experiment.parity import parity, require_parity
-from kring.flow import adapters
+from kring.flow import adapters, knowledge
 from kring.flow.fitting import fit_candidate
 from kring.flow.keeping import sha256
 from kring.flow.material import Material, select
@@ -51,13 +51,15 @@ class Session:
 @dataclass(frozen=True)
 class Made:
     """The last link of a chain with its files. `outputs` are a fitted estimator's own answers to the
-    held-out rows, to prove the export by; None where nothing was exported."""
+    held-out rows, to prove the export by; None where nothing was exported. `documents` is the digest over what an
+    index was made from."""
 
     link: Link
     files: dict[str, bytes] = field(default_factory=dict)
     outputs: NDArray[np.float64] | None = None
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    documents: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Built:
     parity: Parity
     seconds: float
     warnings: tuple[str, ...]
+    documents: str = ""
 
 
 def build(session: Session, candidate: Candidate) -> Built:
@@ -79,7 +82,7 @@ def build(session: Session, candidate: Candidate) -> Built:
     prepared = material.prepared_for(candidate)
     made = maker_of(candidate)(session, candidate, prepared)
     chain, files = chained(session, candidate, prepared, made)
-    runtime = open_chain(chain, files)
+    runtime = open_chain(chain, files, open_index=adapters.open_index)
     outputs = answers(session, candidate, runtime, select(material.test_batch, names_of(prepared)))
     by_rows, latency = row_path(session, candidate, prepared, runtime)
     proof = parity(
@@ -97,6 +100,7 @@ def build(session: Session, candidate: Candidate) -> Built:
         parity=proof,
         seconds=made.seconds,
         warnings=made.warnings,
+        documents=made.documents,
     )
 
 
@@ -107,6 +111,8 @@ def maker_of(candidate: Candidate) -> Maker:
     """How the last link of this candidate's chain comes to be."""
     if candidate.of:
         return varied
+    if candidate.builtin in knowledge.BUILTINS:
+        return worded
     return written if candidate.rule else fitted
 
 
@@ -138,6 +144,17 @@ def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
         outputs=done.test_outputs,
         seconds=done.seconds,
         warnings=done.warnings,
+    )
+
+
+def worded(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
+    """Documents that were made into an index, or answers written by hand."""
+    material, names = session.material, names_of(prepared)
+    rows = knowledge.Rows(select(material.train_batch, names), material.train_truth, material.policy)
+    began = stopwatch()
+    done = knowledge.learned(session.project, candidate, rows)
+    return Made(
+        link=done.link, files={done.link.file: done.data}, seconds=stopwatch() - began, documents=done.documents
     )
 
 

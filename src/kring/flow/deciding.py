@@ -13,6 +13,7 @@ from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
 from kring.decide.prepare import frame_preparer
 from kring.errors import IntegrityError
+from kring.flow import adapters
 from kring.flow.project import Project
 from kring.ports.clock import Clock
 from kring.record.batch import Batch
@@ -62,7 +63,7 @@ def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, b
     return Answerer(
         version=name,
         prepare=frame_preparer(prepared, types=project.types),
-        runtime=open_chain(chain, files),
+        runtime=open_chain(chain, files, open_index=adapters.open_index),
         policy=chain.policy,
         decide=project.task.decide,
     )

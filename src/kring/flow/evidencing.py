@@ -22,6 +22,7 @@ from kring.experiment.robustness import MOST_ROWS, robustness_of, upsets
 from kring.experiment.slices import declared_slices, found_slices
 from kring.experiment.suspects import suspects_of
 from kring.experiment.worst import worst_slices
+from kring.flow import adapters
 from kring.flow.building import Built, Session
 from kring.flow.project import Project
 from kring.frame.behaviours import Subject, read_behaviours
@@ -141,7 +142,7 @@ class Chained:
         )
         self._task = session.project.task
         self._policy = session.material.policy
-        self._chain: OpenChain = open_chain(built.chain, built.files)
+        self._chain: OpenChain = open_chain(built.chain, built.files, open_index=adapters.open_index)
         self._by_rows = row_preparer(self.prepared, types=self.types)
         self._by_columns = frame_preparer(self.prepared, types=self.types)
         self._key = f"candidate.{candidate.name}"

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from kring.errors import KringError
+from kring.flow import adapters
 from kring.record.batch import Batch, Column
 from kring.record.version import Chain
 from kring.runtimes.chain import open_chain
@@ -46,7 +47,7 @@ def grown(job: MemoryJob) -> int:
     columns |= {name: np.array(texts, dtype=object) for name, texts in job.texts.items()}
     batch = Batch(job.n, columns)
     before = peak()
-    with open_chain(job.chain, job.files) as chain:
+    with open_chain(job.chain, job.files, open_index=adapters.open_index) as chain:
         chain.answer(batch)
         return peak() - before
 

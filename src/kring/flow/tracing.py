@@ -128,6 +128,8 @@ def from_run(project: Project, ledger: Ledger, run: Run) -> Iterator[Node]:
         facts[part.name] = f"{part.rows:,} rows{span}"
     if run.parity is not None:
         facts["exported equals trained"] = f"largest difference {run.parity.largest:.1e} on {run.parity.rows:,} rows"
+    if run.documents:
+        facts["documents"] = f"SHA-256 {run.documents}"
     if run.reason:
         facts["reason"] = run.reason
     yield Node(kind="run", id=run.id, at=run.at, facts=facts, owner=project.system.accountable("experiment"))

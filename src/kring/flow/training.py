@@ -142,6 +142,7 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
         parity=built.parity,
         warnings=(*built.warnings, *warnings),
         chain_digest=sha256(chain_bytes(built.chain)),
+        documents=built.documents,
     )
     keep(project, run, built.chain, built.files)
     with project.ledger() as ledger:

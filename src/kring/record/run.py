@@ -38,7 +38,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What was fitted, on what, with which result. `chain_digest` is the SHA-256 of the stored chain,
     which in turn names the digests of its links. `tuned` is the search for its params, `variant` what sets a
-    smaller variant apart from the candidate it comes from."""
+    smaller variant apart from the candidate it comes from; `documents` is the SHA-256 over the digests of the
+    documents that it answers from."""
 
     id: str
     system: str
@@ -59,5 +60,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     warnings: tuple[str, ...] = ()
     chain_digest: str = ""
+    documents: str = ""
     tuned: Tuned | None = None
     variant: Variant | None = None

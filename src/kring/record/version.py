@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-LinkKind = Literal["prepare", "rule", "onnx"]
+LinkKind = Literal["prepare", "rule", "onnx", "retrieval", "canned"]
 Output = Literal["probability", "value", "probabilities", "answer"]
 """What the last link of a chain gives: the probability of yes, a value, a probability for each label, an answer."""
 
@@ -14,7 +14,7 @@ Output = Literal["probability", "value", "probabilities", "answer"]
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a chain. `file` lies in the version folder; `digest` is its SHA-256.
 
-    A `rule` carries its `expression`; an `onnx` link names its input columns in order.
+    A `rule` carries its `expression`; every other link but `prepare` names its input columns in order.
     """
 
     kind: LinkKind

@@ -1,4 +1,4 @@
-"""What a version folder may hold: JSON, YAML, text and ONNX, and each is what its name says.
+"""What a version folder may hold: JSON, YAML, text, ONNX and tables of SQLite, and each is what its name says.
 
 Everything is parsed, nothing is run. An ONNX model is complete in itself: no data in other files,
 no operators outside the standard, no bytes that no field of the format names.
@@ -21,6 +21,7 @@ from kring.release.pickles import CURE, refuse_pickle
 
 STANDARD_DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml")
 MAX_YAML: Final = 1 << 20
+SQLITE: Final = b"SQLite format 3\x00"
 CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -101,6 +102,16 @@ def check_onnx(name: str, data: bytes) -> None:
         )
 
 
+def check_sqlite(name: str, data: bytes) -> None:
+    """One whole database: its header, and as many pages as that says. Which tables it may hold is said where it is
+    opened."""
+    size = int.from_bytes(data[16:18], "big")
+    size = 65536 if size == 1 else size
+    pages = int.from_bytes(data[28:32], "big")
+    if not data.startswith(SQLITE) or len(data) != size * pages or size < 512:
+        raise refused(name, got=f"{len(data)} bytes that begin with {data[:16]!r}", allowed="a database of SQLite")
+
+
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Every node of `graph` and of the graphs inside it."""
     for node in graph.node:
@@ -145,6 +156,7 @@ def refused(name: str, *, got: str, allowed: str, next: str = "") -> Refused:
 KINDS: Final[dict[str, Callable[[str, bytes], None]]] = {
     ".json": check_json,
     ".onnx": check_onnx,
+    ".sqlite": check_sqlite,
     ".yaml": check_yaml,
     ".txt": check_text,
     ".md": check_text,

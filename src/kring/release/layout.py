@@ -4,6 +4,8 @@ manifest.json            what is pinned: links, thresholds, policy, digests
 contract.odcs.yaml       what the data promised
 prepare.json             columns and lookup tables of the chain
 links/*.onnx             its fitted estimators
+links/*.sqlite           what its answers are looked up in
+links/*.json             answers written by hand
 baseline/                the same two for the baseline
 lineage.json             where it came from
 environment.json         what it was made with
@@ -32,7 +34,18 @@ MANIFEST: Final = "manifest.json"
 CONTRACT: Final = "contract.odcs.yaml"
 ALWAYS: Final = (MANIFEST, CONTRACT, "lineage.json", "environment.json")
 BASELINE: Final = "baseline/"
-LINK_FILES: Final = {"prepare": re.compile(r"prepare\.json"), "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx")}
+LINK_FILES: Final = {
+    "prepare": re.compile(r"prepare\.json"),
+    "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx"),
+    "retrieval": re.compile(r"links/[A-Za-z0-9_-]+\.sqlite"),
+    "canned": re.compile(r"links/[A-Za-z0-9_-]+\.json"),
+}
+ENDINGS: Final = {
+    "prepare": "prepare.json",
+    "onnx": "links/<name>.onnx",
+    "retrieval": "links/<name>.sqlite",
+    "canned": "links/<name>.json",
+}
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -86,7 +99,7 @@ def _links(manifest: Manifest) -> Iterator[Link]:
                 continue
             name = link.file.removeprefix(folder)
             if not link.file.startswith(folder) or not LINK_FILES[link.kind].fullmatch(name):
-                allowed = f"{folder}prepare.json" if link.kind == "prepare" else f"{folder}links/<name>.onnx"
+                allowed = f"{folder}{ENDINGS[link.kind]}"
                 raise refused(link.file or MANIFEST, got=f"{link.kind} link {link.file!r}", allowed=allowed)
             if not link.digest:
                 raise refused(link.file, got="a link without digest", allowed="the SHA-256 of its file")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Final
 
 import msgspec
 
 from kring.errors import IntegrityError, Unsupported
+from kring.ports.index import Index
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch
 from kring.record.prepare import Prepared
 from kring.record.version import Chain, Link
+from kring.runtimes.canned import open_canned
 from kring.runtimes.onnx import open_onnx
+from kring.runtimes.retrieval import open_retrieval
 from kring.runtimes.rule import open_rule
+
+WORDED: Final = ("retrieval", "canned")
 
 
 class OpenChain:
@@ -39,10 +45,17 @@ class OpenChain:
         self.close()
 
 
-def open_chain(chain: Chain, files: Mapping[str, bytes], *, default: float | None = None) -> OpenChain:
+def open_chain(
+    chain: Chain,
+    files: Mapping[str, bytes],
+    *,
+    default: float | None = None,
+    open_index: Callable[[bytes], Index] | None = None,
+) -> OpenChain:
     """Open `chain` on the bytes of its files, by the paths that its links name.
 
-    `default` answers where a rule finds its inputs missing. `IntegrityError` for bytes that are
+    `default` answers where a rule finds its inputs missing, `open_index` opens what documents are looked up in.
+    `IntegrityError` for bytes that are
     absent, changed or not what they should be; `Unsupported` for links that this Kring can't run.
     """
     before, last = chain.links[:-1], chain.links[-1] if chain.links else None
@@ -50,15 +63,26 @@ def open_chain(chain: Chain, files: Mapping[str, bytes], *, default: float | Non
         raise Unsupported(
             f"the chain of {chain.candidate} can't be run",
             got=", ".join(link.kind for link in chain.links) or "no links",
-            allowed="prepare, then rule or onnx",
+            allowed="prepare, then one link that answers",
         )
     output = chain.policy.output
+    if last.kind in WORDED:
+        return OpenChain(_worded(last, _bytes(last, files), open_index), candidate=chain.candidate)
     if last.kind == "onnx":
         model = open_onnx(_bytes(last, files), last, output=output, labels=len(chain.policy.labels))
         return OpenChain(model, candidate=chain.candidate)
     kinds = {column.name: column.kind for link in before for column in _prepared(link, files).columns}
     rule = open_rule(last, kinds, output=output, default=default, labels=chain.policy.labels)
     return OpenChain(rule, candidate=chain.candidate)
+
+
+def _worded(link: Link, data: bytes, open_index: Callable[[bytes], Index] | None) -> Runtime:
+    """A link that answers in words."""
+    if link.kind == "canned":
+        return open_canned(data, link)
+    if open_index is None:
+        raise Unsupported("there is nothing here to open an index with", got=link.file, next="hand it in as open_index")
+    return open_retrieval(open_index(data), link)
 
 
 def _bytes(link: Link, files: Mapping[str, bytes]) -> bytes:
