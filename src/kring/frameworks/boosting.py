@@ -91,13 +91,36 @@ def _bounded(estimator: object) -> object:
     return bounded.set_params(**dict.fromkeys(unbounded, sklearn.FIT_THREADS))
 
 
+class _RoundedDown:
+    """A graph in the making that keeps thresholds of `x <= threshold` as the next lower float32: for float32
+    numbers that asks the same as LightGBM's float64, and the nearest float32 may be one of them."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def add_node(self, op_type: str, inputs: Any, outputs: Any, **attributes: Any) -> None:
+        if "nodes_values" in attributes:
+            values = np.asarray(attributes["nodes_values"], dtype=np.float64)
+            nearest = values.astype(np.float32)
+            lower = np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+            attributes["nodes_values"] = lower.tolist()
+        self._container.add_node(op_type, inputs, outputs, **attributes)
+
+
+def _convert_lightgbm(scope: Any, operator: Any, container: Any) -> None:
+    convert_lightgbm(scope, operator, _RoundedDown(container))
+
+
 def _register() -> None:
     """Teach the export of scikit-learn pipelines what boosters are."""
     classes = calculate_linear_classifier_output_shapes
     values = calculate_linear_regressor_output_shapes
     for kind, shapes, convert, options in (
-        (LGBMClassifier, classes, convert_lightgbm, PLAIN),
-        (LGBMRegressor, values, convert_lightgbm, {"split": None}),
+        (LGBMClassifier, classes, _convert_lightgbm, PLAIN),
+        (LGBMRegressor, values, _convert_lightgbm, {"split": None}),
         (XGBClassifier, classes, convert_xgboost, PLAIN),
         (XGBRegressor, values, convert_xgboost, {}),
     ):
