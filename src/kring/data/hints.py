@@ -13,8 +13,9 @@ from kring.record.contract import Contract, Field
 
 NEARLY_ALL: Final = 0.9
 EXPLAINED: Final = 0.99
-FACTORS: Final = (100, 1000, 10, 1_000_000, 60, 3600)
-"""What one unit may be of another: cents, thousands, millimetres, seconds."""
+FACTORS: Final = (100, 1000, 10, 1_000_000)
+TIMES: Final = (60, 3600)
+"""What one unit may be of another: cents, thousands, millimetres; minutes and seconds, when no other explains."""
 
 FORMATS: Final = ("dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "dd-MM-yyyy", "yyyy/MM/dd", "yyyyMMdd", "dd MM yyyy")
 CLOCKS: Final = ("", " HH:mm", " HH:mm:ss")
@@ -61,7 +62,7 @@ def _wanted(measure: Measure, field: Field) -> dict[str, pl.Expr]:
         return {}
     low, high = measure.limits
     found = {"there": value.count()}
-    for factor in FACTORS:
+    for factor in (*FACTORS, *TIMES):
         for name, scaled in ((f"divided by {factor:,}", value / factor), (f"times {factor:,}", value * factor)):
             inside = pl.lit(True)
             if low is not None:
@@ -84,6 +85,7 @@ def _explained(found: Mapping[str, object], measure: Measure) -> str:
     fits = [name for name, count in counts.items() if count >= EXPLAINED * there]
     if not fits:
         return ""
+    fits = [name for name in fits if not name.endswith((" 60", " 3,600"))] or fits
     told = f"another unit? {' or '.join(fits[:2])}, {100 * counts[fits[0]] / there:.4g} % of the values lie within"
     return f"{told}: deliver the unit that the contract means, or change the limits (line {measure.line})"
 
