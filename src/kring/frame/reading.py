@@ -74,7 +74,7 @@ def _value(reading: Reading, annotation: object, key: Key, value: object) -> Non
     if isinstance(value, dict) and isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         _table(reading, bare, key, value)
     elif isinstance(value, dict) and get_origin(bare) is dict:
-        _entries(reading, bare, key, value)
+        _entries(reading, annotation, key, value)
     elif isinstance(value, list) and get_origin(bare) is tuple:
         _items(reading, annotation, key, value)
     else:
@@ -101,7 +101,10 @@ def _misspelt(name: str, known: list[str]) -> bool:
 
 
 def _entries(reading: Reading, annotation: object, key: Key, values: dict[str, object]) -> None:
-    name_type, value_type = get_args(annotation)
+    bare, metas = split(annotation)
+    name_type, value_type = get_args(bare)
+    if len(values) < max((meta.min_length or 0 for meta in metas), default=0):
+        reading.fault(key, "this table is empty", got="{}", next="add what it is for, or remove it")
     for name, value in values.items():
         if not _right(name_type, name):
             reading.fault((*key, name), "this name is not allowed", got=shown(name), allowed=allowed(name_type))
