@@ -156,47 +156,6 @@ def test_what_is_not_enforced_is_told(contract: Contract) -> None:
     assert len(contract.notes) == 2
 
 
-OPERATORS = {
-    "mustBe: 3": Bound(low=3, high=3),
-    "mustNotBe: 3": Bound(low=3, high=3, negate=True),
-    "mustBeGreaterThan: 3": Bound(low=3, exclude_low=True),
-    "mustBeGreaterOrEqualTo: 3": Bound(low=3),
-    "mustBeLessThan: 3": Bound(high=3, exclude_high=True),
-    "mustBeLessOrEqualTo: 3": Bound(high=3),
-    "mustBeBetween: [3, 4]": Bound(low=3, high=4),
-    "mustNotBeBetween: [3, 4]": Bound(low=3, high=4, negate=True),
-}
-MORE = "      - name: n\n        logicalType: number\n"
-METRICS = {
-    "nullValues": "",
-    "missingValues": ", arguments: {missingValues: [n/a]}",
-    "invalidValues": ", arguments: {maximum: 9}",
-    "duplicateValues": "",
-    "rowCount": "",
-}
-
-
-@pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("unit", ["rows", "percent"])
-def test_every_metric_takes_every_operator_and_unit(tmp_path: Path, metric: str, operator: str, unit: str) -> None:
-    item = f"{{metric: {metric}, {operator}, unit: {unit}{METRICS[metric]}}}"
-    whole = metric == "rowCount"
-    old = "      - {metric: rowCount, mustBeGreaterThan: 10, severity: warning}"
-    new = f"      - {item}" if whole else f"        quality: [{item}]"
-    sent = "      - name: sent\n"
-    text = GOOD.replace(old, new, 1) if whole else GOOD.replace(sent, f"{MORE}{new}\n{sent}", 1)
-    schema = json.loads((standard() / "schema" / SCHEMA.name).read_text())
-    jsonschema.Draft201909Validator(schema).validate(yaml.safe_load(text))
-    if whole and unit == "percent":
-        with pytest.raises(ConfigError, match="unknown unit"):
-            read(written(tmp_path, text))
-        return
-    rules = read(written(tmp_path, text)).rules
-    rule = next(one for one in rules if one.metric == metric and one.columns in ((), ("n",)))
-    assert (rule.bound, rule.unit) == (OPERATORS[operator], unit)
-
-
 def test_two_rules_of_one_name_are_told_apart(tmp_path: Path) -> None:
     again = "          - {metric: invalidValues, mustBe: 0, arguments: {maximum: 400}}\n      - name: colour"
     contract = read(written(tmp_path, GOOD.replace("      - name: colour", again)))
