@@ -28,20 +28,24 @@ def trade(
     drawn = {name: pair for name, pair in pairs.items() if all(drawable(one.value) is not None for one in pair)}
     if not drawn:
         return nothing("Nothing to trade was measured.", title=title, width=width)
-    values = [_point(name, *pair, kind=_kind(name, frontier, baseline)) for name, pair in drawn.items()]
+    nearest = sorted(drawn, key=lambda name: drawn[name][0].value)
+    values = [_point(name, *drawn[name], kind=_kind(name, frontier, baseline)) for name in nearest]
     price, quality = next(iter(drawn.values()))
     x = field("price", "quantitative", scale=_room(), axis=_axis(price))
     y = field("quality", "quantitative", scale=_room(), axis=_axis(quality))
     colour, shape = (_look([str(value["kind"]) for value in values], part) for part in (0, 1))
     whisker: Spec = {"type": "rule", "strokeWidth": 1.4, "opacity": 0.5}
     dot: Spec = {"type": "point", "filled": True, "size": 100, "opacity": 1}
-    name: Spec = {"type": "text", "dy": -11, "color": INK}
     data: list[Json] = list(values)
+    words = field("candidate", "nominal")
+    above: Spec = {"type": "text", "dy": -12, "color": INK}
+    below: Spec = {"type": "text", "dy": 15, "color": INK}
     layers: list[Json] = [
         layer(data, whisker, x=field("price_low", "quantitative"), x2={"field": "price_high"}, y=y, color=colour),
         layer(data, whisker, x=x, y=field("low", "quantitative"), y2={"field": "high"}, color=colour),
         layer(data, dot, x=x, y=y, color=colour, shape=shape),
-        layer(data, name, x=x, y=y, text=field("candidate", "nominal")),
+        layer(data[0::2], above, x=x, y=y, text=words),  # neighbours are named on different sides
+        layer(data[1::2], below, x=x, y=y, text=words),
     ]
     return spec({"layer": layers}, title=title, width=width, height=220)
 

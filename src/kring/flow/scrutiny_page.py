@@ -12,6 +12,7 @@ from kring.record.evidence import Evidence
 from kring.record.scrutiny import Ends, Group, GroupRate, Perturbation, Slice, Suspects
 
 SHOWN: Final = 20
+LEAST_CHANCE: Final = 0.001
 
 
 def scrutiny(evidence: Evidence) -> Iterator[Section]:
@@ -39,7 +40,7 @@ def slice_table(slices: tuple[Slice, ...]) -> Table:
             count(one.rows),
             percent(one.share),
             ends(one.worse),
-            f"{one.chance:.2g}",
+            "< 0.001" if one.chance < LEAST_CHANCE else f"{one.chance:.2g}",
             f"{one.metric} {ends(one.score)}" if one.score else "–",
         )
         for one in slices
