@@ -58,7 +58,7 @@ def splits(frame: pl.DataFrame) -> Iterator[Split]:
         known = frame[into].drop_nulls()
         if not missing.any() or known.n_unique() * 5 > known.len():
             continue
-        domain = set(known.value_counts().filter(pl.col("count") >= SUPPORT)[into].to_list())
+        domain = set(_recurring(known))
         for name in texts:
             if name == into:
                 continue
@@ -77,6 +77,11 @@ def splits(frame: pl.DataFrame) -> Iterator[Split]:
                 )
 
 
+def _recurring(values: pl.Series) -> list[str]:
+    counted = values.alias("text").value_counts(name="rows")
+    return counted.filter(pl.col("rows") >= SUPPORT)["text"].to_list()
+
+
 def _mean(value: object) -> float:
     return value if isinstance(value, float) else 0.0
 
@@ -87,18 +92,17 @@ def coded(frame: pl.DataFrame, *, doubtful: Mapping[str, Sequence[str]]) -> list
     for name, dtype in frame.schema.items():
         if dtype != pl.String and not dtype.is_integer():
             continue
-        texts = frame[name].cast(pl.String)
-        distinct = texts.n_unique()
+        texts = frame[name].cast(pl.String).alias("text").to_frame()
+        distinct = texts["text"].n_unique()
         if distinct < 2 or distinct * 2 > max(frame.height, 1):
             continue
         if doubtful.get(name):
-            wrong = pl.Series(list(doubtful[name]), dtype=pl.String)
-            texts = texts.to_frame().select(pl.when(~pl.col(name).is_in(wrong.implode())).then(pl.col(name)))[name]
-        values = texts.drop_nulls().unique().sort()
-        order = pl.DataFrame({name: values, "code": np.arange(len(values), dtype=np.int64)})
-        codes = (
-            texts.to_frame().join(order, on=name, how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
-        )
+            doubted = pl.col("text").is_in(list(doubtful[name]))
+            texts = texts.select(pl.when(doubted.not_()).then(pl.col("text")).alias("text"))
+        values = texts["text"].drop_nulls().unique().sort()
+        order = pl.DataFrame({"text": values, "code": np.arange(len(values), dtype=np.int64)})
+        joined = texts.join(order, on="text", how="left", maintain_order="left")
+        codes = joined["code"].fill_null(-1).to_numpy()
         counts = np.bincount(codes[codes >= 0], minlength=len(values))
         made.append(Coded(name, codes, tuple(values.to_list()), counts))
     return sorted(made, key=lambda one: len(one.texts))[:WIDEST]
@@ -141,9 +145,30 @@ def dependencies(frame: pl.DataFrame, *, doubtful: Mapping[str, Sequence[str]], 
                 if rule:
                     found[column.name].append(rule)
     made = {one.name: one for one in columns}
+    bold: list[Dependency] = []
     for name, rules in found.items():
         rules.sort(key=lambda rule: (rule.exceptions, -len(rule.table), rule.by))
-        yield from _repairs(frame, made[name], rules, doubtful=doubtful.get(name, ()), signs=signs)
+        for repair in _repairs(frame, made[name], rules, doubtful=doubtful.get(name, ()), signs=signs):
+            if repair.over == "unknown":
+                yield repair
+            else:
+                bold.append(repair)
+    yield from _one_way(sorted(bold, key=lambda one: (-_length(made[one.column]), one.column)))
+
+
+def _length(column: Coded) -> float:
+    return sum(map(len, column.texts)) / len(column.texts)
+
+
+def _one_way(repairs: Sequence[Dependency]) -> Iterator[Dependency]:
+    """Without those that would decide what decides another: of two columns that decide each other, the one with
+    the longer texts is decided, because codes are rarely wrong alone."""
+    decided, deciding = set[str](), set[str]()
+    for repair in repairs:
+        if repair.column not in deciding and decided.isdisjoint(repair.by):
+            decided.add(repair.column)
+            deciding.update(repair.by)
+            yield repair
 
 
 def _repairs(
@@ -188,7 +213,7 @@ def _over_unknown(
     exact = rules[0].exceptions <= EXCEPTIONS / 4
     only = signs if unknown else ""
     known = tuple(text for text in column.texts if column_count(column, text) >= 2 and text not in slipped)
-    trust: Trust = "likely" if exact and (only or len(rules) > 1) else "ask"
+    trust: Trust = "likely" if exact and (only or not slipped or len(rules) > 1) else "ask"
     what = f"{len(unknown | slipped):,} misspelt values" + (f" and {holes.total():,} gaps" if holes and exact else "")
     return Dependency(
         id=f"decided.{column.name}",
@@ -218,9 +243,9 @@ def _contradictions(frame: pl.DataFrame, name: str, rules: list[Decides]) -> def
     how many rows."""
     wrong: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for rule in rules:
-        table = pl.DataFrame({rule.by: list(rule.table), "\x1fright": list(rule.table.values())})
-        texts = frame.select(pl.col(rule.by).cast(pl.String), pl.col(name).cast(pl.String))
-        told = texts.join(table, on=rule.by, how="inner").filter(pl.col(name).ne_missing(pl.col("\x1fright")))
-        for value, right, rows in told.group_by(name, "\x1fright").len().sort(name, "\x1fright").iter_rows():
+        table = pl.DataFrame({"by": list(rule.table), "right": list(rule.table.values())})
+        texts = frame.select(by=pl.col(rule.by).cast(pl.String), value=pl.col(name).cast(pl.String))
+        told = texts.join(table, on="by", how="inner").filter(pl.col("value").ne_missing(pl.col("right")))
+        for value, right, rows in told.group_by("value", "right").len().sort("value", "right").iter_rows():
             wrong[value or ""][right] = max(wrong[value or ""][right], rows)
     return wrong

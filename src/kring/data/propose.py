@@ -95,8 +95,8 @@ def _facts(sample: pl.DataFrame, contract: Contract) -> Iterator[Facts]:
     for name, dtype in sample.schema.items():
         if dtype != pl.String:
             continue
-        counted = sample[name].drop_nulls().value_counts(sort=True)
-        counted = counted.filter(pl.col(name).str.len_chars() <= LONGEST_TEXT)
+        counted = sample[name].alias("text").drop_nulls().value_counts(name="rows")
+        counted = counted.filter(pl.col("text").str.len_chars() <= LONGEST_TEXT).sort("rows", "text", descending=True)
         counts: Mapping[str, int] = dict(counted.iter_rows())
         marked = frozenset(str(text) for text in markers.get(name, ()))
         yield Facts(name, counts, field=fields.get(name), markers=marked)

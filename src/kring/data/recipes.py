@@ -61,7 +61,7 @@ class RecipeFile:
 def encode(recipe: RecipeFile) -> bytes:
     """The text of the file: one `[[repair]]` each, short keys first, tables last."""
     lines = [
-        f"# Repairs that a person accepted for the feed of {' '.join(recipe.head.system.split())}.",
+        "# Repairs that a person accepted for the feed of this system.",
         "# Every later feed is repaired in this way before it is checked. `kring clean` proposes more;",
         "# to take one back, delete its [[repair]] with the tables below it.",
         "",
@@ -232,7 +232,7 @@ def _checked(convert: Callable[[], T], at: Key, fault: Fault) -> T | None:
     except msgspec.ValidationError as error:
         message = str(error)
         found, unknown = PATH.search(message), UNKNOWN.search(message)
-        steps = STEP.findall(found[1]) if found else []
+        steps = STEP.findall(found[1].replace("[...]", "")) if found else []
         key: Key = (*at, *(name or int(number) for name, number in steps if name != "..."))
         told = PATH.sub("", message)
         fault(

@@ -60,7 +60,7 @@ SAME_UNIT: Final[Mapping[str, str]] = {
 }
 KNOWN_UNITS: Final = frozenset(SAME_UNIT.values())
 FEW: Final = 0.05
-"""A word that is no unit we know follows at least so large a part of the numbers."""
+"""Where other numbers carry nothing, a word that is no unit we know follows so many of them, after a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,10 @@ def _unit(facts: Facts) -> Unit | None:
     if not suffixed or plain + suffixed < MOST * facts.rows:
         return None
     unit, most = heads.most_common(1)[0]
-    if most < MOST * suffixed or not unit or (suffixed < FEW * plain and unit not in KNOWN_UNITS):
+    if most < MOST * suffixed or not unit:
+        return None
+    apart = all(suffix.startswith(" ") for suffix in suffixes[unit])
+    if plain and unit not in KNOWN_UNITS and (suffixed < FEW * plain or not apart):
         return None
     spellings = tuple(sorted(suffixes[unit], key=lambda text: (-suffixes[unit][text], text)))
     trust, said = _unit_trust(facts, plain=plain, spellings=len(spellings))
