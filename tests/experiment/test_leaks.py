@@ -122,3 +122,48 @@ def test_rows_that_repeat_by_nature_are_no_copies() -> None:
     coarse = Batch(N, {"hour": random.integers(0, 24, N).astype(np.float32)})
     other = Batch(N, {"hour": random.integers(0, 24, N).astype(np.float32)})
     assert find_leaks(coarse, outcome, test=other, test_truth=outcome) == []
+
+
+def several(seed: int = 0, *, parts: int = 4) -> tuple[Batch, NDArray[np.float64]]:
+    """The clean columns, and the quarter in which each value lies."""
+    batch, _, value = material(seed)
+    return batch, np.digitize(value, np.quantile(value, np.arange(1, parts) / parts)).astype(np.float64)
+
+
+def test_clean_columns_tell_several_labels_in_silence() -> None:
+    for seed in range(5):
+        batch, places = several(seed)
+        assert find_leaks(batch, places, labels=4) == []
+
+
+@pytest.mark.parametrize("kind", ["copy", "turned", "words", "shuffled codes", "monotone", "one in 500 wrong"])
+def test_a_column_that_gives_every_label_away_is_named(kind: str) -> None:
+    batch, places = several()
+    random = np.random.default_rng(4)
+    codes = places.astype(np.int64)
+    shuffled = np.array([7.0, 1.0, 9.0, 4.0])[codes]
+    leak = {
+        "copy": places,
+        "turned": -places,
+        "words": np.array(["a", "b", "c", "d"], dtype=object)[codes],
+        "shuffled codes": shuffled,
+        "monotone": places * 10 + random.random(N),
+        "one in 500 wrong": np.where(random.random(N) < 0.002, 5.0, shuffled),
+    }[kind]
+    planted = leak if leak.dtype == object else leak.astype(np.float32)
+    with pytest.raises(CandidateError, match="planted alone gives the outcome away"):
+        find_leaks(adding(batch, planted), places, labels=4)
+
+
+def test_to_tell_one_label_from_all_others_is_no_leak() -> None:
+    batch, places = several()
+    assert find_leaks(adding(batch, (places == 3).astype(np.float32)), places, labels=4) == []
+
+
+def test_an_identifier_and_a_common_label_tell_nothing() -> None:
+    batch, _ = several()
+    rare = (np.arange(N) % 500 == 0) * 1.0 + (np.arange(N) % 501 == 0)
+    assert find_leaks(batch, rare, labels=3) == []
+    assert find_leaks(batch, np.zeros(N), labels=3) == []
+    few = Batch(20, {"x": np.arange(20, dtype=np.float32)})
+    assert find_leaks(few, np.arange(20.0) % 3, labels=3) == []

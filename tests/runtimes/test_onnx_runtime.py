@@ -15,7 +15,7 @@ from kring.ports.runtime import Runtime
 from kring.record.batch import Batch
 from kring.record.version import Link, Output
 from kring.runtimes.onnx import OnnxRuntime, open_onnx
-from kring.testing.framework import COLUMNS, rows, truth
+from kring.testing.framework import COLUMNS, LABELS, labels_of, rows, truth
 from kring.testing.runtime import RuntimeConformance
 
 LINK = Link(kind="onnx", file="links/model.onnx", inputs=tuple(column.name for column in COLUMNS))
@@ -24,10 +24,12 @@ LINK = Link(kind="onnx", file="links/model.onnx", inputs=tuple(column.name for c
 def trained(output: Output) -> bytes:
     batch = rows(300, seed=1)
     estimator = framework.builtin("boosted", output=output, columns=COLUMNS, params={"max_iter": 5}, seed=0)
-    return framework.export(framework.fit(estimator, batch, truth(batch, output, seed=2)), COLUMNS)
+    fitted = framework.fit(estimator, batch, truth(batch, output, seed=2), labels=labels_of(output))
+    return framework.export(fitted, COLUMNS)
 
 
-MODELS: dict[Output, bytes] = {"probability": trained("probability"), "value": trained("value")}
+OUTPUTS: tuple[Output, ...] = ("probability", "value", "probabilities")
+MODELS: dict[Output, bytes] = {output: trained(output) for output in OUTPUTS}
 
 
 class TestProbabilities(RuntimeConformance):
@@ -48,6 +50,63 @@ class TestValues(RuntimeConformance):
 
     def batch(self) -> Batch:
         return rows(40, seed=3)
+
+
+class TestSeveralLabels(RuntimeConformance):
+    output = "probabilities"
+    labels = LABELS
+
+    def runtime(self) -> Runtime:
+        return open_onnx(MODELS["probabilities"], LINK, output="probabilities", labels=LABELS)
+
+    def batch(self) -> Batch:
+        return rows(40, seed=3)
+
+
+def beside(*names: str) -> OnnxRuntime:
+    """A graph that answers its columns side by side, as the probabilities of as many labels."""
+    graph = helper.make_graph(
+        [helper.make_node("Concat", list(names), ["probabilities"], axis=1)],
+        "kring",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in names],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(names)])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    link = Link(kind="onnx", inputs=names)
+    return open_onnx(model.SerializeToString(), link, output="probabilities", labels=len(names))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (0.5, 0.5, float("nan")),
+        (float("inf"), 0.0, 0.0),
+        (1.2, -0.2, 0.0),
+        (0.5, 0.5, 0.002),
+        (0.3, 0.3, 0.3),
+        (0.0, 0.0, 0.0),
+    ],
+)
+def test_a_row_that_is_no_distribution_is_no_answer_and_leaves_its_neighbours_theirs(row: tuple[float, ...]) -> None:
+    fine = (0.25, 0.25, 0.5)
+    columns = {
+        name: np.array(values, dtype=np.float32)
+        for name, values in zip("abc", np.transpose([fine, row, fine]), strict=True)
+    }
+    answers = np.asarray(beside("a", "b", "c").answer(Batch(3, dict(columns))).columns["probabilities"])
+    np.testing.assert_array_equal(answers, [fine, [np.nan] * 3, fine])
+
+
+def test_a_small_overshoot_of_a_distribution_is_clipped() -> None:
+    columns = {"a": np.array([1.0000005], np.float32), "b": np.array([-0.0000005], np.float32)}
+    answers = np.asarray(beside("a", "b").answer(Batch(1, dict(columns))).columns["probabilities"])
+    np.testing.assert_array_equal(answers, [[1.0, 0.0]])
+
+
+def test_another_number_of_labels_is_refused() -> None:
+    for labels in (0, LABELS - 1, LABELS + 1):
+        with pytest.raises(IntegrityError, match="another number of labels"):
+            open_onnx(MODELS["probabilities"], LINK, output="probabilities", labels=labels)
 
 
 def doubled(constant: float, *, output: Output = "probability") -> OnnxRuntime:

@@ -79,3 +79,33 @@ def test_a_rule_over_unknown_columns_names_the_known() -> None:
 def test_a_rule_that_gives_a_text_is_refused_when_it_is_opened() -> None:
     with pytest.raises(CandidateError, match="gives no number"):
         rule("carrier")
+
+
+LABELS = ("late", "on time", "early")
+
+
+def labelled(expression: str) -> RuleRuntime:
+    link = Link(kind="rule", expression=expression)
+    return open_rule(link, KINDS, output="probabilities", labels=LABELS)
+
+
+class TestLabels(RuntimeConformance):
+    output = "probabilities"
+    labels = len(LABELS)
+
+    def runtime(self) -> Runtime:
+        return labelled('where(hour >= 17 and carrier != "HA", "late", "on time")')
+
+    def batch(self) -> Batch:
+        return batch([float(hour) for hour in range(12, 20)], ["HA", "UA"] * 4)
+
+
+def test_a_text_is_the_label_it_names_and_another_text_is_no_answer() -> None:
+    answers = labelled("carrier").answer(batch([1, 2, 3], ["early", "(missing)", "late"])).columns["probabilities"]
+    np.testing.assert_array_equal(np.asarray(answers), [[0, 0, 1], [np.nan] * 3, [1, 0, 0]])
+
+
+@pytest.mark.parametrize(("expression", "output"), [("hour", "probabilities"), ("carrier", "probability")])
+def test_a_rule_gives_a_label_where_labels_are_asked_for_and_only_there(expression: str, output: Output) -> None:
+    with pytest.raises(CandidateError, match="gives no"):
+        open_rule(Link(kind="rule", expression=expression), KINDS, output=output, labels=LABELS)

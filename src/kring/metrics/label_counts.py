@@ -40,7 +40,7 @@ from kring.metrics.scores import roc_auc
 SCALE: Final = 1_000_000
 ODDS_BINS: Final = 100
 ODDS_EDGES: Final = 1 / (1 + np.exp(-np.linspace(-10, 10, ODDS_BINS - 1)))
-RANKS: Final = 128
+RANKS: Final = 256
 """Bins of equal share, as many of a label's own rows as of the others'."""
 
 SECOND: Final = 2
@@ -204,7 +204,11 @@ def _statistic(truth: Labels, probabilities: Floats, *, prices: Floats) -> Calla
 
 
 def _rank_bins(own: NDArray[np.bool_], score: Floats) -> Labels:
-    """Each row's bin of `score` (n,), 0 to 255, and 256 more for the label's own rows."""
+    """Each row's bin of `score` (n,), below 512, and 512 more for the label's own rows; each score has a bin of
+    its own where there are so few."""
+    values = np.unique(score)
+    if len(values) <= 2 * RANKS:
+        return np.searchsorted(values, score) + 2 * RANKS * own
     steps = np.arange(1, RANKS) / RANKS
     edges = [np.quantile(part, steps) for part in (score[own], score[~own]) if len(part)]
     places = np.searchsorted(np.unique(np.concatenate([*edges, []])), score, side="right")

@@ -28,7 +28,9 @@ COLUMNS = (
     PreparedColumn(name="carrier", expression="carrier", kind="category"),
     PreparedColumn(name="ziel·ort", expression="dest", kind="category"),
 )
-OUTPUTS: tuple[Output, ...] = ("probability", "value")
+OUTPUTS: tuple[Output, ...] = ("probability", "value", "probabilities")
+LABELS = 4
+"""How many labels there are where probabilities of several are asked for."""
 
 
 def rows(n: int, *, seed: int, columns: tuple[PreparedColumn, ...] = COLUMNS) -> Batch:
@@ -51,8 +53,16 @@ def truth(batch: Batch, output: Output, *, seed: int) -> NDArray[np.float64]:
     random = np.random.default_rng(seed)
     first, *_, last = (np.asarray(column) for column in batch.columns.values())
     score = np.nan_to_num(first.astype(np.float64)) / 100 + 2.0 * (last == "a") + random.normal(0, 1, batch.n)
-    outcome: NDArray[np.float64] = (score > np.median(score)) * 1.0 if output == "probability" else 50 * score
-    return outcome
+    if output == "value":
+        return np.asarray(50 * score, dtype=np.float64)
+    parts = 2 if output == "probability" else LABELS
+    places = np.digitize(score, np.quantile(score, np.arange(1, parts) / parts))
+    return places.astype(np.float64)
+
+
+def labels_of(output: Output) -> int:
+    """How many labels the truth of `output` has."""
+    return {"probability": 2, "probabilities": LABELS}.get(output, 0)
 
 
 def exported(model: bytes, batch: Batch) -> NDArray[np.float64]:
@@ -81,17 +91,34 @@ class FrameworkConformance:
     def fitted(self, name: str, output: Output, *, n: int = 400) -> tuple[object, Batch]:
         batch = rows(n, seed=1)
         estimator = self.framework.builtin(name, output=output, columns=COLUMNS, params={}, seed=7)
-        return self.framework.fit(estimator, batch, truth(batch, output, seed=2)), batch
+        return self.framework.fit(estimator, batch, truth(batch, output, seed=2), labels=labels_of(output)), batch
 
     def test_answers_are_finite_and_in_range(self) -> None:
         for name in self.builtins:
             for output in OUTPUTS:
                 fitted, _ = self.fitted(name, output)
                 answers = self.framework.predict(fitted, rows(50, seed=3))
-                assert answers.shape == (50,)
+                assert answers.shape == ((50, LABELS) if output == "probabilities" else (50,))
                 assert answers.dtype == np.float64
                 assert np.isfinite(answers).all()
                 assert output == "value" or ((answers >= 0) & (answers <= 1)).all()
+                if output == "probabilities":
+                    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+    def test_labels_that_no_row_has_are_answered_with_0(self) -> None:
+        batch = rows(400, seed=1)
+        places = truth(batch, "probabilities", seed=2)
+        for name in self.builtins:
+            for gone in ([0.0], [LABELS - 1.0], [1.0, 2.0]):
+                kept = np.flatnonzero(~np.isin(places, gone))
+                columns = {name: np.asarray(column)[kept] for name, column in batch.columns.items()}
+                part = Batch(len(kept), dict(columns))
+                estimator = self.framework.builtin(name, output="probabilities", columns=COLUMNS, params={}, seed=7)
+                fitted = self.framework.fit(estimator, part, places[kept], labels=LABELS)
+                answers = self.framework.predict(fitted, batch)
+                assert not answers[:, [int(place) for place in gone]].any()
+                np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+                np.testing.assert_allclose(exported(self.framework.export(fitted, COLUMNS), batch), answers, atol=1e-5)
 
     def test_exported_equals_fitted_on_missing_and_unseen(self) -> None:
         unseen = rows(200, seed=4)
@@ -148,3 +175,6 @@ class FrameworkConformance:
             estimator = self.framework.builtin(name, output="probability", columns=COLUMNS, params={}, seed=0)
             assert "same outcome" in refusal(partial(self.framework.fit, estimator, batch, np.ones(60))).message
             assert refusal(partial(self.framework.fit, estimator, batch, np.arange(60.0)))
+            several = partial(self.framework.fit, estimator, batch, labels=LABELS)
+            assert "same outcome" in refusal(partial(several, np.full(60, 2.0))).message
+            assert refusal(partial(several, np.arange(60.0)))

@@ -1,7 +1,7 @@
 """What every runtime must do: answer each row alone as in company, refuse what it can't answer, close.
 
 class TestRule(RuntimeConformance):
-    output = "probability"
+    output = "probability"  # with labels = 3, say, for "probabilities"
 
     def runtime(self) -> Runtime: ...
     def batch(self) -> Batch: ...
@@ -42,6 +42,11 @@ class RuntimeConformance:
     """Inherit it, and say how the runtime is opened and what it can answer (8 rows or more)."""
 
     output: ClassVar[Output]
+    labels: ClassVar[int] = 0
+
+    def width(self) -> tuple[int, ...]:
+        """The shape of one row's answer: `labels` numbers where there are labels."""
+        return (self.labels,) if self.labels else ()
 
     def runtime(self) -> Runtime:
         """A runtime that was just opened."""
@@ -63,6 +68,9 @@ class RuntimeConformance:
         values = self.answers(self.batch())
         assert np.isfinite(values).all()
         assert self.output == "value" or ((values >= 0) & (values <= 1)).all()
+        assert values.shape == (self.batch().n, *self.width())
+        if self.output == "probabilities":
+            np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-3)
 
     def test_a_row_alone_is_answered_as_in_company(self) -> None:
         batch = self.batch()
@@ -84,7 +92,7 @@ class RuntimeConformance:
         )
 
     def test_no_rows_no_answers(self) -> None:
-        assert self.answers(part(self.batch(), [])).shape == (0,)
+        assert self.answers(part(self.batch(), [])).shape == (0, *self.width())
 
     def test_a_missing_column_is_named(self) -> None:
         batch = self.batch()
