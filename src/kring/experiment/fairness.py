@@ -97,9 +97,9 @@ def _bands(values: pl.Series) -> Grouped:
     numbers = values.fill_null(np.nan).to_numpy()
     known = np.isfinite(numbers)
     edges = band_edges(numbers[known]) if known.any() else []
-    texts = [f"{edge:g}" for edge in edges]
-    names = [f"below {texts[0]}", *(f"{low} to below {high}" for low, high in pairwise(texts))]
-    names = [*names, f"{texts[-1]} or more"] if texts else ["all"]
+    texts = [f"{edge:.10g}" for edge in edges]
+    inner = [f"{low} to below {high}" for low, high in pairwise(texts)]
+    names = [f"below {texts[0]}", *inner, f"{texts[-1]} or more"] if texts else ["all"]
     codes = np.where(known, np.searchsorted(edges, numbers, side="right"), len(names))
     return Grouped(codes, (*names, MISSING) if not known.all() else tuple(names))
 

@@ -67,7 +67,7 @@ def upsets(frame: pl.DataFrame, *, fields: Sequence[str], types: Mapping[str, Lo
         ("unknown", texts, lambda one: _strange(one, chance), f"{SHARE:.0%} of categories never seen before"),
     )
     return [
-        _upset(frame, name, names, change=change, says=f"{says}, in {len(names)} fields")
+        _upset(frame, name, names, change=change, says=f"{says}, in {len(names)} field{'s' * (len(names) > 1)}")
         for name, names, change, says in ways
         if names
     ]
