@@ -79,6 +79,9 @@ def test_what_stands_around_them_is_an_expression(text: str, expected: Value) ->
         ("", "expression"),
         ("__import__('os').system('x')", "expression|grammar|function"),
         ("mean(a).real", "grammar"),
+        ("mean(a) + " * 300 + "mean(a)", "3,007 characters"),
+        ("mean(a)\x00", "expression"),
+        ("distinct(s == '\\d') > 1", "expression"),
         ("(" * 500 + "mean(a)" + ")" * 500, "expression"),
     ],
 )

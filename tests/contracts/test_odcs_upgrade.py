@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from kring.contracts.odcs import read
 from kring.contracts.odcs_old_keys import OLD_SHAPES
 from kring.contracts.odcs_upgrade import TYPES
-from kring.errors import ConfigError, Unsupported
+from kring.errors import ConfigError, KringError, Unsupported
 from kring.record.contract import Bound, Contract
 
 OLD = """\
@@ -230,6 +231,27 @@ team:
 """
 
 
+KEYED = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: x
+version: 1.0.0
+status: active
+schema:
+  - name: t
+    customProperties: [{property: kring.feed, value: true}]
+    relationships: [{from: [t.n], to: [u.n]}]
+    quality:
+      - {type: custom, engine: kring, implementation: {aggregate: "mean(n) / max(n)", mustBeLessThan: 3}}
+      - {type: custom, engine: kring, implementation: {when: "n > 3", then: "n < 9"}}
+    properties:
+      - {name: customer, logicalType: string, relationships: [{to: u.id}]}
+      - {name: n, logicalType: integer}
+  - name: u
+    properties: [{name: id, logicalType: string}, {name: n, logicalType: integer}]
+"""
+
+
 def test_rules_of_3_0_are_metrics(tmp_path: Path) -> None:
     rules = {rule.metric: rule for rule in read(written(tmp_path, NEWER)).rules}
     assert rules["duplicateValues"].bound == Bound(high=10, exclude_high=True)
@@ -241,3 +263,25 @@ def test_rules_of_3_0_are_metrics(tmp_path: Path) -> None:
 def test_an_unknown_rule_of_3_0_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown metric"):
         read(written(tmp_path, NEWER.replace("rule: nullCheck", "rule: nulCheck")))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_no_text_makes_it_fall(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    lines = data.draw(st.sampled_from([OLD, NEWER, KEYED])).split("\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(lines) - 1))
+        line = lines[place]
+        cut = data.draw(st.integers(0, len(line)))
+        signs = data.draw(st.sampled_from(["[", "]", "{", "}", ": ", "- ", "'", "1", "true", "~", ""]))
+        kinds = [line[:cut], line[cut:], line + line, line.replace("- ", ""), f"{line[:cut]}{signs}{line[cut:]}"]
+        lines[place] = data.draw(st.sampled_from(kinds))
+    with contextlib.suppress(KringError):
+        read(written(tmp_path_factory.mktemp("fuzz"), "\n".join(lines)))
+
+
+def test_a_key_of_a_column_that_is_left_out_is_told(tmp_path: Path) -> None:
+    text = KEYED.replace("customer, logicalType: string", "customer, logicalType: object")
+    contract = read(written(tmp_path, text))
+    assert [one.columns for one in contract.references] == [("n",)]
+    assert "a key of customer" in "\n".join(contract.notes)

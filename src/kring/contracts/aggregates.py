@@ -7,6 +7,7 @@ left out of it. What stands around the aggregates is an expression over their re
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -86,9 +87,13 @@ def aggregated(
 
 def _calls(text: str) -> list[tuple[int, int, str, str]]:
     """(start, end, name, argument) of every aggregate in `text`, outermost only; none when it is no expression."""
+    if len(text) > grammar.MAX_CHARACTERS:
+        return []
     try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
         return []
     found, open_nodes = [], [tree.body]
     starts = [0]

@@ -44,6 +44,9 @@ def _relationships(table: Table) -> list[tuple[Node, str, str]]:
 
 def _read(node: Node, path: str, column: str, feed: Table, tables: Sequence[Table]) -> Reference | None:
     faults = feed.draft.faults
+    if column and column not in feed.draft.fields:
+        feed.draft.note(f"a key of {column}, which is left out", line=node.line)
+        return None
     kind = node.get("type")
     if kind is not None and kind.value != KIND:
         faults.unknown(str(kind.value), known=(KIND,), line=kind.line, key=f"{path}.type", what="type")
