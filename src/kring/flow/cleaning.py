@@ -19,7 +19,7 @@ from kring.flow import history
 from kring.flow.project import Project
 from kring.frame.places import Key, places
 from kring.record.finding import CheckReport, CheckResult, Finding
-from kring.record.recipe import Change, Proposal, Recipe, Repair, Trust
+from kring.record.recipe import Change, Duplicates, Proposal, Recipe, Repair, Trust
 from kring.sources import file as source
 
 LEVELS: Final[dict[str, tuple[Trust, ...]]] = {
@@ -135,10 +135,14 @@ def open_recipe(project: Project) -> RecipeFile | None:
     return recipe
 
 
-def cleaned(project: Project, feed: pl.LazyFrame) -> pl.LazyFrame:
-    """`feed` as the recipe in force repairs it, lazily; `feed` itself without a recipe."""
+def cleaned(project: Project, feed: pl.LazyFrame, *, all_rows: bool = False) -> pl.LazyFrame:
+    """`feed` as the recipe in force repairs it, lazily; `feed` itself without a recipe. With `all_rows` repeated
+    rows stay: who asks for decisions gets one for each row."""
     recipe = open_recipe(project)
-    return apply(feed, recipe.repairs) if recipe else feed
+    repairs = recipe.repairs if recipe else ()
+    if all_rows:
+        repairs = tuple(repair for repair in repairs if not isinstance(repair, Duplicates))
+    return apply(feed, repairs) if repairs else feed
 
 
 def with_recipe(project: Project, report: CheckReport, feed: pl.LazyFrame) -> CheckReport:
