@@ -359,3 +359,27 @@ def test_spans() -> None:
         "1.5 hours",
         "3 days",
     ]
+
+
+def test_numbers_of_the_whole_table(contract: Contract, tmp_path: Path) -> None:
+    rules = [
+        "{aggregate: 'mean(fare)', mustBeBetween: [24, 25]}",
+        "{aggregate: 'mean(fare)', mustBeGreaterThan: 30}",
+        "{aggregate: 'max(at) > min(at) and distinct(zone) == 11'}",
+        "{aggregate: 'sum(fare) / count(paid)', mustBeLessThan: 0}",
+        "{when: \"zone == 'Z1'\", then: 'fare > 40'}",
+    ]
+    lines = "".join(f"      - {{type: custom, engine: kring, implementation: {rule}}}\n" for rule in rules)
+    path = tmp_path / "c.odcs.yaml"
+    path.write_text(CONTRACT.replace("    quality:\n", f"    quality:\n{lines}", 1))
+    report = checked(clean(), read(path))
+    parts = "distinct(zone) = 10; min(at) = 2024-05-01T00:00:00Z; max(at) = 2024-05-01T03:19:00Z"
+    messages = {found.message for found in report.findings if found.result == "fail"}
+    assert messages == {
+        "mean(fare) is 24.5; allowed: more than 30",
+        f"max(at) > min(at) and distinct(zone) == 11 is false ({parts}); allowed: true",
+        "sum(fare) / count(paid) is 73.1343 (count(paid) = 67; sum(fare) = 4,900); allowed: less than 0",
+        "16 of 200 rows break not (zone == 'Z1') or (fare > 40); allowed: none",
+    }
+    empty = checked(clean().clear(), read(path))
+    assert any("has no value" in found.message for found in empty.findings)

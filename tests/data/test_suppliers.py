@@ -152,3 +152,10 @@ def test_an_id_is_no_supplier(contract: Contract) -> None:
 def test_a_feed_without_the_column_is_judged_whole(contract: Contract) -> None:
     report = checked(contract, feed(*GOOD).drop("by"))
     assert (report.result, report.suppliers) == ("fail", ())
+
+
+def test_a_column_of_lists_names_no_supplier(contract: Contract) -> None:
+    frame = feed(*GOOD).with_columns(by=pl.Series([[number] for number in range(5)]))
+    report = checked(contract, frame)
+    assert (report.result, report.suppliers) == ("fail", ())
+    assert "by: 5 of 5 rows can't be read as string" in str(report.findings)

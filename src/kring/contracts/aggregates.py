@@ -45,9 +45,11 @@ which something is true, the number of different values.
 
 @dataclass(frozen=True, slots=True)
 class Aggregated:
-    """An expression over aggregates. `parts` are those by their text, `columns` the fields that they read."""
+    """An expression over aggregates. `parts` are those by their text, `kinds` their types, `columns` the fields
+    that they read."""
 
     parts: Mapping[str, pl.Expr]
+    kinds: Mapping[str, LogicalType]
     columns: frozenset[str]
     type: LogicalType
     whole: to_rows.Cell
@@ -82,7 +84,9 @@ def aggregated(
             got=bare[0],
             next=f"write mean({bare[0]}), or one of {known}",
         )
-    return Aggregated(parts, columns, grammar.type_of(whole, kinds), to_rows.compile(whole, types=kinds, tables={}))
+    return Aggregated(
+        parts, kinds, columns, grammar.type_of(whole, kinds), to_rows.compile(whole, types=kinds, tables={})
+    )
 
 
 def _calls(text: str) -> list[tuple[int, int, str, str]]:

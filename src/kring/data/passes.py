@@ -25,8 +25,8 @@ from kring.data.findings import (
 )
 from kring.data.hints import hints
 from kring.data.keys import KnownKeys, unknown
-from kring.data.measure import Measure, measures, newest, zeros
-from kring.record.contract import Contract, Field, Rule
+from kring.data.measure import Measure, measures, newest, told, zeros
+from kring.record.contract import Contract, Field, LogicalType, Rule
 from kring.record.finding import Finding
 
 LEAST_ROWS: Final = 100
@@ -69,11 +69,11 @@ class Pass:
         broken = {n: (todo[n], count) for n, count in enumerate(counts) if not kept(todo[n], count, rows)}
         bad = {n: one for n, one in broken.items() if one[1]}
         shown = self.examples(bad, stages) if bad else {}
-        told = hints(self.rows().select(stages), self.contract, bad, rows=rows, shown=shown) if bad else {}
+        hinted = hints(self.rows().select(stages), self.contract, bad, rows=rows, shown=shown) if bad else {}
         findings = [
             *columns_found(self.contract, list(dtypes)),
             *self._table(row, rows, over),
-            *(counted(one, counts[n], rows, shown.get(n, ()), told.get(n, "")) for n, one in enumerate(todo)),
+            *(counted(one, counts[n], rows, shown.get(n, ()), hinted.get(n, "")) for n, one in enumerate(todo)),
         ]
         return Found(tuple(findings), rows, tuple(todo), tuple(counts))
 
@@ -126,9 +126,9 @@ class Pass:
         yield finding("rows", "", ok=rows > 0, rows=0, value=rows, allowed="at least 1 row", message=f"{rows:,} rows")
         if row.get("zeros") is not None and rows >= LEAST_ROWS:
             ok = row["zeros"] is not True
-            told = "some number is not 0" if ok else f"every number in all {rows:,} rows is 0"
+            message = "some number is not 0" if ok else f"every number in all {rows:,} rows is 0"
             yield finding(
-                "constant", "", ok=ok, rows=0 if ok else rows, value=0 if ok else rows, allowed="none", message=told
+                "constant", "", ok=ok, rows=0 if ok else rows, value=0 if ok else rows, allowed="none", message=message
             )
         for rule in self.contract.rules:
             if rule.metric == "rowCount":
@@ -159,10 +159,17 @@ def _compared(rule: Rule, whole: Aggregated, found: Mapping[str, object]) -> Fin
     if not isinstance(value, int | float):
         return _said(rule, False, 0, allowed, f"{rule.expression} has no value: nothing to take it of")
     shown = str(value).lower() if whole.type == "boolean" else f"{value:,.6g}"
-    details = "; ".join(f"{name} = {one:,.6g}" for name, one in parts.items() if isinstance(one, int | float))
+    details = "; ".join(f"{name} = {_part(one, whole.kinds[name])}" for name, one in parts.items())
     more = f" ({details})" if details and set(parts) != {rule.expression.strip()} else ""
     message = f"{rule.expression} is {shown}{more}; allowed: {allowed}"
     return _said(rule, within(float(value), rule.bound), float(value), allowed, message)
+
+
+def _part(value: object, kind: LogicalType) -> str:
+    """The value of an aggregate as people read it."""
+    if kind in ("date", "timestamp") or not isinstance(value, int | float):
+        return told(value, Field(name="", type=kind))
+    return f"{value:,.6g}"
 
 
 def _said(rule: Rule, ok: bool, value: float, allowed: str, message: str) -> Finding:

@@ -59,7 +59,8 @@ def by_supplier(one: Pass, *, supplier: str) -> Judged:
     """The feed as a whole; by `supplier`, when that column is there and some rule about rows was not kept to the
     last row, once more for each supplier, and for what remains. `DataError` for more than 10,000 suppliers."""
     whole = one.run()
-    if not supplier or supplier not in one.feed.collect_schema() or not whole.rows:
+    dtype = one.feed.collect_schema().get(supplier)
+    if dtype is None or dtype.is_nested() or dtype == pl.Binary or not whole.rows:
         return Judged(whole.findings, whole.rows)
     verdicts = _verdicts(one, whole, supplier)
     failed = [verdict for verdict in verdicts if verdict.result == "fail"]
