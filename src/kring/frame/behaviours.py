@@ -127,7 +127,9 @@ def _field(reading: Reading, subject: Subject, key: Key, name: str) -> bool:
 
 
 def _value(reading: Reading, key: Key, field: Field, value: object) -> None:
-    """A fault for a value that the contract can't read as the field's type."""
+    """A fault for a value, right by itself, that the contract can't read as the field's type."""
+    if key not in reading.good:
+        return
     if not isinstance(value, bool | int | float | str) or isinstance(reader(field)(value), Unread):
         reading.fault(
             key,
