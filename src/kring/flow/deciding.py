@@ -42,8 +42,7 @@ class Opened:
 
 def open_answerers(project: Project, version: str) -> Opened:
     """Verify the version's bytes and open both of its chains on exactly those bytes."""
-    public = project.files.read(project.home.public_key)
-    loaded = open_version(project.home.versions / version, public_pem=public)
+    loaded = verified(project, version)
     manifest = loaded.manifest
     return Opened(
         id=version,
@@ -51,6 +50,12 @@ def open_answerers(project: Project, version: str) -> Opened:
         answerer=answerer_of(project, version, manifest.chain, loaded.files),
         baseline=answerer_of(project, f"{version}/baseline", manifest.baseline, loaded.files),
     )
+
+
+def verified(project: Project, version: str) -> Loaded:
+    """The version's manifest and bytes, once signature and digests are checked on these bytes."""
+    public = project.files.read(project.home.public_key)
+    return open_version(project.home.versions / version, public_pem=public)
 
 
 def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, bytes]) -> Answerer[pl.DataFrame]:

@@ -40,7 +40,7 @@ def status(project: Project, *, verify: bool) -> Status:
         state = history.newest(ledger, OperatorState)
         pointer = state.pointer if state else None
         if verify and state is not None:
-            verify_all(project, ledger, answering(state))
+            verify_all(project, ledger, in_service(state))
         snapshots = list(history.all_of(ledger, Snapshot))
         return Status(
             system=project.system.name,
@@ -58,7 +58,7 @@ def status(project: Project, *, verify: bool) -> Status:
         )
 
 
-def answering(state: OperatorState) -> tuple[str, ...]:
+def in_service(state: OperatorState) -> tuple[str, ...]:
     """The versions that answer, or may at the next move: live, previous, in shadow."""
     pointer, rollout = state.pointer, state.rollout
     known = (pointer.live, pointer.previous) if pointer else ()

@@ -146,12 +146,8 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     )
     keep(project, run, built.chain, built.files)
     with project.ledger() as ledger:
-        ledger.append(
-            [
-                history.entry(run, id=run.id, actor=project.actor, at=run.at),
-                history.entry(evidence, id=evidence.id, actor=project.actor, at=run.at),
-            ]
-        )
+        entries = [history.entry(one, id=one.id, actor=project.actor, at=run.at) for one in (run, evidence)]
+        ledger.append(entries)
     return Trained(run=run, evidence=evidence)
 
 

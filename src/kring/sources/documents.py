@@ -83,7 +83,7 @@ def _files(folder: Path, patterns: Sequence[str]) -> list[tuple[str, Path]]:
             )
         for path in files:
             id = path.relative_to(base).as_posix()
-            if not path.samefile(found.setdefault(id, path)):
+            if os.path.abspath(found.setdefault(id, path)) != os.path.abspath(path):
                 raise DataError(
                     "two documents have one name",
                     key="knowledge.documents",
@@ -121,5 +121,7 @@ def _unfit(id: str, path: Path) -> str:
         return "has a blank in its name, and citations are separated by blanks"
     if path.is_symlink():
         return "a link, not a file"
+    if not path.is_file():
+        return "no plain file"
     size = os.stat(path).st_size
     return f"{size / (1 << 20):,.0f} MiB, more than {MOST_BYTES >> 20}" if size > MOST_BYTES else ""
