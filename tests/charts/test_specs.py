@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kring.charts import candidates, curves, over_time
+from kring.charts import candidates, curves, labels, over_time
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.render import png, svg
 from kring.charts.theme import DARK, SERIES, Spec, drawable
@@ -43,7 +43,24 @@ VOLUMES = [Volume(start=START + i * DAY, end=START + (i + 1) * DAY, decisions=90
 
 TRADED = {name: (measure(price), measure(0.7)) for name, price in (("rule", 0.1), ("linear", 0.2), ("big", 3.0))}
 
+NAMED = ("apple", "pear\n", "</text>", "")
+DECIDED = {
+    name: Curve(name=name, x=(0.0, 1.0, 2.0, 3.0), y=(0.1, 0.2, 0.7, math.nan), weight=(1.0, 2.0, 7.0, 0.0))
+    for name in NAMED
+}
+MANY = {
+    f"label {n}": Curve(name="c", x=tuple(map(float, range(40))), y=(0.0,) * 40, weight=(0.0,) * 40) for n in range(40)
+}
+
 SPECS: dict[str, Spec] = {
+    "confusion": labels.confusion(DECIDED),
+    "confusion of many": labels.confusion(MANY),
+    "confusion of nothing": labels.confusion({}),
+    "confusion beyond its labels": labels.confusion({"a": BROKEN}),
+    "calibrations": labels.calibrations(dict.fromkeys(NAMED, COUNTED)),
+    "calibrations of many": labels.calibrations(dict.fromkeys(MANY, COUNTED)),
+    "calibrations of broken numbers": labels.calibrations({"a": BROKEN, "b": EMPTY}),
+    "calibrations of nothing": labels.calibrations({}),
     "trade": trade(TRADED, frontier=("rule", "linear"), baseline="rule"),
     "trade of nothing": trade({}, frontier=()),
     "trade of broken numbers": trade({"a": (measure(math.nan), measure(0.1))}, frontier=("a",)),
@@ -144,6 +161,22 @@ def test_a_label_that_would_run_into_the_next_is_left_out_but_its_mark_stays() -
 def test_any_numbers_make_a_spec_of_plain_json(values: list[float | None]) -> None:
     points = [Point(at=START + i * DAY, value=value, low=value, high=value) for i, value in enumerate(values)]
     json.dumps(over_time.quality(points, metric="AUC"), allow_nan=False)
+
+
+def test_a_table_of_labels_writes_each_number_and_a_large_one_none() -> None:
+    drawn = svg(labels.confusion(DECIDED))
+    assert drawn.count(">7</text>") == len(NAMED)
+    assert "label 39" in svg(labels.confusion(MANY))
+    assert '"type": "text"' not in json.dumps(labels.confusion(MANY))
+
+
+def test_of_many_labels_the_most_frequent_get_a_panel_in_their_order() -> None:
+    curves_of = {
+        f"label {n}": Curve(name="c", x=(0.5,), y=(0.5,), weight=(float(n + 1),)) for n in range(labels.MOST_PANELS + 2)
+    }
+    panels = labels.calibrations(curves_of)["concat"]
+    assert isinstance(panels, list)
+    assert [panel["title"]["text"] for panel in panels] == [f"label {n}" for n in range(2, labels.MOST_PANELS + 2)]
 
 
 def test_only_finite_numbers_are_drawable() -> None:
