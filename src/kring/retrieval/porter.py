@@ -10,11 +10,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-VOWEL: Final = "(?:[aeiou]|(?<=[^aeiou])y)"
-CONSONANT: Final = "(?:[^aeiouy]|(?<![^aeiou])y)"
-MEASURE: Final = re.compile(f"{VOWEL}+{CONSONANT}+")
-HAS_VOWEL: Final = re.compile(VOWEL)
-SHORT: Final = re.compile(f"{CONSONANT}{VOWEL}(?![wxy]){CONSONANT}$")
+VOWEL: Final = re.compile("[aeiouy]")
+MEASURE: Final = re.compile("[aeiouy]+[^aeiouy]+")
+SHORT: Final = re.compile("[^aeiouy][aeiouy][^aeiouywxY]$")
+YS: Final = re.compile("y+")
 ENGLISH: Final = re.compile("[a-z]{3,}")
 
 ADJECTIVES: Final = {
@@ -36,7 +35,7 @@ def stem(word: str) -> str:
     if not ENGLISH.fullmatch(word):
         return word
     word = _past(_plural(word))
-    if word.endswith("y") and HAS_VOWEL.search(word[:-1]):
+    if word.endswith("y") and _has_vowel(word[:-1]):
         word = word[:-1] + "i"
     word = _replaced(_replaced(word, ADJECTIVES, more_than=0), NOUNS, more_than=0)
     return _last_letters(_replaced(word, ENDINGS, more_than=1))
@@ -44,7 +43,21 @@ def stem(word: str) -> str:
 
 def _measure(word: str) -> int:
     """How many times vowels are followed by consonants."""
-    return len(MEASURE.findall(word))
+    return len(MEASURE.findall(_spelt(word)))
+
+
+def _has_vowel(word: str) -> bool:
+    return VOWEL.search(_spelt(word)) is not None
+
+
+def _spelt(word: str) -> str:
+    """The word with a capital Y where y is a consonant: at the beginning, and after a vowel, which y may be too."""
+
+    def run(found: re.Match[str]) -> str:
+        first = not found.start() or word[found.start() - 1] in "aeiou"
+        return "".join("Y" if first == (at % 2 == 0) else "y" for at in range(len(found[0])))
+
+    return YS.sub(run, word)
 
 
 def _plural(word: str) -> str:
@@ -58,19 +71,14 @@ def _past(word: str) -> str:
         return word[:-1] if _measure(word[:-3]) else word
     for ending in ("ed", "ing"):
         root = word.removesuffix(ending)
-        if root == word or not HAS_VOWEL.search(root):
+        if root == word or not _has_vowel(root):
             continue
         if root.endswith(("at", "bl", "iz")):
             return root + "e"
-        if root[-1:] == root[-2:-1] and root[-1] not in "aeioulsz" and not _is_vowel_y(root):
+        if root[-1:] == root[-2:-1] and _spelt(root)[-1] not in "aeiouylsz":
             return root[:-1]
-        return root + "e" if _measure(root) == 1 and SHORT.search(root) else root
+        return root + "e" if _measure(root) == 1 and SHORT.search(_spelt(root)) else root
     return word
-
-
-def _is_vowel_y(root: str) -> bool:
-    """Whether the last letter is a y that counts as a vowel."""
-    return root.endswith("y") and root[-2:-1] not in ("", *"aeiou")
 
 
 def _replaced(word: str, endings: dict[str, str], *, more_than: int) -> str:
@@ -85,6 +93,6 @@ def _replaced(word: str, endings: dict[str, str], *, more_than: int) -> str:
 def _last_letters(word: str) -> str:
     if word.endswith("e"):
         root = word[:-1]
-        if _measure(root) > 1 or (_measure(root) == 1 and not SHORT.search(root)):
+        if _measure(root) > 1 or (_measure(root) == 1 and not SHORT.search(_spelt(root))):
             word = root
     return word[:-1] if word.endswith("ll") and _measure(word) > 1 else word
