@@ -21,6 +21,7 @@ from kring.ports.files import Files
 from kring.record.decision import Decisions
 from kring.stores.file import FileLog, open_log
 from kring.stores.reading import read_log
+from kring.stores.segment import FORMAT
 from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions, outcomes
 
 SMALL = 1500
@@ -199,7 +200,7 @@ def test_a_newer_format_is_left_alone(folder: Path) -> None:
     path = segments(folder)[-1]
     data = bytearray(path.read_bytes())
     length = 18 + len(SYSTEM)
-    data[8:10] = struct.pack(">H", 2)
+    data[8:10] = struct.pack(">H", FORMAT + 1)
     data[length : length + 4] = struct.pack(">I", zlib.crc32(bytes(data[:length])))
     path.write_bytes(bytes(data))
     with pytest.raises(NewerFormat, match="newer Kring"):

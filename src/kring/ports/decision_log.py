@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.decision import Decisions, Outcomes, PackedDecisions, Place
 from kring.record.event import Segment
 
 
@@ -22,8 +22,8 @@ class Logged(msgspec.Struct, frozen=True):
 class DecisionLog(Protocol):
     """One writer's log. Cursors are (segment, byte offset)."""
 
-    def append(self, record: Decisions | Outcomes) -> Place:
-        """Buffer one frame. Returns the place of its first row; the ids of its decisions follow from
+    def append(self, record: Decisions | PackedDecisions | Outcomes) -> Place:
+        """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row; the ids of its decisions follow from
         it (`kring.metrics.ids`), sequence by sequence. An outcome frame takes up no sequences.
         Nothing is acknowledged before `commit` has returned."""
         ...

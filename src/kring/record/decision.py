@@ -16,7 +16,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
     `answered_by` differs from `version` when a fallback answered; `fallback` says why. `guards` names,
     per row number, the guards that fired. Ids follow from the place in the log, see `kring.metrics.ids`.
-    `refers` holds, for shadow answers only, the ids of the decisions they shadow.
+    `refers` holds, for shadow answers only, the ids of the decisions they shadow. `batch` is the id of the
+    file that was scored, if any, and `rows` the places of these rows in it, from 0.
     """
 
     system: str
@@ -34,6 +35,47 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     guards: dict[int, list[str]] = {}
     subjects: list[str] = []
     refers: list[bytes] = []
+    batch: str = ""
+    rows: list[int] = []
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """One column as bytes: `data` are little-endian numbers of the numpy type `dtype`.
+
+    With `words` the numbers are places in it. `known` has one bit per row, the highest first, that says whether
+    there is a value; it is empty when there is one in every row.
+    """
+
+    dtype: str
+    data: bytes
+    known: bytes = b""
+    words: list[str] | None = None
+
+
+class PackedDecisions(msgspec.Struct, frozen=True, kw_only=True):
+    """`Decisions` for many rows at little cost: the columns are packed.
+
+    `subject` names the input that holds the subjects. The rows lie in the scored file from `first` on, one after
+    the other, unless `rows` holds their places.
+    """
+
+    system: str
+    version: str
+    answered_by: str
+    arm: Arm
+    kind: RecordClass
+    at: int
+    n: int
+    inputs: dict[str, Packed]
+    outputs: dict[str, Packed]
+    latency_us: int
+    cost: float = 0.0
+    fallback: str = ""
+    guards: dict[int, list[str]] = {}
+    subject: str = ""
+    batch: str = ""
+    first: int = 0
+    rows: Packed | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,17 +25,21 @@ from typing import Final
 
 from kring.errors import StorageError
 from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
+from kring.metrics.packing import length_of
 from kring.ports.decision_log import Logged
 from kring.ports.files import Appender, Files
-from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.decision import Decisions, PackedDecisions, Place
 from kring.record.event import Segment
 from kring.stores.reading import LogReader
 from kring.stores.recovery import describe, recover
 from kring.stores.segment import (
     DECISIONS,
+    FORMAT,
     FRAME_BYTES,
     OUTCOMES,
+    PACKED,
     Frame,
+    Record,
     Tally,
     encode,
     head_of,
@@ -91,7 +95,7 @@ class FileLog:
         if found.left is not None:
             self._continue(found.left)
 
-    def append(self, record: Decisions | Outcomes) -> Place:
+    def append(self, record: Record) -> Place:
         """A record without rows leaves no frame."""
         self._check()
         kind, rows = _shape(record, self._system)
@@ -106,7 +110,7 @@ class FileLog:
         self._frames.append(frame)
         self._parts += (pack(frame), payload)
         self._buffered += FRAME_BYTES + len(payload)
-        self._next += rows if kind == DECISIONS else 0
+        self._next += 0 if kind == OUTCOMES else rows
         return place
 
     def commit(self) -> None:
@@ -225,7 +229,8 @@ class FileLog:
         self._stopped = ""
 
     def _continue(self, tally: Tally) -> None:
-        """Append to a segment that was left open; what a dead process wrote is made durable first."""
+        """Append to a segment that was left open; what a dead process wrote is made durable first. One of an
+        older format is complete: an older Kring could not read on."""
         appender = self._files.append(self._reader.path(tally.number))
         try:
             appender.sync()
@@ -234,14 +239,20 @@ class FileLog:
             raise
         self._tally, self._appender, self._next = tally, appender, tally.next
         self._follow(tally)
+        if tally.format < FORMAT:
+            self._close_segment(tally)
 
 
-def _shape(record: Decisions | Outcomes, system: str) -> tuple[int, int]:
+def _shape(record: Record, system: str) -> tuple[int, int]:
     """Kind and rows. A record that is not in itself consistent is a mistake of the program."""
     if isinstance(record, Decisions):
-        kind, rows, columns = DECISIONS, record.n, [*record.inputs.values(), *record.outputs.values()]
+        kind, rows = DECISIONS, record.n
+        lengths = {len(column) for column in (*record.inputs.values(), *record.outputs.values())}
+    elif isinstance(record, PackedDecisions):
+        kind, rows = PACKED, record.n
+        lengths = {length_of(column) for column in (*record.inputs.values(), *record.outputs.values())}
     else:
-        kind, rows, columns = OUTCOMES, len(record.ids), [record.values]
-    if record.system != system or any(len(column) != rows for column in columns) or record.at < 0:
+        kind, rows, lengths = OUTCOMES, len(record.ids), {len(record.values)}
+    if record.system != system or lengths - {rows} or record.at < 0:
         raise ValueError(f"a record of {record.system!r} with {rows} rows does not fit this log of {system!r}")
     return kind, rows

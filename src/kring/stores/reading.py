@@ -13,7 +13,6 @@ from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.decision import Decisions, Outcomes, Place
 from kring.stores.segment import (
-    DECISIONS,
     OUTCOMES,
     Frame,
     Sealed,
@@ -98,7 +97,7 @@ class LogReader:
         position = max(0, near(data, place.sequence))
         stopped = begin
         for frame in walk(data, offset=begin, position=position):
-            if frame.kind == DECISIONS and frame.first <= place.sequence < frame.first + frame.rows:
+            if frame.kind != OUTCOMES and frame.first <= place.sequence < frame.first + frame.rows:
                 return self._row(frame, data, begin=begin, place=place)
             stopped = frame.end
         if stopped < begin + len(data):

@@ -5,12 +5,14 @@ segment   head  magic "KRINGLOG" · format u16 · writer u16 · number u32 · le
           frame frame frame …
 frame     magic "KRfr" · kind u8 · length u32 · rows u32 · first u64 · at u64 · group u64 · crc32 of the payload
           crc32 of the above, seeded with the frame's offset
-          payload, `length` bytes: msgpack of Decisions or Outcomes, columns as lists
+          payload, `length` bytes: msgpack of Decisions or Outcomes, columns as lists, or of
+          PackedDecisions, columns as bytes
 ```
 Big endian throughout. `first` is the sequence of the first decision (the next one, for outcomes),
 `at` microseconds UTC, `group` the size of the segment when the group was written that holds this
 frame: everything before it was durable by then. The seed ties a frame to its place, so that bytes
-inside a payload are never taken for a frame.
+inside a payload are never taken for a frame. Packed decisions came with format 2, which is else the
+same as format 1.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from kring.errors import DataError, IntegrityError, NewerFormat
-from kring.record.decision import Decisions, Outcomes
+from kring.metrics.packing import unpacked
+from kring.record.decision import Decisions, Outcomes, PackedDecisions
 from kring.record.event import Segment
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 HEAD: Final = struct.Struct(">8sHHIH")
 HEAD_MAGIC: Final = b"KRINGLOG"
 CRC: Final = struct.Struct(">I")
@@ -39,11 +42,15 @@ MARK_EVERY: Final = 1 << 18
 
 DECISIONS: Final = 1
 OUTCOMES: Final = 2
+PACKED: Final = 3
+
+Record = Decisions | PackedDecisions | Outcomes
 
 _OUTLINE: Final = struct.Struct(">4sBIIQ")
 _encoder = msgspec.msgpack.Encoder()
 _decisions = msgspec.msgpack.Decoder(Decisions)
 _outcomes = msgspec.msgpack.Decoder(Outcomes)
+_packed = msgspec.msgpack.Decoder(PackedDecisions)
 
 
 class Frame(NamedTuple):
@@ -63,7 +70,7 @@ class Frame(NamedTuple):
         return self.offset + FRAME_BYTES + self.length
 
 
-def encode(record: Decisions | Outcomes) -> bytes:
+def encode(record: Record) -> bytes:
     """The payload of `record`; `DataError` for values that no log can hold."""
     try:
         payload = _encoder.encode(record)
@@ -86,8 +93,10 @@ def encode(record: Decisions | Outcomes) -> bytes:
 def decode(frame: Frame, payload: bytes | memoryview, *, name: str) -> Decisions | Outcomes:
     """The record in `payload`, whose checksum fits; `IntegrityError` when it is no record."""
     try:
+        if frame.kind == PACKED:
+            return unpacked(_packed.decode(payload))
         return _decisions.decode(payload) if frame.kind == DECISIONS else _outcomes.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise damaged(name, frame.offset, str(error)) from error
 
 
@@ -124,7 +133,7 @@ def near(data: bytes, sequence: int) -> int:
         magic, kind, length, rows, first = read(data, position)
         if magic != FRAME_MAGIC or first > sequence:
             break
-        if kind == DECISIONS and sequence < first + rows:
+        if kind != OUTCOMES and sequence < first + rows:
             return position
         position += FRAME_BYTES + length
     return -1
@@ -216,6 +225,7 @@ class Tally:
         self.name = name
         self.writer = writer
         self.number = number
+        self.format: int = HEAD.unpack_from(head)[1]
         self.size = len(head)
         self.next = 0
         self.frames = 0
@@ -230,7 +240,7 @@ class Tally:
         for frame in frames:
             if not self.marks or frame.offset - self.marks[-1][1] >= MARK_EVERY:
                 self.marks.append((frame.first, frame.offset))
-            if frame.kind == DECISIONS:
+            if frame.kind != OUTCOMES:
                 self.next = frame.first + frame.rows
                 self._decisions += frame.rows
             else:

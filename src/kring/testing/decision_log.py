@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kring.errors import DataError, NotFound, StorageError
 from kring.metrics.ids import decision_block, decision_bytes, decision_id, decision_ids
+from kring.metrics.packing import packed, unpacked
 from kring.ports.decision_log import DecisionLog
-from kring.record.decision import Decisions, Outcomes, Value
+from kring.record.decision import Decisions, Outcomes, PackedDecisions, Value
 
 SYSTEM = "suite"
 START = 1_700_000_000_000_000
@@ -37,6 +39,26 @@ def decisions(n: int, *, at: int = START, value: Value = 0.5) -> Decisions:
 def outcomes(ids: list[bytes], *, at: int = START) -> Outcomes:
     """What came of them, for tests."""
     return Outcomes(system=SYSTEM, at=at, ids=ids, values=[True] * len(ids))
+
+
+def packed_decisions(n: int, *, at: int = START) -> PackedDecisions:
+    """Packed answers for tests: `n` rows of a scored file, from its row 7 on."""
+    words = ["a", "b", "c"][: max(1, min(n, 3))]
+    return PackedDecisions(
+        system=SYSTEM,
+        version="v_1",
+        answered_by="v_1",
+        arm="live",
+        kind="batch",
+        at=at,
+        n=n,
+        inputs={"row": packed(np.arange(n)), "word": packed(np.arange(n) % len(words), words=words)},
+        outputs={"probability": packed(np.arange(n) / 10)},
+        latency_us=100,
+        guards={0: ["range"]} if n else {},
+        batch="b_1",
+        first=7,
+    )
 
 
 class DecisionLogSuite(ABC):
@@ -66,6 +88,21 @@ class DecisionLogSuite(ABC):
         for record, some in zip(written, ids, strict=True):
             assert [log.find(id) for id in some[:5]] == [(record, row) for row in range(len(some[:5]))]
             assert log.find(some[-1]) == (record, record.n - 1)
+        log.close()
+
+    def test_packed_decisions_are_read_as_plain_ones(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path / "log")
+        log.append(decisions(2))
+        record = packed_decisions(5)
+        place = log.append(record)
+        after = log.append(decisions(1))
+        log.commit()
+        assert (after.segment, after.sequence) >= (place.segment, place.sequence)
+        assert [logged.record for logged in log.read()] == [decisions(2), unpacked(record), decisions(1)]
+        ids = decision_ids(place, 5)
+        assert [log.find(id) for id in ids] == [(unpacked(record), row) for row in range(5)]
+        assert sum(segment.decisions for segment in log.seal()) == 8
+        assert unpacked(record).rows == [7, 8, 9, 10, 11]
         log.close()
 
     def test_places_give_bytes_and_texts_alike(self, tmp_path: Path) -> None:
