@@ -16,7 +16,7 @@ from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import Decisions, RecordClass
 from kring.record.rollout import Pointer
-from kring.serve.decider import REJECTED, Decided, Decider
+from kring.serve.decider import REJECTED, UNANSWERED, Decided, Decider
 
 DAY = 86_400_000_000
 POINTER = Pointer(system="s", live="v_2", previous="v_1", generation=2, rollout="ro_1", at=0)
@@ -84,9 +84,18 @@ def test_live_then_previous_then_baseline_then_the_declared_default(
 
 
 def test_without_a_default_nothing_is_made_up() -> None:
+    one = decider(failing=("v_1", "v_2", "v_2/baseline"))
     with pytest.raises(Unavailable, match="nothing can answer") as refused:
-        ask(decider(failing=("v_1", "v_2", "v_2/baseline")), [1])
+        ask(one, [1], kind="online")
     assert "v_2: asleep; v_1: asleep; v_2/baseline: asleep" in refused.value.got
+
+
+def test_a_row_that_nobody_can_answer_does_not_end_the_others() -> None:
+    answered, nobody = ask(decider(without=dict.fromkeys(("v_1", "v_2", "v_2/baseline"), (2,))), [1, 2])
+    assert (answered.rows.tolist(), answered.record.answered_by, answered.answered) == ([0], "v_2", True)
+    assert (nobody.rows.tolist(), nobody.record.answered_by, nobody.answered) == ([1], UNANSWERED, False)
+    assert nobody.record.outputs == {}
+    assert nobody.record.fallback == "; ".join(f"{name}: no usable answer" for name in ("v_2", "v_1", "v_2/baseline"))
 
 
 @pytest.mark.parametrize("default", [False, 0, 0.0, ""])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Generic, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,9 @@ from kring.serve.fallback import Answered, Answerer, Rows, answer_with_fallback,
 REJECTED: Final = "rejected"
 """Who answered a row that was turned away for breaking its contract: nobody."""
 
+UNANSWERED: Final = "nobody"
+"""Who answered a row of a batch that neither a version nor the baseline could answer, without a declared default."""
+
 Guard = Callable[[Rows], Mapping[int, list[str]]]
 
 
@@ -33,16 +38,33 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Decided(Generic[Rows]):
-    """What one version was asked: row numbers in the batch, the rows as they were read, the record."""
+    """What one version was asked: row numbers in the batch, the rows as they were read, and what came of it.
+
+    `about` is the record without its columns, which are `inputs` and `outputs`; `subject` names the input that
+    holds the subjects.
+    """
 
     rows: NDArray[np.int64]
     read: Rows
-    record: Decisions
+    about: Decisions
+    inputs: Batch
+    outputs: Batch
+    subject: str
+
+    @cached_property
+    def record(self) -> Decisions:
+        """The whole record, with columns as lists."""
+        return msgspec.structs.replace(
+            self.about,
+            inputs=as_lists(self.inputs),
+            outputs=as_lists(self.outputs),
+            subjects=subjects_of(self.inputs, self.subject),
+        )
 
     @property
     def answered(self) -> bool:
-        """Whether anybody answered: False for rows that were turned away."""
-        return self.record.answered_by != REJECTED
+        """Whether anybody answered: False for rows that were turned away, or that nobody could answer."""
+        return self.about.answered_by not in (REJECTED, UNANSWERED)
 
 
 @dataclass(frozen=True)
@@ -73,13 +95,12 @@ class Decider(Generic[Rows]):
 
         A system that rejects what breaks its contract answers an online batch with `Refused`, the
         whole of it; of any other batch the broken rows are turned away, with a record that says so and
-        holds no output. `Unavailable` when neither a version nor the baseline nor a declared default
-        can answer some row.
+        holds no output. So has the record of rows that neither a version nor the baseline nor a declared
+        default can answer, which for an online batch is `Unavailable`.
         """
-        subjects = [str(value) for value in batch.columns[self.subject]] if self.subject else []
-        canary = self._canary_rows(subjects, batch.n, at)
+        canary = self._canary_rows(batch, at)
         if not canary.any():
-            return self._answer(batch, np.arange(batch.n), subjects, Asked("live", at, kind))
+            return self._answer(batch, np.arange(batch.n), Asked("live", at, kind))
         arms: list[tuple[Arm, NDArray[np.int64]]] = [
             ("live", np.flatnonzero(~canary)),
             ("canary", np.flatnonzero(canary)),
@@ -87,15 +108,14 @@ class Decider(Generic[Rows]):
         decided: list[Decided[Rows]] = []
         for arm, rows in arms:
             if len(rows):
-                mine = [subjects[row] for row in rows] if subjects else []
-                decided += self._answer(rows_of(batch, rows), rows, mine, Asked(arm, at, kind))
+                decided += self._answer(rows_of(batch, rows), rows, Asked(arm, at, kind))
         return decided
 
     def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
         """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
         never raised, and a row without an answer holds NaN."""
         began = self.monotonic()
-        n = decided.record.n
+        n = decided.about.n
         said = ask(answerer, decided.read, n=n)
         return Decisions(
             system=self.system,
@@ -103,7 +123,7 @@ class Decider(Generic[Rows]):
             answered_by=answerer.version if said.outputs.columns else "default",
             arm="shadow",
             kind="shadow",
-            at=decided.record.at,
+            at=decided.about.at,
             n=n,
             inputs={},
             outputs=as_lists(said.outputs),
@@ -112,47 +132,54 @@ class Decider(Generic[Rows]):
             refers=ids,
         )
 
-    def _canary_rows(self, subjects: Sequence[str], n: int, at: int) -> NDArray[np.bool_]:
+    def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
         if not self.pointer.canary or not self.pointer.share:
-            return np.zeros(n, dtype=np.bool_)
+            return np.zeros(batch.n, dtype=np.bool_)
         day = at // 86_400_000_000
-        units = [f"{subject}/{day}" for subject in subjects] if subjects else [f"{at}/{row}" for row in range(n)]
+        subjects = subjects_of(batch, self.subject)
+        units = [f"{subject}/{day}" for subject in subjects] or [f"{at}/{row}" for row in range(batch.n)]
         return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
 
-    def _answer(self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], asked: Asked) -> list[Decided[Rows]]:
+    def _answer(self, batch: Batch, rows: NDArray[np.int64], asked: Asked) -> list[Decided[Rows]]:
         began = self.monotonic()
         read = self.read(batch)
         fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
-            return self._turned_away(batch, rows, subjects, fired, asked)
+            return self._turned_away(batch, rows, fired, asked)
         parts = answer_with_fallback(
             self._ladder(self._asked(asked.arm)),
             read,
             n=batch.n,
             some=lambda left: self.read(rows_of(batch, left)),
-            default=self._default,
+            default=self._default if asked.kind == "online" else self._default_or_nothing,
         )
         latency_us = int((self.monotonic() - began) * 1e6)
         decided: list[Decided[Rows]] = []
         for part in parts:
             mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part)
-            record = Decisions(
-                system=self.system,
-                version=self._asked(asked.arm),
-                answered_by=part.version,
-                arm=asked.arm,
-                kind=asked.kind,
-                at=asked.at,
-                n=mine.n,
-                inputs=as_lists(mine),
-                outputs=as_lists(part.outputs),
+            about = msgspec.structs.replace(
+                self._about(part.version if part.outputs.columns else UNANSWERED, mine.n, asked),
                 latency_us=latency_us,
                 fallback=part.reason,
                 guards=guards_of(fired, part.rows),
-                subjects=[subjects[row] for row in part.rows] if subjects else [],
             )
-            decided.append(Decided(rows=rows[part.rows], read=seen, record=record))
+            decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
         return decided
+
+    def _about(self, answered_by: str, n: int, asked: Asked) -> Decisions:
+        """The record of `n` rows, without columns."""
+        return Decisions(
+            system=self.system,
+            version=self._asked(asked.arm),
+            answered_by=answered_by,
+            arm=asked.arm,
+            kind=asked.kind,
+            at=asked.at,
+            n=n,
+            inputs={},
+            outputs={},
+            latency_us=0,
+        )
 
     def _part(self, batch: Batch, part: Answered) -> tuple[Batch, Rows]:
         """The rows that one rung answered, raw and as they are read."""
@@ -160,7 +187,7 @@ class Decider(Generic[Rows]):
         return mine, self.read(mine)
 
     def _turned_away(
-        self, batch: Batch, rows: NDArray[np.int64], subjects: list[str], fired: Mapping[int, list[str]], asked: Asked
+        self, batch: Batch, rows: NDArray[np.int64], fired: Mapping[int, list[str]], asked: Asked
     ) -> list[Decided[Rows]]:
         """The rows that keep the contract, answered; then those that break it, with a record but no answer."""
         if asked.kind == "online":
@@ -168,23 +195,10 @@ class Decider(Generic[Rows]):
         broken = np.array(sorted(fired), dtype=np.int64)
         kept = np.setdiff1d(np.arange(batch.n), broken)
         away = rows_of(batch, broken)
-        record = Decisions(
-            system=self.system,
-            version=self._asked(asked.arm),
-            answered_by=REJECTED,
-            arm=asked.arm,
-            kind=asked.kind,
-            at=asked.at,
-            n=away.n,
-            inputs=as_lists(away),
-            outputs={},
-            latency_us=0,
-            guards=guards_of(fired, broken),
-            subjects=[subjects[row] for row in broken] if subjects else [],
-        )
-        mine = [subjects[row] for row in kept] if subjects else []
-        decided = self._answer(rows_of(batch, kept), rows[kept], mine, asked) if len(kept) else []
-        return [*decided, Decided(rows=rows[broken], read=self.read(away), record=record)]
+        about = msgspec.structs.replace(self._about(REJECTED, away.n, asked), guards=guards_of(fired, broken))
+        decided = self._answer(rows_of(batch, kept), rows[kept], asked) if len(kept) else []
+        turned = Decided(rows[broken], self.read(away), about, away, Batch(away.n, {}), self.subject)
+        return [*decided, turned]
 
     def _asked(self, arm: Arm) -> str:
         return self.pointer.canary if arm == "canary" else self.pointer.live
@@ -200,6 +214,14 @@ class Decider(Generic[Rows]):
                 next="declare frame.default in kring.toml, or roll back",
             )
         return Batch(n, {"decision": [self.default] * n})
+
+    def _default_or_nothing(self, n: int) -> Batch:
+        return Batch(n, {}) if self.default is None else self._default(n)
+
+
+def subjects_of(batch: Batch, subject: str) -> list[str]:
+    """The subjects of a batch, from its column `subject`; none without one."""
+    return [str(value) for value in batch.columns[subject]] if subject else []
 
 
 def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[int, list[str]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kring.errors import KringError, Unavailable
 from kring.ports.runtime import Runtime
-from kring.record.batch import Batch
+from kring.record.batch import Batch, Column
 from kring.record.version import Policy
 
 Rows = TypeVar("Rows")
@@ -110,8 +110,13 @@ def rows_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
     numbers = rows.tolist()
     return Batch(
         len(rows),
-        {
-            name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in numbers]
-            for name, column in batch.columns.items()
-        },
+        {name: _picked(column, rows, numbers) for name, column in batch.columns.items()},
     )
+
+
+def _picked(column: Column, rows: NDArray[np.int64], numbers: list[int]) -> Column:
+    """Some values of a column, as an array, as a series, else as a list."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    gather: Callable[[NDArray[np.int64]], Column] | None = getattr(column, "gather", None)
+    return gather(rows) if gather is not None else [column[row] for row in numbers]
