@@ -243,7 +243,7 @@ def test_a_process_that_dies_at_any_step_leaves_a_whole_version_or_none(
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, content: Content, key: bytes) -> None:
     class Interrupted(LocalFiles):
-        def publish(self, folder: Path, target: Path) -> None:
+        def publish(self, folder: Path, target: Path, *, replace: bool = False) -> None:
             raise KeyboardInterrupt
 
     manifest, files = content()

@@ -6,17 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
+from kring.contracts.columns import MARK, Reading
 from kring.contracts.rules import polars_predicates
 from kring.record.contract import Contract
 
 
-def frame_guard(contract: Contract, *, fields: Sequence[str]) -> Callable[[pl.DataFrame], Mapping[int, list[str]]]:
+def frame_guard(
+    contract: Contract, *, fields: Sequence[str], made: Mapping[str, Reading] | None = None
+) -> Callable[[pl.DataFrame], Mapping[int, list[str]]]:
     """A guard for many rows at once: broken rules by row number, in the contract's order.
 
-    Only rules over `fields` are looked at: what is known when a decision is made.
+    Only rules over `fields` are looked at: what is known when a decision is made. The frame has the contract's
+    types; or `made` says how its columns were read, and a value that could not be read breaks its rule.
     """
     known = set(fields)
-    chosen = [(name, bad) for name, _, bad in polars_predicates(contract) if set(bad.meta.root_names()) <= known]
+    chosen = [
+        (name, bad)
+        for name, _, bad in polars_predicates(contract, made)
+        if {root.partition(MARK)[0] for root in bad.meta.root_names()} <= known
+    ]
     names = [name for name, _ in chosen]
     broken = [bad.fill_null(False).alias(str(i)) for i, (_, bad) in enumerate(chosen)]
     anything = pl.any_horizontal(broken) if broken else pl.lit(False)

@@ -14,8 +14,10 @@ from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
 from kring.record.operator import OperatorState
+from kring.record.recipe import Recipe
 from kring.record.rollout import Pointer, Rollout
 from kring.record.run import Run
+from kring.record.scored import Scored
 from kring.record.snapshot import Snapshot
 from kring.record.verdict import Verdict
 from kring.record.version import Version
@@ -25,6 +27,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 KINDS: Final[dict[type[msgspec.Struct], str]] = {
     CheckReport: "check",
     Snapshot: "snapshot",
+    Recipe: "recipe",
     Run: "run",
     Evidence: "evidence",
     Verdict: "verdict",
@@ -33,6 +36,7 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Pointer: "pointer",
     Alarm: "alarm",
     Segment: "segment",
+    Scored: "scored",
     OperatorState: "operator",
 }
 

@@ -16,12 +16,14 @@ from kring.record.evidence import Evidence
 from kring.record.lineage import Lineage, Node
 from kring.record.rollout import Rollout
 from kring.record.run import Run
+from kring.record.scored import Scored
 from kring.record.snapshot import Snapshot
 from kring.record.verdict import Verdict
 from kring.record.version import Version
 
 KINDS: Final = (
-    "d_ a decision, v_ a version, ro_ a rollout, a_ an alarm, j_ a verdict, e_ evidence, r_ a run, s_ a snapshot"
+    "d_ a decision, b_ a scored file, v_ a version, ro_ a rollout, a_ an alarm, j_ a verdict, e_ evidence, r_ a run, "
+    "s_ a snapshot"
 )
 
 
@@ -31,6 +33,7 @@ def trace(project: Project, id: str) -> Lineage:
     with project.ledger() as ledger:
         starts: dict[str, Callable[[], Iterator[Node]]] = {
             "d": lambda: from_decision(project, ledger, id),
+            "b": lambda: from_scored(project, ledger, history.get(ledger, Scored, id)),
             "ro": lambda: from_rollout(project, ledger, history.get(ledger, Rollout, id)),
             "a": lambda: from_alarm(project, ledger, history.get(ledger, Alarm, id)),
             "v": lambda: from_version(project, ledger, history.get(ledger, Version, id)),
@@ -56,6 +59,8 @@ def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
         facts=decision_facts(decisions, row, times=times) | {"outcome": known},
         owner=project.system.accountable("operate"),
     )
+    if decisions.batch:
+        yield batch_node(project, ledger, decisions.batch, at=decisions.at)
     answered_by = decisions.answered_by.partition("/")[0]
     version = answered_by if answered_by.startswith("v_") else decisions.version
     yield from from_version(project, ledger, history.get(ledger, Version, version))
@@ -65,6 +70,8 @@ def decision_facts(decisions: Decisions, row: int, *, times: Collection[str]) ->
     """One row of a batch in words; `times` are the inputs that hold moments."""
     facts = {name: show(column[row]) for name, column in decisions.outputs.items()}
     facts["answered by"] = decisions.answered_by
+    if decisions.rows:
+        facts["row"] = f"{decisions.rows[row] + 1:,}"
     facts["arm"] = decisions.arm
     if decisions.fallback:
         facts["fallback"] = decisions.fallback
@@ -75,6 +82,32 @@ def decision_facts(decisions: Decisions, row: int, *, times: Collection[str]) ->
         for name, column in decisions.inputs.items()
     )
     return facts
+
+
+def from_scored(project: Project, ledger: Ledger, scored: Scored) -> Iterator[Node]:
+    yield batch_node(project, ledger, scored.id, at=scored.at)
+    yield from from_version(project, ledger, history.get(ledger, Version, scored.version))
+
+
+def batch_node(project: Project, ledger: Ledger, id: str, *, at: int) -> Node:
+    """The file that was scored. A batch that did not end is not on the ledger: its answers were never handed out."""
+    owner = project.system.accountable("operate")
+    scored = history.newest_with(ledger, Scored, id)
+    if scored is None:
+        return Node(kind="batch", id=id, at=at, facts={"ended": "no: its answers were never handed out"}, owner=owner)
+    counts = {
+        "decided": scored.decided,
+        "rejected": scored.rejected,
+        "flagged": scored.flagged,
+        "answered by another": scored.fallback,
+        "unanswered": scored.unanswered,
+    }
+    facts = {
+        "source": f"{scored.source}, SHA-256 {scored.source_digest}",
+        "answers": f"{scored.output}, SHA-256 {scored.output_digest}",
+        "rows": f"{scored.rows:,} decided on, {scored.written:,} handed out",
+    } | {name: f"{rows:,}" for name, rows in counts.items() if rows}
+    return Node(kind="batch", id=id, at=at, facts=facts, owner=owner)
 
 
 def outcome_of(outcomes: list[tuple[Outcomes, int]]) -> str:

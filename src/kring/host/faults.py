@@ -123,8 +123,8 @@ class FaultyFiles:
     def list(self, path: Path) -> list[Path]:
         return self._run("list", path, lambda: self._inner.list(path))
 
-    def publish(self, folder: Path, target: Path) -> None:
-        self._run("publish", target, lambda: self._inner.publish(folder, target))
+    def publish(self, folder: Path, target: Path, *, replace: bool = False) -> None:
+        self._run("publish", target, lambda: self._inner.publish(folder, target, replace=replace))
 
     def remove(self, path: Path) -> None:
         self._run("remove", path, lambda: self._inner.remove(path))

@@ -152,14 +152,13 @@ class LocalFiles:
         except OSError as error:
             raise storage_error("list", path, error) from error
 
-    def publish(self, folder: Path, target: Path) -> None:
-        if target.exists():
+    def publish(self, folder: Path, target: Path, *, replace: bool = False) -> None:
+        if target.exists() and not replace:
             raise _exists(target)
         try:
-            for path in folder.rglob("*"):
+            for path in [folder, *folder.rglob("*")]:
                 if path.is_dir():
                     sync_folder(path)
-            sync_folder(folder)
             make_folder(target.parent)
             os.rename(folder, target)
             sync_folder(target.parent)

@@ -50,8 +50,9 @@ class Files(Protocol):
         """Files and folders directly in `path`, sorted by name; empty when it does not exist."""
         ...
 
-    def publish(self, folder: Path, target: Path) -> None:
-        """Rename a finished folder to `target` durably; `Conflict` when `target` exists."""
+    def publish(self, folder: Path, target: Path, *, replace: bool = False) -> None:
+        """Rename a finished folder, or a finished file whose bytes are durable, to `target` durably; `Conflict`
+        when `target` exists, unless a file is to `replace` it."""
         ...
 
     def remove(self, path: Path) -> None:

@@ -1,0 +1,88 @@
+"""What is asked of a scoring, and what is wrong with it before any work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from kring.errors import DataError, NotFound, UserError
+from kring.flow.score_input import Rows
+from kring.flow.score_output import ranked_by
+from kring.ports.sink import Sink
+from kring.sources import file as source
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: decide the rows of `path`, hand out `out`; the `top` rows of it (0: all, as they stand),
+    with the columns `keep` of the file (all when empty), over an older file when `force` is set."""
+
+    path: Path
+    out: Path
+    top: int = 0
+    keep: tuple[str, ...] = ()
+    force: bool = False
+
+
+def refuse_order(order: Order) -> None:
+    """`UserError` for a file of answers that can't or must not be written."""
+    out, where = order.out, str(order.out)
+    if order.top < 0:
+        raise UserError("a work list has at least one row", got=str(order.top), next="choose --top 1 or more")
+    if not out.parent.is_dir():
+        raise NotFound("the folder of the answers does not exist", got=str(out.parent), next="make it first")
+    if out.is_dir():
+        raise UserError("the answers go to a file, and this is a folder", got=where, next="name a file in it")
+    if out.exists() and any(out.samefile(file) for file in given_files(order)):
+        raise UserError("the answers would replace the rows they are about", got=where, next="choose another --out")
+    if out.exists() and not order.force:
+        raise UserError("there is a file of this name already", got=where, next="choose another --out, or --force")
+
+
+def given_files(order: Order) -> list[Path]:
+    """The files to decide; none when they can't be found, which is said later."""
+    try:
+        return source.files_of(order.path)
+    except DataError:
+        return []
+
+
+def refuse_rows(order: Order, rows: Rows, schema: pl.Schema, *, sink: Sink) -> None:
+    """`UserError` for what the format can't hold, and for names that are taken."""
+    where = str(order.path)
+    taken = [name for name in schema.names() if name in rows.given]
+    if taken:
+        raise DataError(
+            f"the file has columns by the names of the answers: {', '.join(taken)}",
+            allowed=f"any names but {', '.join(schema.names())}",
+            next="rename them, or choose the columns to carry over with --keep",
+            file=where,
+        )
+    unfit = sink.unfit(pl.Schema({**rows.given, **schema}))
+    if unfit:
+        name, why = next(iter(unfit.items()))
+        raise DataError(
+            f"{order.out.suffix} can't hold the column {name}",
+            got=why,
+            next="write .parquet, or choose the columns to carry over with --keep",
+            file=where,
+        )
+    if order.top and schema[ranked_by(schema)] != pl.Float64():
+        raise DataError("these answers have no order", got="answers are texts", next="leave --top out")
+    most = sink.most_rows
+    if most and (not order.top or order.top > most) and (found := rows.count()) > most:
+        raise DataError(
+            f"{order.out.suffix} can't hold so many rows",
+            got=f"{found:,} rows",
+            allowed=f"{most:,} rows under the headings",
+            next="write .csv or .parquet, or the first rows of a work list with --top",
+            file=where,
+        )
+
+
+def stamps(order: Order) -> list[tuple[str, int, int]]:
+    """Size and time of the last change of the files to decide."""
+    found = [(str(file), file.stat()) for file in source.files_of(order.path)]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
