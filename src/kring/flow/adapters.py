@@ -42,7 +42,7 @@ def task_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(kring.tasks.__path__))
 
 
-def task_answering(output: Output) -> str:
+def task_giving(output: Output) -> str:
     """The name of the task whose chains give `output`. `Unsupported` when none does."""
     name = next((name for name in task_names() if task_named(name).output == output), "")
     if not name:

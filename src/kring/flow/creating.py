@@ -18,8 +18,8 @@ from kring.frame.aim import require_column
 from kring.frame.contract_text import contract_text
 from kring.frame.inspect import look
 from kring.frame.propose import Proposal, propose, system_name
-from kring.frame.questions import Answers, still_open
-from kring.frame.system_text import Place, system_text, unfinished_text
+from kring.frame.questions import Answers, fitted, still_open
+from kring.frame.system_text import Place, open_questions, system_text, unfinished_text
 from kring.frame.unfinished import answers_in
 from kring.ports.files import Files
 from kring.record.contract import Scalar
@@ -69,7 +69,8 @@ def create(
     say(f"look    {data}")
     proposal = _proposal(data, target)
     labels = proposal.aim.labels
-    task = adapters.task_answering(proposal.aim.output)
+    task = adapters.task_giving(proposal.aim.output)
+    answers = fitted(answers, output=proposal.aim.output, labels=labels)
     if interview:
         answers = interview(answers, proposal.aim.output, labels)
     place = Place(
@@ -88,6 +89,8 @@ def create(
 
 
 def _proposal(data: Path, target: str) -> Proposal:
+    if not data.exists() and not set("*?[") & set(data.name):
+        raise NotFound("there is no such file", got=str(data), next="check the path after --from", file=str(data))
     feed = source.scan(data)
     require_column(feed.collect_schema().names(), target)
     try:
@@ -160,7 +163,7 @@ def _write(folder: Path, texts: dict[str, str], files: Files) -> None:
 
 def _unfinished(folder: Path, answers: Answers) -> Created:
     left = {"data": "Which data, and which column of them is to be foretold?"}
-    left |= dict(still_open(answers, output=None, timed=False))
+    left |= dict(still_open(answers, output=None))
     return Created(
         folder=folder,
         files=(folder / SYSTEM,),
@@ -185,5 +188,5 @@ def _created(folder: Path, proposal: Proposal, task: str, answers: Answers) -> C
         inputs=tuple(used),
         left_out={name: use.left_out for name, use in proposal.uses.items() if name not in used},
         protected=proposal.protected,
-        open=dict(still_open(answers, output=proposal.aim.output, timed=bool(proposal.split.time))),
+        open=dict(open_questions(proposal, answers)),
     )

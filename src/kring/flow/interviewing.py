@@ -32,7 +32,7 @@ def interview(
                 allowed=f"{len(asked)} lines, one for each question; an empty line leaves a question open",
                 next="answer the rest, or leave --interview out",
             ) from error
-    return gathered(texts, output=output)
+    return gathered(texts, output=output, labels=labels)
 
 
 def _answered(ask: Ask, question: Question, *, output: Output | None, labels: tuple[Scalar, ...], patient: bool) -> str:

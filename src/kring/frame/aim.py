@@ -19,7 +19,10 @@ from kring.record.version import Output
 LABELS: Final = 20
 """Numbers of up to so many whole values are labels."""
 
-LEAST_EACH: Final = 10
+LEAST_EACH: Final = 8
+LEAST_LABEL: Final = 16
+"""Rows that each of two values, and each of several labels, has at the least, so that both parts hold some."""
+
 YES: Final = ("yes", "y", "true", "t", "1", "ja", "j", "oui", "o", "si", "sí", "positive", "pos")
 
 
@@ -45,8 +48,12 @@ def aim(looked: Looked, target: str) -> Aim:
     whole = all(not isinstance(value, float) or value.is_integer() for value in values)
     column = looked.sample[target]
     if len(values) == 2:
+        _require_enough(looked, column, LEAST_EACH)
         return _yes_or_no(seen, values, column)
-    if (2 < len(values) <= LABELS and whole) or (values and seen.type == "string"):
+    numbers = seen.type != "string"
+    labelled = 2 < len(values) <= LABELS and whole and not _rare(looked, column, LEAST_LABEL)
+    if labelled or not numbers:
+        _require_enough(looked, column, LEAST_LABEL)
         labels = tuple(values)
         found = column.replace_strict(list(labels), list(range(len(labels))), default=None, return_dtype=pl.Float64)
         why = f"{target} has {len(labels)} different values: which of them?"
@@ -105,6 +112,24 @@ def _target(looked: Looked, target: str) -> Seen:
             key="--target",
         )
     return seen
+
+
+def _rare(looked: Looked, column: pl.Series, least: int) -> list[object]:
+    """The values that fewer rows than `least` have, as far as the sample says."""
+    scale = looked.rows / max(1, looked.sample.height)
+    return [value for value, count in column.drop_nulls().value_counts(sort=True).iter_rows() if count * scale < least]
+
+
+def _require_enough(looked: Looked, column: pl.Series, least: int) -> None:
+    rare = _rare(looked, column, least)
+    if rare:
+        raise DataError(
+            f"{column.name} has outcomes that are too rare to learn and to measure",
+            got=", ".join(str(value) for value in rare[:5]) + f" in fewer than {least} rows",
+            allowed=f"at least {least} rows of each outcome",
+            next="gather more rows, or put rare outcomes together",
+            key="--target",
+        )
 
 
 def _yes_or_no(seen: Seen, values: list[bool | int | float | str], column: pl.Series) -> Aim:

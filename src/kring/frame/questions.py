@@ -21,6 +21,9 @@ MISTAKES: Final[Mapping[Output, Mapping[str, str]]] = {
 }
 """The kinds of mistake that have prices, by what is answered."""
 
+MOST_PRICES: Final = 10
+"""Up to so many labels each has a price of its own."""
+
 SKIP: Final = "an empty answer leaves it open"
 
 
@@ -61,10 +64,11 @@ def questions(output: Output | None, labels: tuple[Scalar, ...]) -> list[Questio
         Question("decision", "What is decided with an answer, and by whom?"),
         Question("affects", "Who is affected by its answers?", "names with commas between them"),
     ]
-    if output is not None and output in MISTAKES:
+    priced = mistakes(output, labels)
+    if priced:
         asked += [
             Question(f"cost.{kind}", f"What does {words} cost?", "a number, 0 or more")
-            for kind, words in MISTAKES[output].items()
+            for kind, words in priced.items()
         ]
         asked.append(Question("currency", "In which unit are these prices?", "such as EUR or minutes"))
     told = f"one of {', '.join(_label(label) for label in labels)}" if labels else "a number" if output else ""
@@ -80,6 +84,13 @@ def questions(output: Output | None, labels: tuple[Scalar, ...]) -> list[Questio
         Question("human_oversight", "What do people see before an answer takes effect, and may they overrule it?"),
         Question("feedback", "Does an answer change the outcome that is seen later?", "none or some"),
     ]
+
+
+def mistakes(output: Output | None, labels: tuple[Scalar, ...]) -> Mapping[str, str]:
+    """The kinds of mistake that have a price, in words: those of the answer, or missing one of a few labels."""
+    if output == "probabilities" and len(labels) <= MOST_PRICES:
+        return {_label(label): f"missing a {_label(label)}" for label in labels}
+    return MISTAKES.get(output, {}) if output else {}
 
 
 def checked(question: Question, answer: str, *, output: Output | None, labels: tuple[Scalar, ...]) -> str:
@@ -102,10 +113,10 @@ def checked(question: Question, answer: str, *, output: Output | None, labels: t
     return text
 
 
-def gathered(texts: Mapping[str, str], *, output: Output | None) -> Answers:
+def gathered(texts: Mapping[str, str], *, output: Output | None, labels: tuple[Scalar, ...]) -> Answers:
     """Checked answers put together. Prices count only when all of them are there."""
     cost = {key.removeprefix("cost."): float(text) for key, text in texts.items() if key.startswith("cost.") and text}
-    whole = output is not None and output in MISTAKES and set(cost) == set(MISTAKES[output]) and any(cost.values())
+    whole = set(cost) == set(mistakes(output, labels)) and any(cost.values())
     default: Scalar = texts.get("default") or None
     if output == "value" and default is not None:
         default = float(str(default))
@@ -113,7 +124,20 @@ def gathered(texts: Mapping[str, str], *, output: Output | None) -> Answers:
     return Answers(texts=plain, cost=cost if whole else {}, default=default)
 
 
-def still_open(answers: Answers, *, output: Output | None, timed: bool) -> list[tuple[str, str]]:
+def fitted(answers: Answers, *, output: Output, labels: tuple[Scalar, ...]) -> Answers:
+    """`answers` that were given before there were data; a default that the data can't have is open again."""
+    question = Question("default", "")
+    try:
+        text = checked(question, str(answers.default or ""), output=output, labels=labels)
+    except UserError:
+        text = ""
+    default: Scalar = float(text) if text and output == "value" else text or None
+    return Answers(texts=answers.texts, cost=answers.cost, default=default)
+
+
+def still_open(
+    answers: Answers, *, output: Output | None, labels: tuple[Scalar, ...] = (), timed: bool = False
+) -> list[tuple[str, str]]:
     """(name, question) of everything that nobody has answered."""
     words = {question.key: question.words for question in questions(output, ())}
     found = [
@@ -121,8 +145,9 @@ def still_open(answers: Answers, *, output: Output | None, timed: bool) -> list[
         for key in ("goal", "decision", "owner", "affects", "good_enough", "human_oversight", "feedback")
         if not answers.get(key)
     ]
-    if output is not None and output in MISTAKES and not answers.cost:
-        kinds = " and ".join(MISTAKES[output].values())
+    priced = mistakes(output, labels)
+    if priced and not answers.cost:
+        kinds = ", ".join(priced.values())
         found.append(("cost", f"What do these mistakes cost: {kinds}?"))
     if answers.default is None:
         found.append(("default", words["default"]))
@@ -132,7 +157,9 @@ def still_open(answers: Answers, *, output: Output | None, timed: bool) -> list[
 
 
 def _label(label: Scalar) -> str:
-    return str(label).lower() if isinstance(label, bool) else str(label)
+    if isinstance(label, bool):
+        return str(label).lower()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _number(question: Question, text: str) -> str:

@@ -37,12 +37,12 @@ class Place:
 
 def system_text(proposal: Proposal, place: Place, answers: Answers) -> str:
     """The whole file; it runs as it is."""
-    open_questions = still_open(answers, output=proposal.aim.output, timed=bool(proposal.split.time))
+    left = open_questions(proposal, answers)
     parts = [
-        _head(proposal, place, open_questions),
+        _head(proposal, place, left),
         _system(proposal, place, answers),
         _people(answers),
-        _frame(answers, [name for name, _ in open_questions]),
+        _frame(answers, [name for name, _ in left]),
         _data(proposal, place),
         _lookup(proposal),
         _prepare(proposal),
@@ -52,24 +52,30 @@ def system_text(proposal: Proposal, place: Place, answers: Answers) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
+def open_questions(proposal: Proposal, answers: Answers) -> list[tuple[str, str]]:
+    """(name, question) of what nobody has answered."""
+    aimed = proposal.aim
+    return still_open(answers, output=aimed.output, labels=aimed.labels, timed=bool(proposal.split.time))
+
+
 def unfinished_text(name: str, answers: Answers) -> str:
     """What people said, before there are data: it waits for `kring new DIR --from DATA --target COLUMN`."""
-    open_questions = [("data", "Which data, and which column of them is to be foretold?")]
-    open_questions += still_open(answers, output=None, timed=False)
+    left = [("data", "Which data, and which column of them is to be foretold?")]
+    left += still_open(answers, output=None)
     lines = [
         "# What people said of this system. It can't run yet: there are no data. Go on with",
         "#   kring new DIR --from DATA --target COLUMN",
         "# which keeps these answers.",
         "#",
-        *_open(open_questions),
+        *_open(left),
     ]
     goal = answers.get("goal") or "not said yet"
     system = ["[system]", f"name = {quote(name)}", f"goal = {quote(goal)}", *_owned(answers)]
-    parts = [lines, system, _people(answers), _frame(answers, [key for key, _ in open_questions])]
+    parts = [lines, system, _people(answers), _frame(answers, [key for key, _ in left])]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _head(proposal: Proposal, place: Place, open_questions: Sequence[tuple[str, str]]) -> list[str]:
+def _head(proposal: Proposal, place: Place, left: Sequence[tuple[str, str]]) -> list[str]:
     looked = proposal.looked
     lines = [
         f"# Proposed by `kring new` from {place.shown}: {looked.rows:,} rows, {len(looked.columns):,} columns.",
@@ -80,13 +86,13 @@ def _head(proposal: Proposal, place: Place, open_questions: Sequence[tuple[str, 
             f"What columns say of the outcome was judged on a sample of {looked.sample.height:,} rows; types, "
             "limits and what is missing on all rows."
         )
-    return [*lines, *(["#", *_open(open_questions)] if open_questions else [])]
+    return [*lines, *(["#", *_open(left)] if left else [])]
 
 
-def _open(open_questions: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _open(left: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield "# OPEN: what only people know. Answer here, or begin with kring new --interview; then take the name out of"
     yield "# frame.open. kring check and kring go name what is still there."
-    for name, words in open_questions:
+    for name, words in left:
         yield from comment(f"OPEN {name}: {words}")
 
 
@@ -125,7 +131,10 @@ def _frame(answers: Answers, names: Sequence[str]) -> list[str]:
     if answers.get("good_enough"):
         lines.append(f"good_enough = {quote(answers.get('good_enough'))}")
     if answers.cost:
-        prices = [f"{kind} = {price!r}" for kind, price in answers.cost.items()]
+        prices = [
+            f"{quote(kind)} = {price!r}" if kind != plain_name(kind, set()) else f"{kind} = {price!r}"
+            for kind, price in answers.cost.items()
+        ]
         unit = [f"currency = {quote(answers.get('currency'))}"] if answers.get("currency") else []
         lines.append(f"cost = {{ {', '.join([*prices, *unit])} }}")
     if answers.default is not None:

@@ -46,7 +46,7 @@ def guess(name: str, texts: Collection[str], *, label: bool = False) -> Guess:
     written, markers = _without_markers(found)
     kinds = list(_plain(name, written, label=label)) if written else []
     note = ""
-    if not kinds and written and not label:
+    if not kinds and written:
         kinds, note = _moments(name, written)
         markers = () if note else markers
     text = Field(name=name, type="string")
