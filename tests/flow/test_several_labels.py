@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from systems import fruit_feed, kring, write_fruit
+from fruit import fruit_feed, write_fruit
+from systems import kring
 
 LABELS = ("apple", "pear", "quince, ripe")
 

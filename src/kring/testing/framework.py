@@ -56,8 +56,7 @@ def truth(batch: Batch, output: Output, *, seed: int) -> NDArray[np.float64]:
     if output == "value":
         return np.asarray(50 * score, dtype=np.float64)
     parts = 2 if output == "probability" else LABELS
-    places = np.digitize(score, np.quantile(score, np.arange(1, parts) / parts))
-    return places.astype(np.float64)
+    return np.asarray(np.digitize(score, np.quantile(score, np.arange(1, parts) / parts)), dtype=np.float64)
 
 
 def labels_of(output: Output) -> int:
