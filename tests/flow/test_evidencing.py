@@ -10,7 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kring.errors import Unavailable
+from kring.flow.evidencing import answer_rows
 from kring.flow.project import open_project
+from kring.record.batch import Batch
 from kring.record.evidence import Evidence
 from systems import kring, loans_feed, write_loans, write_parcels
 
@@ -224,3 +227,16 @@ def test_a_label_that_the_target_never_has_stops_the_training(tmp_path: Path) ->
 def test_a_whole_family_may_be_gated(tmp_path: Path, metric: str) -> None:
     gate = GATE.replace('behaviours = ">= 1"', f'"{metric}" = "<= 100"')
     assert kring("check", with_scrutiny(write_loans(tmp_path / "loans"), gate=gate)).code == 0
+
+
+def test_rows_on_which_a_chain_fails_have_lost_their_answer() -> None:
+    def frail(batch: Batch) -> Batch:
+        """Fails as a whole on a region that it does not know."""
+        if "atlantis" in batch.columns["region"]:
+            raise Unavailable("this category is not known")
+        return Batch(batch.n, {"probability": np.full(batch.n, 0.5)})
+
+    regions = np.array(["north", "atlantis", "south", "west", "atlantis"], dtype=object)
+    silent = Batch(1, {"probability": np.array([np.nan])})
+    answered = answer_rows(frail, Batch(5, {"region": regions}), silent=silent)
+    assert np.isnan(answered.columns["probability"]).tolist() == [False, True, False, False, True]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kring.contracts.grammar import fields_of, parse
 from kring.decide.prepare import frame_preparer
 from kring.decide.prepare_rows import row_preparer
-from kring.errors import CandidateError, Unavailable
+from kring.errors import Unavailable
 from kring.experiment.behaviours import Tryout, run_behaviours
 from kring.experiment.fairness import Grouped, fairness_of, grouped
 from kring.experiment.held_out import HeldOut, sampled
@@ -23,10 +23,11 @@ from kring.experiment.slices import declared_slices, found_slices
 from kring.experiment.suspects import suspects_of
 from kring.experiment.worst import worst_slices
 from kring.flow import adapters
-from kring.flow.building import Built, Session
+from kring.flow.building import Built, Session, names_of
+from kring.flow.material import select
 from kring.flow.project import Project
 from kring.frame.behaviours import Subject, read_behaviours
-from kring.record.batch import Batch
+from kring.record.batch import Batch, Column
 from kring.record.behaviour import Behaviours, Inputs
 from kring.record.contract import LogicalType
 from kring.record.evidence import Evidence, Measure
@@ -145,7 +146,8 @@ class Chained:
         self._chain: OpenChain = open_chain(built.chain, built.files, open_index=adapters.open_index)
         self._by_rows = row_preparer(self.prepared, types=self.types)
         self._by_columns = frame_preparer(self.prepared, types=self.types)
-        self._key = f"candidate.{candidate.name}"
+        one = _part(session.material.test_batch, 0, 1)
+        self._silent = _silence(self._chain.answer(select(one, names_of(self.prepared))))
 
     def outputs(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """The answers to a frame of raw fields, as the task reads them."""
@@ -157,15 +159,39 @@ class Chained:
         return self._answer(self._by_rows(raw))
 
     def _answer(self, batch: Batch) -> Batch:
-        try:
-            return self._chain.answer(batch)
-        except Unavailable as error:
-            raise CandidateError(
-                f"{self._key.partition('.')[2]} fails on inputs that a request may hold: {error.message}",
-                got=error.got,
-                next="let it answer rows with missing and with unknown values",
-                key=self._key,
-            ) from error
+        return answer_rows(self._chain.answer, batch, silent=self._silent)
+
+
+def answer_rows(answer: Callable[[Batch], Batch], batch: Batch, *, silent: Batch) -> Batch:
+    """What `answer` says. Where it fails as a whole (`Unavailable`), the rows that it fails on are found by halving
+    and are answered by `silent`, one row without an answer: a request would have fallen back."""
+    try:
+        return answer(batch)
+    except Unavailable:
+        if batch.n == 1:
+            return silent
+        half = batch.n // 2
+        parts = (_part(batch, 0, half), _part(batch, half, batch.n))
+        return _joined(*(answer_rows(answer, part, silent=silent) for part in parts))
+
+
+def _part(batch: Batch, first: int, last: int) -> Batch:
+    return Batch(last - first, {name: np.asarray(column)[first:last] for name, column in batch.columns.items()})
+
+
+def _joined(one: Batch, other: Batch) -> Batch:
+    both = {name: [np.asarray(column), np.asarray(other.columns[name])] for name, column in one.columns.items()}
+    return Batch(one.n + other.n, {name: np.concatenate(parts) for name, parts in both.items()})
+
+
+def _silence(answered: Batch) -> Batch:
+    """One row without an answer, in the columns of one that has one."""
+    columns: dict[str, Column] = {}
+    for name, column in answered.columns.items():
+        values = np.asarray(column)
+        nothing = np.nan if values.dtype.kind == "f" else None
+        columns[name] = np.full((1, *values.shape[1:]), nothing, dtype=values.dtype)
+    return Batch(1, columns)
 
 
 def _slices(session: Session, held: HeldOut, rows: NDArray[np.intp]) -> tuple[list[Measure], list[Slice]]:
