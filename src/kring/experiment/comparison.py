@@ -11,7 +11,6 @@ from kring.errors import UserError
 from kring.metrics.measured import LIFT
 from kring.record.evidence import Evidence, Measure
 
-
 TRADES: Final[Mapping[str, str]] = {
     "latency": "latency_p50_ms",
     "memory": "memory_mb",

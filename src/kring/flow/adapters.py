@@ -23,8 +23,8 @@ from kring.record.version import Output
 
 if TYPE_CHECKING:
     from kring.ports.decision_log import DecisionLog
-    from kring.ports.index import Index
     from kring.ports.framework import Framework
+    from kring.ports.index import Index
     from kring.ports.ledger import Ledger
     from kring.ports.sink import Sink
     from kring.ports.vault import Vault
