@@ -110,7 +110,7 @@ def _duplicates(feed: pl.LazyFrame, contract: Contract) -> Iterator[Duplicates]:
     hashes = feed.select(pl.struct(pl.all()).hash().alias("row")).collect(engine="streaming")["row"]
     repeated = len(hashes) - hashes.n_unique()
     if repeated:
-        why = f"{repeated:,} rows repeat an earlier row with the same {' and '.join(key)} in every column"
+        why = f"{repeated:,} times, a row repeats an earlier one with the same {' and '.join(key)} in every column"
         yield Duplicates(id="duplicates", key=key, why=why, trust="safe")
 
 

@@ -302,6 +302,6 @@ def _case(facts: Facts) -> Values | None:
     if not table:
         return None
     sure = all(facts.counts[right] >= 3 * facts.counts[wrong] for wrong, right in table.items())
-    why = f"{len(table):,} values of {facts.name} are another value in other capitals"
+    why = f"values of {facts.name} in other capitals than usual: {len(table):,}"
     trust: Trust = "likely" if sure else "ask"
     return Values(id=f"case.{facts.name}", column=facts.name, table=table, why=why, trust=trust)
