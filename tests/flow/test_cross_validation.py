@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fruit import write_fruit
 from kring.errors import CandidateError, DataError
 from kring.experiment.folds import fold_rows
 from kring.flow.building import Session
@@ -172,6 +173,18 @@ def test_numbers_are_cross_validated_too(tmp_path: Path) -> None:
     found = by_name(cross_validated(made, named(made, "linear"))[0])
     assert found["cross_validated.mae"].better == -1
     assert found["cross_validated.mae"].low < found["cross_validated.mae"].value < 8
+
+
+def test_several_labels_have_a_column_each(tmp_path: Path) -> None:
+    made = session(write_fruit(tmp_path / "fruit"), folds=2)
+    outputs = out_of_fold(made, named(made, "linear"))
+    assert outputs.shape == (made.material.train_batch.n, len(made.material.policy.labels))
+    answered = outputs[made.project.task.answered(outputs)]
+    np.testing.assert_allclose(answered.sum(axis=1), 1, atol=1e-6)
+    measures, _, warnings = cross_validated(made, named(made, "linear"))
+    assert warnings == ()
+    metric = next(iter(made.project.task.metrics))
+    assert f"cross_validated.{metric}" in by_name(measures)
 
 
 def test_too_few_rows_for_folds_are_a_warning(tmp_path: Path) -> None:
