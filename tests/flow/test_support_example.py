@@ -61,16 +61,16 @@ def test_an_answer_is_on_record_with_its_page(folder: Path):
     told = kring("ask", "How do I go back to the version before?", folder, "--json")
     reply = told.json
     assert (told.code, reply["found"]) == (0, True)
-    assert reply["citations"][0] == "docs/commands.md#kring-rollback"
+    assert "docs/commands.md#kring-rollback" in reply["citations"]
     assert reply["answered_by"] == reply["version"] == kring("status", folder, "--json").json["live"]["id"]
     lineage = kring("trace", reply["decision"], folder, "--json").json
     facts = {node["kind"]: node["facts"] for node in lineage["nodes"]}
     assert "go back to the version before" in facts["decision"]["inputs"]
-    assert facts["decision"]["citations"].startswith("docs/commands.md#kring-rollback")
+    assert facts["decision"]["citations"].split() == reply["citations"]
     assert facts["run"]["documents"].startswith("SHA-256 ")
     assert list(facts)[:2] == ["decision", "version"]
     shown = kring("ask", "How do I go back to the version before?", folder)
-    assert "docs/commands.md#kring-rollback" in shown.out
+    assert reply["citations"][0] in shown.out
     assert "kring trace d_" in shown.out
 
 

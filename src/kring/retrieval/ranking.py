@@ -43,7 +43,8 @@ class Places:
     def lengths(self, *, title_weight: float) -> NDArray[np.float64]:
         """Words of each passage, (n,); titles weigh `title_weight`."""
         sizes = (np.diff(self.bounds) - GAP).reshape(-1, 2)
-        return (sizes @ np.array([title_weight, 1.0])).astype(np.float64, copy=False)
+        lengths: NDArray[np.float64] = sizes[:, 0] * float(title_weight) + sizes[:, 1]
+        return lengths
 
 
 def lay_out(fields: Sequence[Sequence[str]]) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32]]:

@@ -98,7 +98,13 @@ class IndexSuite(ABC):
 
     def test_other_bytes_are_refused(self) -> None:
         data = self.build(PASSAGES, DOCUMENTS)
-        for wrong in (b"", b"PK\x03\x04", data[: len(data) // 2], b"\x80\x04" + data, data[:16] + bytes(len(data) - 16)):
+        for wrong in (
+            b"",
+            b"PK\x03\x04",
+            data[: len(data) // 2],
+            b"\x80\x04" + data,
+            data[:16] + bytes(len(data) - 16),
+        ):
             with pytest.raises(IntegrityError):
                 self.open(wrong)
 
