@@ -4,7 +4,8 @@
     python benchmarks/new.py --rounds 1
 
 Prints a row for the table of results: command, date, the time as a share of the 10 seconds allowed, and beside it
-seconds and peak memory. The table holds numbers, categories, moments, ids, gaps and a target that depends on them.
+seconds, CPU seconds and peak memory. The table holds numbers, categories, moments, ids, gaps and a target that
+depends on some of them.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def generate(path: Path) -> None:
             frame.with_columns(gone["copy"]).write_csv(file, include_header=part == 0)
 
 
-def measured(folder: Path, round: int) -> tuple[float, float]:
-    """Seconds and peak megabytes of one fresh process."""
+def measured(folder: Path, round: int) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and peak megabytes of one fresh process."""
     kring = str(Path(sys.executable).with_name("kring"))
     command = [kring, "new", str(folder / f"system-{round}"), "--from", str(folder / "data.csv"), "--target", "bought"]
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -58,7 +59,7 @@ def measured(folder: Path, round: int) -> tuple[float, float]:
     _, status, usage = os.wait4(child, 0)
     if status:
         raise SystemExit(f"kring new ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -73,10 +74,10 @@ def main() -> None:
         os.wait()
         size = (folder / "data.csv").stat().st_size / 1e6
         rounds = [measured(folder, number) for number in range(given.rounds)]
-    seconds, peak = (statistics.median(one[side] for one in rounds) for side in (0, 1))
-    print(f"{seconds:.1f} s, {peak:.0f} MB for {size:.0f} MB of CSV", file=sys.stderr)
+    seconds, cpu, peak = (statistics.median(one[side] for one in rounds) for side in range(3))
+    print(f"{seconds:.1f} s, {cpu:.1f} CPU s, {peak:.0f} MB for {size:.0f} MB of CSV", file=sys.stderr)
     command = f"python benchmarks/new.py --rounds {given.rounds}"
-    beside = f"{seconds:.1f} s, peak {peak:.0f} MB"
+    beside = f"{seconds:.1f} s, {cpu:.1f} CPU s, peak {peak:.0f} MB"
     print(f"| `{command}` | {datetime.date.today()} | {seconds / ALLOWED:.2f}x the 10 seconds allowed | {beside} |")
 
 

@@ -18,6 +18,9 @@ LEAST_SAMPLE: Final = 2_000
 BLOCK: Final = 200
 """The sample is made of so many rows in a row each time, so that neighbours are seen."""
 
+TELLING: Final = 400
+NUMERIC: Final = r"^\s*[+-]?[0-9]+([.,][0-9]*)?([eE][+-]?[0-9]+)?\s*$"
+
 FEW: Final = 60
 """Up to so many different values are listed."""
 
@@ -65,6 +68,7 @@ class _Draft:
 
     guess: Guess
     dtype: pl.DataType
+    distinct: int = 0
     at: int = 0
     markers: tuple[str, ...] = field(default_factory=tuple)
 
@@ -82,6 +86,8 @@ def look(feed: pl.LazyFrame, *, target: str) -> Looked:
     rows = int(feed.select(pl.len()).collect(engine="streaming").item())
     raw, block = _sample(feed, rows, len(dtypes))
     drafts = {name: _draft(raw[name], label=name == target) for name in dtypes}
+    for name, draft in drafts.items():
+        draft.distinct = raw[name].n_unique() if draft.guess.fields else 0
     seen = _proved(feed, drafts, raw)
     typed = raw.select(drafts[name].read().value.alias(name) for name, one in seen.items() if one.field is not None)
     return Looked(rows=rows, columns=seen, sample=typed, block=block)
@@ -100,7 +106,7 @@ def _sample(feed: pl.LazyFrame, rows: int, columns: int) -> tuple[pl.DataFrame, 
 def _draft(column: pl.Series, *, label: bool) -> _Draft:
     dtype = column.dtype
     if isinstance(dtype, pl.String):
-        found = guess(column.name, column.drop_nulls().unique(maintain_order=True).to_list(), label=label)
+        found = guess(column.name, _telling(column), label=label)
         return _Draft(guess=found, dtype=dtype, markers=found.markers)
     kind = _kind(column, label=label)
     if not kind:
@@ -108,6 +114,13 @@ def _draft(column: pl.Series, *, label: bool) -> _Draft:
     kinds: dict[LogicalType, tuple[LogicalType, ...]] = {"boolean": ("boolean", "integer", "number")}
     fields = tuple(Field(name=column.name, type=each) for each in kinds.get(kind, (kind,)))
     return _Draft(guess=Guess(fields), dtype=dtype)
+
+
+def _telling(column: pl.Series) -> list[str]:
+    """Different texts of the column: some of those that are no number, wherever they stand, and some of all."""
+    texts = column.drop_nulls().unique(maintain_order=True)
+    odd = texts.filter(texts.str.contains(NUMERIC).not_())
+    return list(dict.fromkeys([*odd.head(TELLING), *texts.head(TELLING)]))
 
 
 def _kind(column: pl.Series, *, label: bool) -> LogicalType | None:
@@ -150,15 +163,12 @@ def _measured(feed: pl.LazyFrame, drafts: Mapping[str, _Draft], raw: pl.DataFram
     stages = [column for name, draft in drafts.items() for column in stage(draft.field, made[name])]
     wanted: dict[str, pl.Expr] = {}
     for number, (name, draft) in enumerate(drafts.items()):
-        few = raw[name].head(10 * FEW).n_unique() <= FEW and raw[name].n_unique() <= FEW
-        wanted |= _aggregates(str(number), draft, settled(draft.field, made[name]), few=few, unique=_unique(raw[name]))
+        unique = draft.distinct == raw.height > 1 and not raw[name].null_count()
+        few = draft.distinct <= FEW
+        wanted |= _aggregates(str(number), draft, settled(draft.field, made[name]), few=few, unique=unique)
     row = feed.select(stages).select(**wanted).collect(engine="streaming").row(0, named=True)
     names = list(drafts)
     return {f"{names[int(key.split()[0])]} {key.split()[1]}": value for key, value in row.items()}
-
-
-def _unique(column: pl.Series) -> bool:
-    return column.null_count() == 0 and len(column) > 1 and column.n_unique() == len(column)
 
 
 def _aggregates(key: str, draft: _Draft, found: Reading, *, few: bool, unique: bool) -> dict[str, pl.Expr]:
@@ -174,7 +184,7 @@ def _aggregates(key: str, draft: _Draft, found: Reading, *, few: bool, unique: b
         wanted[f"{key} values"] = value.unique().head(FEW + 2).implode()
     elif unique:
         wanted[f"{key} distinct"] = value.n_unique()
-    else:
+    elif kind in ("string", "integer"):
         wanted[f"{key} about"] = value.approx_n_unique()
     return wanted
 
@@ -197,7 +207,7 @@ def _judged(name: str, draft: _Draft, measured: Mapping[str, object]) -> Seen | 
     values = measured.get(f"{name} values")
     listed = [value for value in values if value is not None] if isinstance(values, list) else []
     missing = said("missing")
-    distinct = len(listed) or said("distinct") or said("about")
+    distinct = len(listed) or said("distinct") or said("about") or draft.distinct
     low, high = measured.get(f"{name} low"), measured.get(f"{name} high")
     return Seen(
         name=name,

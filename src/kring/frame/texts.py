@@ -11,9 +11,6 @@ from kring.contracts.moments import moment_pattern, read_date, read_timestamp
 from kring.contracts.values import BLANK, FALSE, TRUE
 from kring.record.contract import Field, LogicalType
 
-MOST: Final = 3000
-"""So many different texts tell how a column is written."""
-
 SIGNS: Final = 3
 """So many different texts may stand for nothing in a column of another type."""
 
@@ -41,8 +38,7 @@ class Guess:
 
 def guess(name: str, texts: Collection[str], *, label: bool = False) -> Guess:
     """What a column may be whose different texts are `texts`. A `label` keeps its words: yes stays yes."""
-    stripped = [text.strip(BLANK) for text in texts][:MOST]
-    found = [text for text in stripped if text]
+    found = [stripped for text in texts if (stripped := text.strip(BLANK))]
     written, markers = _without_markers(found)
     kinds = list(_plain(name, written, label=label)) if written else []
     note = ""
