@@ -12,7 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from kring.errors import Refused
+from kring.indexes.sqlite import build_index
+from kring.record.passage import Ranking
 from kring.release.contents import check_contents
+from kring.testing.index import DOCUMENTS, PASSAGES
 
 Change = Callable[[onnx.ModelProto], object]
 
@@ -189,3 +192,13 @@ def test_what_is_not_its_kind_is_refused(name: str, data: bytes) -> None:
 )
 def test_what_is_its_kind_is_allowed(name: str, data: bytes) -> None:
     check_contents(name, data)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"x" + data[1:], lambda data: b""]
+)
+def test_an_index_is_one_whole_database(change: Callable[[bytes], bytes]) -> None:
+    data = build_index(PASSAGES, documents=DOCUMENTS, ranking=Ranking())
+    check_contents("links/index.sqlite", data)
+    with pytest.raises(Refused, match=r"index\.sqlite"):
+        check_contents("links/index.sqlite", change(data))

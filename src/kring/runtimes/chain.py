@@ -63,7 +63,7 @@ def open_chain(
         raise Unsupported(
             f"the chain of {chain.candidate} can't be run",
             got=", ".join(link.kind for link in chain.links) or "no links",
-            allowed="prepare, then one link that answers",
+            allowed="prepare, then rule or onnx, retrieval or canned",
         )
     output = chain.policy.output
     if last.kind in WORDED:
