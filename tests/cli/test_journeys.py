@@ -44,7 +44,7 @@ def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_every_command_is_done_and_answers_with_one_object(walked: Walked) -> None:
     assert {name: told.code for name, told in walked.told.items()} == dict.fromkeys(walked.told, 0)
     keys = {name: set(told.json) for name, told in walked.told.items()}
-    assert keys["check"] == {"report", "snapshot"}
+    assert keys["check"] == {"report", "snapshot", "open"}
     assert keys["train"] == {"runs"}
     assert keys["compare"] == {"candidates", "page"}
     assert keys["release"] == {"verdicts", "version", "rollout"}

@@ -55,7 +55,8 @@ def refuse(output: Output, project: Project, checked: Checked, *, dry_run: bool 
     if not dry_run:
         keep_report(project, checked)
     output.say(f"no snapshot; next: {remedy(project, checked)}", style="bold red")
-    output.result({"report": checked.report, "snapshot": None}, code=EXIT_NO)
+    told = {"report": checked.report, "snapshot": None, "open": project.system.frame.open}
+    output.result(told, code=EXIT_NO)
 
 
 def show_report(output: Output, report: CheckReport) -> None:
@@ -63,6 +64,9 @@ def show_report(output: Output, report: CheckReport) -> None:
     output.say(
         f"{SIGNS[report.result]} {report.rows:,} rows of {report.source}, {report.checked} rules: {report.result}"
     )
+    mended = [f"{one.repair} {one.cells:,}" for one in report.changes if one.cells]
+    if mended:
+        output.say(f"  repaired by the accepted recipe: {', '.join(mended)} cells")
     notable = [finding for finding in report.findings if finding.result != "pass"]
     if notable:
         rows = [
