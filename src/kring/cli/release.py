@@ -10,6 +10,7 @@ from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_NO
 from kring.flow.project import open_project
 from kring.flow.releasing import Judged, release
+from kring.flow.tracing import told
 from kring.host.files import LocalFiles
 from kring.release.gate import junit
 
@@ -47,4 +48,4 @@ def show_verdict(output: Output, judged: Judged) -> None:
     """Every line of the gate with its reason."""
     verdict = judged.verdict
     output.say(f"{verdict.candidate}: {verdict.result}", style="bold")
-    output.table(("", "line", "why"), [(line.result, line.rule, line.reason) for line in verdict.lines])
+    output.table(("", "line", "why"), [(line.result, told(line), line.reason) for line in verdict.lines])

@@ -144,8 +144,9 @@ def stale_reasons(project: Project, run: Run, *, snapshot_digest: str) -> list[s
 
 def dominators(trained: Sequence[Trained]) -> dict[str, tuple[str, ...]]:
     """By candidate, those that are worse in no trade (quality, latency, memory, cost, fairness) and clearly better
-    in one."""
-    evidence = [one.evidence for one in trained if one.evidence]
+    in one, of those that were last trained together."""
+    found = [one.evidence for one in trained if one.evidence]
+    evidence = [one for one in found if one.baseline_run == found[-1].baseline_run]
     if not evidence:
         return {}
     axes = trades(evidence, quality=evidence[0].measures[0].name)

@@ -18,7 +18,7 @@ from kring.record.rollout import Rollout
 from kring.record.run import Run
 from kring.record.scored import Scored
 from kring.record.snapshot import Snapshot
-from kring.record.verdict import Verdict
+from kring.record.verdict import Judgement, Verdict
 from kring.record.version import Version
 
 KINDS: Final = (
@@ -140,7 +140,7 @@ def from_version(project: Project, ledger: Ledger, version: Version) -> Iterator
 
 
 def from_verdict(project: Project, ledger: Ledger, verdict: Verdict) -> Iterator[Node]:
-    facts = {"result": verdict.result} | {line.rule: f"{line.result}: {line.reason}" for line in verdict.lines}
+    facts = {"result": verdict.result} | {told(line): f"{line.result}: {line.reason}" for line in verdict.lines}
     yield Node(kind="verdict", id=verdict.id, at=verdict.at, facts=facts, owner=project.system.accountable("release"))
     yield from from_evidence(project, ledger, history.get(ledger, Evidence, verdict.evidence))
 
@@ -196,3 +196,8 @@ def show(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def told(line: Judgement) -> str:
+    """A line of the gate; one with a wildcard with the measure that it was held against."""
+    return line.rule if line.rule.startswith(line.metric) else f"{line.metric} ({line.rule})"

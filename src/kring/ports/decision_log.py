@@ -23,9 +23,9 @@ class DecisionLog(Protocol):
     """One writer's log. Cursors are (segment, byte offset)."""
 
     def append(self, record: Decisions | PackedDecisions | Outcomes) -> Place:
-        """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row; the ids of its decisions follow from
-        it (`kring.metrics.ids`), sequence by sequence. An outcome frame takes up no sequences.
-        Nothing is acknowledged before `commit` has returned."""
+        """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row;
+        the ids of its decisions follow from it (`kring.metrics.ids`), sequence by sequence. An outcome frame
+        takes up no sequences. Nothing is acknowledged before `commit` has returned."""
         ...
 
     def commit(self) -> None:

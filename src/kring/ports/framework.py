@@ -42,5 +42,6 @@ class Framework(Protocol):
 
     def export(self, fitted: object, columns: tuple[PreparedColumn, ...]) -> bytes:
         """ONNX bytes with one input per column, in order, shape (n, 1), float32 or string, and the
-        output `probability` or `value` of shape (n,), or `probabilities` (n, labels). `CandidateError` with the cure when it can't."""
+        output `probability` or `value` of shape (n,), or `probabilities` (n, labels). `CandidateError` with the
+        cure when it can't."""
         ...
