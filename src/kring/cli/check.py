@@ -55,8 +55,8 @@ def refuse(output: Output, project: Project, checked: Checked, *, dry_run: bool 
     if not dry_run:
         keep_report(project, checked)
     output.say(f"no snapshot; next: {remedy(project, checked)}", style="bold red")
-    told = {"report": checked.report, "snapshot": None, "open": project.system.frame.open}
-    output.result(told, code=EXIT_NO)
+    answer = {"report": checked.report, "snapshot": None, "open": project.system.frame.open}
+    output.result(answer, code=EXIT_NO)
 
 
 def show_report(output: Output, report: CheckReport) -> None:
