@@ -42,10 +42,16 @@ def ask(project: Project, question: str) -> Reply:
         )
     field = question_field(project)
     pointer = live_pointer(project)
-    decider = open_decider(project, pointer, opened_all(project, pointer), clock=project.clock)
     raw = Batch(1, {name: [value] for name, value in row_of(project, field, text).items()})
-    with project.working(), open_log(project) as log:
+    opened = opened_all(project, pointer)
+    try:
+        decider = open_decider(project, pointer, opened, clock=project.clock)
         record = decider.decide(raw, at=project.clock.now(), kind="online")[0].record
+    finally:
+        for each in opened.values():
+            each.answerer.runtime.close()
+            each.baseline.runtime.close()
+    with project.working(), open_log(project) as log:
         place = log.append(record)
         log.commit()
     return reply_of(record, question=text, decision=decision_ids(place, 1)[0])
