@@ -44,6 +44,7 @@ class Session:
     snapshot: Snapshot
     seed: int
     draws: int
+    thorough: bool = True
     done: dict[str, tuple[str, Built]] = field(default_factory=dict)
     out_of_fold: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 

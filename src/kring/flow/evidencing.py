@@ -26,6 +26,7 @@ from kring.flow import adapters
 from kring.flow.building import Built, Session, names_of
 from kring.flow.material import select
 from kring.flow.project import Project
+from kring.flow.scrutiny_asked import measured_beyond
 from kring.frame.behaviours import Subject, read_behaviours
 from kring.record.batch import Batch, Column
 from kring.record.behaviour import Behaviours, Inputs
@@ -80,6 +81,13 @@ def scrutinised(session: Session, candidate: Candidate, built: Built, evidence: 
         robustness=tuple(shown),
         behaviours=tuple(tested),
         suspects=_suspects(session, candidate),
+    )
+
+
+def gates_scrutiny(project: Project) -> bool:
+    """Whether a line of the gate speaks of any of this."""
+    return any(
+        measured_beyond(line, project.system, project.contract, project.task) for line in project.system.gate.lines
     )
 
 

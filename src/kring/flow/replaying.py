@@ -190,7 +190,7 @@ def retrain(stage: Stage, trigger: str) -> Retrained:
     try:
         checked = check_feed(project, as_of=stage.clock.now())
         snapshot = take_snapshot(project, checked)
-        trained = train(project, snapshot, only=candidates_for(stage), seed=stage.seed)
+        trained = train(project, snapshot, only=candidates_for(stage), seed=stage.seed, thorough=False)
         judged = judge_all(project, trained, snapshot_digest=snapshot.digest)
         if not judged:
             return failed(

@@ -12,7 +12,7 @@ from kring.errors import CandidateError, DataError, KringError, UserError
 from kring.experiment.evidence import measure_evidence
 from kring.flow import adapters, history
 from kring.flow.building import Built, Session, build
-from kring.flow.evidencing import scrutinised
+from kring.flow.evidencing import gates_scrutiny, scrutinised
 from kring.flow.folding import cross_validated
 from kring.flow.keeping import chain_bytes, keep, sha256
 from kring.flow.material import gather
@@ -37,17 +37,24 @@ class Trained:
 
 
 def train(
-    project: Project, snapshot: Snapshot, *, only: Sequence[str] = (), seed: int = 0, draws: int = DRAWS
+    project: Project,
+    snapshot: Snapshot,
+    *,
+    only: Sequence[str] = (),
+    seed: int = 0,
+    draws: int = DRAWS,
+    thorough: bool = True,
 ) -> list[Trained]:
     """Fit every candidate (or `only` those; the baseline always), prove the export, measure.
 
     A candidate that fails is a run with its reason and no evidence; a baseline that fails is a
-    `CandidateError`. Runs and evidence are appended to the ledger as they end.
+    `CandidateError`. Runs and evidence are appended to the ledger as they end. Unless it is `thorough`, only
+    what the gate asks for is measured beyond the task's metrics.
     """
     candidates = in_order(project.system, chosen(project, only))
     adapters.require_extras(candidates)
     material = gather(project, snapshot)
-    session = Session(project=project, material=material, snapshot=snapshot, seed=seed, draws=draws)
+    session = Session(project, material, snapshot, seed=seed, draws=draws, thorough=thorough)
     project.say(
         f"split   {material.parts[0].rows:,} rows to learn from, {material.parts[1].rows:,} held out"
         f" {material.cut_text}"
@@ -134,7 +141,8 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     evidence = msgspec.structs.replace(
         evidence, measures=(*evidence.measures, *more), curves=(*evidence.curves, *curves)
     )
-    evidence = scrutinised(session, candidate, built, evidence)
+    if session.thorough or gates_scrutiny(project):
+        evidence = scrutinised(session, candidate, built, evidence)
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
     run = msgspec.structs.replace(
         run,
