@@ -52,8 +52,11 @@ def scrutinised(session: Session, candidate: Candidate, built: Built, evidence: 
     """`evidence` with slices, groups, robustness, behaviour tests and suspected outcomes, and their measures.
 
     What the task has no rates or losses for is left out, and so are suspects without folds. `ConfigError` for
-    behaviour tests that speak of labels which the target does not have.
+    behaviour tests that speak of labels which the target does not have. `evidence` itself where the training is
+    not thorough and the gate speaks of none of this.
     """
+    if not (session.thorough or gates_scrutiny(session.project)):
+        return evidence
     behaviours = behaviours_of(session.project, labels=session.material.policy.labels)
     held, rows = held_out(session, built, evidence)
     chain = Chained(session, candidate, built)

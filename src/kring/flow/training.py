@@ -12,7 +12,7 @@ from kring.errors import CandidateError, DataError, KringError, UserError
 from kring.experiment.evidence import measure_evidence
 from kring.flow import adapters, history
 from kring.flow.building import Built, Session, build
-from kring.flow.evidencing import gates_scrutiny, scrutinised
+from kring.flow.evidencing import scrutinised
 from kring.flow.folding import cross_validated
 from kring.flow.keeping import chain_bytes, keep, sha256
 from kring.flow.material import gather
@@ -141,8 +141,7 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     evidence = msgspec.structs.replace(
         evidence, measures=(*evidence.measures, *more), curves=(*evidence.curves, *curves)
     )
-    if session.thorough or gates_scrutiny(project):
-        evidence = scrutinised(session, candidate, built, evidence)
+    evidence = scrutinised(session, candidate, built, evidence)
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
     run = msgspec.structs.replace(
         run,
