@@ -156,6 +156,7 @@ def test_before_a_version_is_live_it_says_what_to_do(tmp_path: Path):
         ("answers.toml", "questions.jsonl", "answers written by hand"),
         ("answers.toml", "none.toml", "none.toml"),
         ('"../../README.md", ', '"../../NONE.md", ', "NONE.md"),
+        ("[knowledge]", "[evidence]\nfolds = 0\n\n[knowledge]\nchunk = 5", "chunk"),
     ],
 )
 def test_what_is_wrong_with_a_candidate_is_told(tmp_path: Path, old: str, new: str, said: str):
@@ -166,6 +167,25 @@ def test_what_is_wrong_with_a_candidate_is_told(tmp_path: Path, old: str, new: s
     runs = json.dumps(told.json) + told.err
     assert said in runs
     assert told.code != 0
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ('name = "lin"\nbuiltin = "linear"', "does not answer in words"),
+        ('name = "small"\nof = "search"\nprecision = "int8"', "fewer bytes"),
+        ('name = "rule"\nrule = "1"', "rule"),
+    ],
+)
+def test_candidates_that_do_not_answer_in_words_are_refused(tmp_path: Path, more: str, reason: str):
+    folder = copied(tmp_path / "more")
+    file = folder / "kring.toml"
+    file.write_text(file.read_text().replace("[gate]", f"[[candidate]]\n{more}\n\n[gate]"))
+    assert kring("check", folder).code == 0
+    told = kring("train", folder, "--json")
+    assert told.code == 0
+    refused = [each["run"] for each in told.json["runs"] if each["run"]["state"] == "refused"]
+    assert [reason in run["reason"] for run in refused] == [True]
 
 
 def test_files_that_are_no_documents_are_told_and_left_out(tmp_path: Path):

@@ -126,6 +126,7 @@ def written(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
 def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
     """Learn from the rows to learn from; the held-out rows are only answered."""
     project, material = session.project, session.material
+    knowledge.require_numbers(candidate, material.policy)
     names = names_of(prepared)
     project.say(f"fit     {candidate.name} on {material.train_batch.n:,} rows")
     done = fit_candidate(
@@ -169,8 +170,17 @@ def varied(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
             next=f"mend {candidate.of} first: its own run says why",
             key=f"{key}.of",
         )
+    base = session.done[candidate.of][1].files
+    if MODEL_FILE not in base:
+        raise CandidateError(
+            f"candidate {candidate.of} holds no numbers that fit into fewer bytes",
+            got=", ".join(sorted(base)),
+            allowed="a fitted candidate",
+            next=f"take {candidate.name} out",
+            key=f"{key}.of",
+        )
     try:
-        model = adapters.smaller(session.done[candidate.of][1].files[MODEL_FILE], candidate.precision or "fp16")
+        model = adapters.smaller(base[MODEL_FILE], candidate.precision or "fp16")
     except CandidateError as error:
         raise CandidateError(
             f"candidate {candidate.name}: {error.message}",

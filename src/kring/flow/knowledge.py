@@ -64,6 +64,13 @@ def learned(project: Project, candidate: Candidate, rows: Rows) -> Learned:
     return _canned(project, candidate, inputs) if candidate.builtin == "canned" else _indexed(project, candidate, rows)
 
 
+def require_numbers(candidate: Candidate, policy: Policy) -> None:
+    """`CandidateError` for a candidate that learns numbers where an answer in words is asked for."""
+    if policy.output == "answer":
+        allowed = " or ".join(f'builtin = "{name}"' for name in BUILTINS)
+        raise _wrong(candidate, f"{candidate.kind}, which does not answer in words", allowed, "builtin")
+
+
 def look_over(project: Project) -> tuple[str, ...]:
     """What is to be told of the documents; nothing for a system without. `DataError` when there are none to read."""
     if project.system.knowledge is None:
