@@ -47,6 +47,7 @@ def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
         output.say(f"nothing was released: the gate says {released.judged[0].verdict.result}", style="bold red")
         output.result(told | {"version": None}, code=EXIT_NO)
         return
-    output.say(f"version {released.version.id} of {released.version.candidate}", style="bold green")
+    state = released.state.rollout.state if released.state and released.state.rollout else "registered"
+    output.say(f"version {released.version.id} of {released.version.candidate}: {state}", style="bold green")
     output.say(f"next: kring trace {released.version.id} {folder}")
     output.result(told | {"version": released.version})

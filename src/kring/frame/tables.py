@@ -111,7 +111,7 @@ class FrameTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["none", "some"], Meta(description="Whether an answer changes the outcome that is later observed")
     ] = "some"
     open: Annotated[
-        tuple[Text, ...], Unique, Meta(description="Questions that nobody has answered yet; every command names them")
+        tuple[Text, ...], Unique, Meta(description="Questions that nobody has answered yet; check and go name them")
     ] = ()
 
 
