@@ -91,6 +91,12 @@ def test_a_planted_fault_is_found_and_mended(
     assert {row: after[row] for row in right} == right
 
 
+def test_a_decimal_comma_that_the_contract_reads_is_no_fault() -> None:
+    feed = planted("price", {row: f"{row + 20},5" for row in range(9)})
+    field = Field(name="price", type="number", decimal=",")
+    assert "decimal.price" not in {one.repair.id for one in propose(feed.lazy(), promise(field)).proposals}
+
+
 def test_a_misspelling_of_a_frequent_value_is_found() -> None:
     feed = pl.DataFrame({"city": ["Amsterdam"] * 300 + ["Rotterdam"] * 299 + ["Amsterdm"]})
     repairs = trusted(propose(feed.lazy(), promise()))

@@ -215,6 +215,8 @@ def unit_of(suffix: str) -> str:
 
 
 def _decimal(facts: Facts) -> Decimal | None:
+    if facts.field and facts.field.decimal == ",":
+        return None
     commas = sum(count for value, count in facts.counts.items() if COMMA.fullmatch(value))
     sure = sum(
         count for value, count in facts.counts.items() if COMMA.fullmatch(value) and not THOUSANDS.fullmatch(value)
