@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kring.frame.aim import Aim
 from kring.frame.holdout import Holdout
 from kring.frame.inspect import Looked, Seen
-from kring.frame.quoting import scalar
+from kring.frame.wording import shown
 from kring.metrics.association import is_yes_no, labels_told, linear_copy, strength
 from kring.record.batch import Column
 
@@ -89,7 +89,7 @@ def _useless(seen: Seen, column: pl.Series, rows: int) -> str:
     if seen.missing == rows:
         return "nothing is there in any row"
     if len(seen.values) == 1 and not seen.missing:
-        return f"always {scalar(seen.values[0])}"
+        return f"always {shown(seen.values[0])}"
     if share >= MOSTLY:
         return f"missing in {share:.1%} of the rows"
     if seen.type == "string":
