@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
 from kring.contracts.columns import Reading, reading, settled, stage
+from kring.errors import DataError
 from kring.frame.texts import Guess, guess
 from kring.record.contract import Field, LogicalType
 
@@ -23,6 +25,8 @@ NUMERIC: Final = r"^\s*[+-]?[0-9]+([.,][0-9]*)?([eE][+-]?[0-9]+)?\s*$"
 
 FEW: Final = 60
 """Up to so many different values are listed."""
+
+LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class _Draft:
 def look(feed: pl.LazyFrame, *, target: str) -> Looked:
     """Look at every column of `feed`; types are guessed from a sample and proved on all rows."""
     dtypes = feed.collect_schema()
+    _require_apart(dtypes.names())
     rows = int(feed.select(pl.len()).collect(engine="streaming").item())
     raw, block = _sample(feed, rows, len(dtypes))
     drafts = {name: _draft(raw[name], label=name == target) for name in dtypes}
@@ -91,6 +96,19 @@ def look(feed: pl.LazyFrame, *, target: str) -> Looked:
     seen = _proved(feed, drafts, raw)
     typed = raw.select(drafts[name].read().value.alias(name) for name, one in seen.items() if one.field is not None)
     return Looked(rows=rows, columns=seen, sample=typed, block=block)
+
+
+def _require_apart(names: Sequence[str]) -> None:
+    """`DataError` for names that no snapshot could hold beside each other."""
+    counts = Counter(name.casefold() for name in names)
+    twins = [name for name in names if counts[name.casefold()] > 1]
+    if twins:
+        raise DataError(
+            "columns whose names differ in capitals only",
+            got=", ".join(twins[:LISTED]),
+            allowed="names that differ in more: readers of tables take these for one column",
+            next="rename a column in the data",
+        )
 
 
 def _sample(feed: pl.LazyFrame, rows: int, columns: int) -> tuple[pl.DataFrame, int]:
