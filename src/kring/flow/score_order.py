@@ -26,8 +26,8 @@ class Order:
     force: bool = False
 
 
-def refuse_order(order: Order) -> None:
-    """`UserError` for a file of answers that can't or must not be written."""
+def refuse_order(order: Order, *, home: Path) -> None:
+    """`UserError` for a file of answers that can't or must not be written: nothing is handed out into `home`."""
     out, where = order.out, str(order.out)
     if order.top < 0:
         raise UserError("a work list has at least one row", got=str(order.top), next="choose --top 1 or more")
@@ -35,6 +35,8 @@ def refuse_order(order: Order) -> None:
         raise NotFound("the folder of the answers does not exist", got=str(out.parent), next="make it first")
     if out.is_dir():
         raise UserError("the answers go to a file, and this is a folder", got=where, next="name a file in it")
+    if out.resolve().is_relative_to(home.resolve()):
+        raise UserError("the answers would lie in the system's own state", got=where, next="choose another --out")
     if out.exists() and any(out.samefile(file) for file in given_files(order)):
         raise UserError("the answers would replace the rows they are about", got=where, next="choose another --out")
     if out.exists() and not order.force:

@@ -107,7 +107,7 @@ def score(project: Project, order: Order) -> Scored:
     """
     began = stopwatch()
     sink = adapters.sink_of(order.out)
-    refuse_order(order)
+    refuse_order(order, home=project.home.root)
     pointer = live_pointer(project)
     opened = open_all(project, pointer)
     rows = open_rows(project, order.path, keep=order.keep, opened=opened)
