@@ -86,7 +86,9 @@ def open_rows(project: Project, path: Path, *, keep: Sequence[str], opened: Mapp
     try:
         source.files_of(path)
     except DataError as error:
-        raise DataError(error.message, got=error.got, next="name a file of rows to decide", file=error.file) from error
+        raise DataError(
+            error.message, got=error.got, allowed=error.allowed, next="name a file of rows to decide", file=error.file
+        ) from error
     feed = cleaned(project, source.scan(path), all_rows=True)
     schema = feed.collect_schema()
     unknown = [name for name in keep if name not in schema]

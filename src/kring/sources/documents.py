@@ -74,12 +74,17 @@ def _files(folder: Path, patterns: Sequence[str]) -> list[tuple[str, Path]]:
                 key="knowledge.documents",
                 got=pattern,
                 allowed='patterns such as "docs/*.md" or "../handbook/**/*.txt"',
+                next="write the steps up, if any, at the beginning",
             )
         base = folder.joinpath(*steps[:ups])
         files = sorted(path for path in base.glob("/".join(steps[ups:])) if not path.is_dir())
         if not files:
             raise DataError(
-                "a pattern of documents finds no file", key="knowledge.documents", got=pattern, file=str(base)
+                "a pattern of documents finds no file",
+                key="knowledge.documents",
+                got=pattern,
+                next="mend the pattern, or put documents there",
+                file=str(base),
             )
         for path in files:
             id = path.relative_to(base).as_posix()
