@@ -100,16 +100,14 @@ def other_tables(project: Project) -> dict[str, Other]:
 
 
 def supplier_column(project: Project) -> str:
-    """The column that says who delivered a row; empty without one. `ConfigError` for one that the contract does
-    not promise, or whose values may not be shown."""
+    """The column that says who delivered a row; empty without one. `ConfigError` for one that differs from
+    the contract's, or whose values may not be shown."""
     ours, theirs = project.system.data.supplier, project.contract.supplier
     name = ours or theirs
     fields = {field.name: field for field in project.contract.fields}
     problem = ""
     if ours and theirs and ours != theirs:
         problem = f"data.supplier differs from the contract, where it is {theirs}"
-    elif name and name not in fields:
-        problem = "data.supplier names a column that the contract does not promise"
     elif name and private(fields[name]):
         problem = "a supplier is named in reports, and this column is personal"
     if problem:

@@ -88,6 +88,7 @@ def columns_named(system: System) -> list[tuple[str, str]]:
         ("data.subject", data.subject),
         ("data.group", data.group),
         ("data.outcome_at", data.outcome_at),
+        ("data.supplier", data.supplier),
         *(("data.protected", name) for name in data.protected),
     ]
     for lookup in system.lookups:
