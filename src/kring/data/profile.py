@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from kring.record.contract import Contract, Field, Scalar
@@ -21,13 +22,7 @@ def profile(frame: pl.DataFrame, contract: Contract) -> tuple[ColumnProfile, ...
     Timestamps are given as integer microseconds UTC, dates as ISO 8601. Of personal columns and identifiers
     only counts are kept.
     """
-    fields = [field for field in contract.fields if field.name in frame.columns]
-    wanted = [expr for number, field in enumerate(fields) for expr in _wanted(number, field)]
-    row = frame.lazy().select(wanted).collect().row(0, named=True) if wanted else {}
-    return tuple(
-        _profile(frame, field, {key.split(" ")[1]: value for key, value in row.items() if key.startswith(f"{n} ")})
-        for n, field in enumerate(fields)
-    )
+    return tuple(_profile(frame[field.name], field) for field in contract.fields if field.name in frame.columns)
 
 
 def private(field: Field) -> bool:
@@ -35,41 +30,35 @@ def private(field: Field) -> bool:
     return field.identifier or field.personal
 
 
-def _wanted(number: int, field: Field) -> list[pl.Expr]:
-    column = pl.col(field.name)
-    parts = {"missing": column.null_count(), "distinct": column.drop_nulls().n_unique()}
-    if not private(field) and field.type != "string":
-        parts |= {"minimum": column.min(), "maximum": column.max()}
-    if field.type in ("number", "integer"):
-        parts["zeros"] = (column == 0).sum()
-        if not private(field):
-            parts["mean"] = column.mean()
-            parts["quantiles"] = pl.concat_list([column.quantile(share, interpolation="linear") for share in DECILES])
-    return [expr.alias(f"{number} {name}") for name, expr in parts.items()]
-
-
-def _profile(frame: pl.DataFrame, field: Field, found: dict[str, object]) -> ColumnProfile:
-    quantiles = found.get("quantiles")
-    deciles = tuple(float(share) for share in quantiles if share is not None) if isinstance(quantiles, list) else ()
-    mean = found.get("mean")
+def _profile(column: pl.Series, field: Field) -> ColumnProfile:
+    number = field.type in ("number", "integer")
+    shown = not private(field)
+    present = column.drop_nulls()
     return ColumnProfile(
         name=field.name,
         type=field.type,
-        rows=frame.height,
-        missing=_count(found, "missing"),
-        distinct=_count(found, "distinct"),
-        zeros=_count(found, "zeros"),
-        mean=mean if isinstance(mean, float) else None,
-        minimum=_scalar(found.get("minimum")),
-        maximum=_scalar(found.get("maximum")),
-        quantiles=deciles,
-        top=() if private(field) or field.type in ("number", "integer", "timestamp") else _top(frame[field.name]),
+        rows=len(column),
+        missing=len(column) - len(present),
+        distinct=present.n_unique(),
+        zeros=int((present == 0).sum()) if number else 0,
+        mean=_mean(present) if number and shown else None,
+        minimum=_scalar(present.min()) if shown and field.type != "string" else None,
+        maximum=_scalar(present.max()) if shown and field.type != "string" else None,
+        quantiles=_deciles(present) if number and shown else (),
+        top=() if not shown or number or field.type == "timestamp" else _top(column),
     )
 
 
-def _count(found: dict[str, object], name: str) -> int:
-    value = found.get(name)
-    return value if isinstance(value, int) else 0
+def _mean(present: pl.Series) -> float | None:
+    mean = present.mean()
+    return mean if isinstance(mean, float) else None
+
+
+def _deciles(present: pl.Series) -> tuple[float, ...]:
+    """The deciles, between neighbouring values in proportion; none without values."""
+    if present.is_empty():
+        return ()
+    return tuple(np.quantile(present.to_numpy().astype(np.float64), DECILES).tolist())
 
 
 def _top(column: pl.Series) -> tuple[tuple[str, int], ...]:
