@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -185,3 +187,19 @@ def test_a_disk_that_refuses_leaves_no_half_recipe(folder: Path) -> None:
     assert told.code in (2, 3)
     shutil.rmtree(folder / FILE)
     assert kring("clean", folder, "--accept", "safe").code == 0
+
+
+def test_a_version_pins_the_recipe_that_its_data_was_repaired_by(folder: Path) -> None:
+    kring("clean", folder, "--accept", "likely", "--by", "Ada")
+    kring("check", folder)
+    kring("train", folder)
+    accepted = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(accepted[: accepted.rindex(b"[[repair]]")])
+    assert "measured on another clean.toml" in str(kring("release", folder, "--json").json["verdicts"])
+    (folder / FILE).write_bytes(accepted)
+    told = kring("release", folder, "--json")
+    assert told.code == 0, told.json
+    place = folder / ".kring" / "versions" / told.json["version"]["id"]
+    assert (place / FILE).read_bytes() == accepted
+    manifest = json.loads((place / "manifest.json").read_text())
+    assert manifest["recipe_digest"] == hashlib.sha256(accepted).hexdigest()

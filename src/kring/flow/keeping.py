@@ -65,3 +65,12 @@ def as_stored(project: Project, path: Path, *, digest: str) -> bytes:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def behaviours_digest(project: Project) -> str:
+    """SHA-256 of the tests of behaviour as they are now; empty where none are asked for, or none can be read."""
+    name = project.system.evidence.behaviours
+    try:
+        return sha256(project.files.read(project.folder / name)) if name else ""
+    except NotFound:
+        return ""

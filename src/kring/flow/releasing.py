@@ -11,11 +11,13 @@ from typing import Final
 
 import msgspec
 
+from kring.data.recipes import FILE as RECIPE_FILE
 from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported, UserError
 from kring.experiment.comparison import compare, trades
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
-from kring.flow.keeping import kept, sha256
+from kring.flow.cleaning import open_recipe
+from kring.flow.keeping import behaviours_digest, kept, sha256
 from kring.flow.operating import start_release
 from kring.flow.project import Project
 from kring.flow.training import Trained
@@ -133,7 +135,10 @@ def merit(judged: Judged) -> tuple[float, ...]:
 
 def stale_reasons(project: Project, run: Run, *, snapshot_digest: str) -> list[str]:
     """Why this run's evidence does not speak about what would be released now."""
+    recipe = open_recipe(project)
     pairs = (
+        ("clean.toml", run.recipe, recipe.digest if recipe else ""),
+        ("behaviours.toml", run.behaviours, behaviours_digest(project)),
         ("snapshot", run.snapshot_digest, snapshot_digest),
         ("contract", run.contract_digest, project.contract.digest),
         ("kring.toml", run.config_digest, project.system.digest),
@@ -213,6 +218,8 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
     baseline, baseline_files = kept(project, baseline_run)
     files |= {f"baseline/{name}": data for name, data in baseline_files.items()}
     files[CONTRACT_FILE] = contract_bytes(project)
+    if run.recipe:
+        files[RECIPE_FILE] = project.files.read(project.folder / RECIPE_FILE)
     environment = pinned_environment()
     lineage = {
         "snapshot": run.snapshot,
@@ -244,6 +251,7 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
         owner=project.system.owner,
         accountable=project.system.accountable("release"),
         environment=environment,
+        recipe_digest=sha256(files[RECIPE_FILE]) if run.recipe else "",
     )
     return manifest, files
 

@@ -14,7 +14,7 @@ from kring.flow import adapters, history
 from kring.flow.building import Built, Session, build
 from kring.flow.evidencing import scrutinised
 from kring.flow.folding import cross_validated
-from kring.flow.keeping import chain_bytes, keep, sha256
+from kring.flow.keeping import behaviours_digest, chain_bytes, keep, sha256
 from kring.flow.material import gather
 from kring.flow.memory import memory_of
 from kring.flow.project import Project
@@ -97,6 +97,8 @@ def begun(session: Session, candidate: Candidate) -> Run:
         seed=session.seed,
         parts=session.material.parts,
         at=project.clock.now(),
+        recipe=snapshot.report.recipe,
+        behaviours=behaviours_digest(project),
     )
 
 

@@ -63,3 +63,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     documents: str = ""
     tuned: Tuned | None = None
     variant: Variant | None = None
+    recipe: str = ""
+    behaviours: str = ""

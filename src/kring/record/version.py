@@ -44,7 +44,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`manifest.json` of a version folder. It holds no time, host or path, so that equal
-    content has an equal id."""
+    content has an equal id. `recipe_digest` is the SHA-256 of `clean.toml`, empty without one."""
 
     format: int
     system: str
@@ -64,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     accountable: str
     environment: dict[str, str]
+    recipe_digest: str = ""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

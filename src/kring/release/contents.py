@@ -158,6 +158,7 @@ KINDS: Final[dict[str, Callable[[str, bytes], None]]] = {
     ".onnx": check_onnx,
     ".sqlite": check_sqlite,
     ".yaml": check_yaml,
+    ".toml": check_text,
     ".txt": check_text,
     ".md": check_text,
 }

@@ -2,6 +2,7 @@
 
 manifest.json            what is pinned: links, thresholds, policy, digests
 contract.odcs.yaml       what the data promised
+clean.toml               how its feed is repaired, where somebody accepted repairs
 prepare.json             columns and lookup tables of the chain
 links/*.onnx             its fitted estimators
 links/*.sqlite           what its answers are looked up in
@@ -32,6 +33,7 @@ FORMAT: Final = 1
 
 MANIFEST: Final = "manifest.json"
 CONTRACT: Final = "contract.odcs.yaml"
+RECIPE: Final = "clean.toml"
 ALWAYS: Final = (MANIFEST, CONTRACT, "lineage.json", "environment.json")
 BASELINE: Final = "baseline/"
 LINK_FILES: Final = {
@@ -70,6 +72,8 @@ def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """`Refused` unless `files` (the signature apart) are exactly what `manifest` pins, each of a kind
     a version may hold and with the digest its link names."""
     wanted = dict.fromkeys(ALWAYS, "")
+    if manifest.recipe_digest:
+        wanted[RECIPE] = manifest.recipe_digest
     for link in _links(manifest):
         if wanted.setdefault(link.file, link.digest) != link.digest:
             raise refused(link.file, got="two links with different digests", allowed="one file for one link")
