@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from kring.errors import DataError
 from kring.sources.encodings import HEAD, MARK, UTF_8, WINDOWS, NotUtf8, as_utf8, is_western, wide
 
-PIECE: Final = 1 << 22
+PIECE: Final = 1 << 19
+"""Bytes that are looked over at a time: so few that they stay in the processor's cache."""
+
+BLOCK: Final = 1 << 21
+"""Bytes that are handed on at a time."""
+
 LONGEST: Final = 1 << 26
 SEPARATORS: Final = (",", ";", "\t", "|")
 QUOTE, NEWLINE, RETURN = 34, 10, 13
@@ -64,15 +69,17 @@ def look_over(path: Path) -> Dialect:
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[bytes]:
-    """Whole records after the first one, which holds the names, in UTF-8 and pieces of some megabytes."""
+    """Whole records after the first one, which holds the names, in UTF-8 and pieces of some megabytes, of a file
+    that was looked over."""
     rest, named = b"", False
     with open_bytes(path) as file:
-        for _, piece in pieces(path, file, encoding=dialect.encoding):
+        read = iter(partial(file.read, BLOCK), b"")
+        for piece in read if dialect.encoding == UTF_8 else as_utf8(read, encoding=dialect.encoding, path=path):
             rest += piece
             if not named:
                 end = _first_record(rest)
                 named, rest = end >= 0, rest[end + 1 :]
-            done = _whole(np.frombuffer(rest, dtype=np.uint8)) if named else 0
+            done = _whole(rest) if named else 0
             if done:
                 yield rest[:done]
                 rest = rest[done:]
@@ -151,8 +158,8 @@ def _look_over(path: Path, file: BinaryIO | gzip.GzipFile, encoding: str) -> Dia
         rest += piece
         dialect = dialect or _dialect(path, rest, encoding)
         if dialect is not None:
-            done = _Lines(path, rest, dialect, line).done
-            line, rest = line + rest.count(b"\n", 0, done), rest[done:]
+            lines = _Lines(path, rest, dialect, line)
+            line, rest = line + lines.count, rest[lines.done :]
         if len(rest) > LONGEST:
             raise _unclosed(path, line)
     if dialect is None:
@@ -160,7 +167,9 @@ def _look_over(path: Path, file: BinaryIO | gzip.GzipFile, encoding: str) -> Dia
     if dialect is None and rest:
         raise _unclosed(path, line)
     if dialect is None:
-        raise DataError("the file is empty", allowed="a line with the names of the columns", file=str(path))
+        raise DataError(
+            "the file is empty", allowed="a line with the names of the columns", next="export it again", file=str(path)
+        )
     if rest and _Lines(path, rest + b"\n", dialect, line).done == 0:
         raise _unclosed(path, line)
     return dialect
@@ -180,13 +189,12 @@ def _first_record(data: bytes) -> int:
     return -1
 
 
-def _whole(signs: NDArray[np.uint8]) -> int:
+def _whole(data: bytes) -> int:
     """Where the last whole record ends; 0 when there is none."""
-    ends = signs == NEWLINE
-    quotes = signs == QUOTE
-    if quotes.any():
-        ends &= ~np.logical_xor.accumulate(quotes)
-    stops = np.flatnonzero(ends)
+    if b'"' not in data:
+        return data.rfind(b"\n") + 1
+    signs = np.frombuffer(data, dtype=np.uint8)
+    stops = np.flatnonzero((signs == NEWLINE) & ~np.logical_xor.accumulate(signs == QUOTE))
     return int(stops[-1]) + 1 if len(stops) else 0
 
 
@@ -222,22 +230,25 @@ def check_names(columns: tuple[str, ...], path: Path) -> None:
 
 
 class _Lines:
-    """The whole records in `data`, which begins at `line`; `done` is where the last of them ends."""
+    """The whole records in `data`, which begins at `line`; `done` is where the last of them ends, and `count` the
+    number of lines up to there."""
 
     def __init__(self, path: Path, data: bytes, dialect: Dialect, line: int) -> None:
         self.path, self.data, self.line = path, data, line
         signs = np.frombuffer(data, dtype=np.uint8)
-        separators, ends = signs == ord(dialect.separator), signs == NEWLINE
-        quotes = signs == QUOTE
-        if quotes.any():
+        newlines = signs == NEWLINE
+        edges = newlines | (signs == ord(dialect.separator))
+        if b'"' in data:
+            quotes = signs == QUOTE
             inside = np.logical_xor.accumulate(quotes)
-            separators &= ~inside
-            ends &= ~inside
+            edges &= ~inside
             self._check_quotes(signs, quotes, inside, dialect)
-        stops = np.flatnonzero(ends)
+        places = np.flatnonzero(edges)
+        ends = np.flatnonzero(newlines[places])
+        stops = places[ends]
         self.done = int(stops[-1]) + 1 if len(stops) else 0
-        counts = np.diff(np.searchsorted(np.flatnonzero(separators), stops), prepend=0) + 1
-        self._check_counts(stops, counts, len(dialect.columns))
+        self.count = int(np.count_nonzero(newlines[: self.done]))
+        self._check_counts(stops, np.diff(ends, prepend=-1), len(dialect.columns))
 
     def _check_counts(self, stops: NDArray[np.int64], counts: NDArray[np.int64], fields: int) -> None:
         bad = np.flatnonzero(counts != fields)

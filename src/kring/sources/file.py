@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,32 @@ ENDINGS: Final[Mapping[str, str]] = {
 MAGIC: Final = b"PAR1"
 
 
+@dataclass(frozen=True)
+class Feed:
+    """A feed that was looked over: its rows as a lazy `frame`, and its `files` when they are CSV, with how each is
+    written."""
+
+    frame: pl.LazyFrame
+    files: Sequence[tuple[Path, Dialect]] = ()
+
+    def batches(self, rows: int) -> Iterator[pl.DataFrame]:
+        """The same rows in the same order, at most `rows` at a time, and few megabytes of CSV: memory does not grow
+        with the feed. Polars raises its own errors when a file is not what it was."""
+        if not self.files:
+            yield from self.frame.collect_batches(chunk_size=rows, maintain_order=True)
+            return
+        names = self.frame.collect_schema().names()
+        for file, dialect in self.files:
+            for frame in _parsed(file, dialect):
+                yield from frame.select(names).iter_slices(rows)
+
+
 def scan(path: Path) -> pl.LazyFrame:
+    """The lazy rows of `open_feed`."""
+    return open_feed(path).frame
+
+
+def open_feed(path: Path) -> Feed:
     """The rows of a feed, lazily, in the order of the files (by name) and of the rows in each.
 
     All columns of a CSV file are texts: typing is the contract's business, so that what can't be typed is
@@ -36,7 +62,15 @@ def scan(path: Path) -> pl.LazyFrame:
     Files of one feed have the same columns.
     """
     files = files_of(path)
-    frames = [SCANS[kind_of(file)](file) for file in files]
+    if kind_of(files[0]) == "csv":
+        written = [(file, look_over(file)) for file in files]
+        return Feed(_as_one(files, [_csv(file, dialect) for file, dialect in written]), written)
+    read = _parquet if kind_of(files[0]) == "parquet" else _json
+    return Feed(_as_one(files, [read(file) for file in files]))
+
+
+def _as_one(files: Sequence[Path], frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """The rows of all files; `DataError` when their columns differ."""
     first = frames[0].collect_schema()
     for file, frame in zip(files[1:], frames[1:], strict=True):
         schema = frame.collect_schema()
@@ -97,11 +131,10 @@ def kind_of(file: Path) -> str:
     )
 
 
-def _csv(file: Path) -> pl.LazyFrame:
-    dialect = look_over(file)
+def _csv(file: Path, dialect: Dialect) -> pl.LazyFrame:
     schema = dict.fromkeys(dialect.columns, pl.String())
     if dialect.encoding != UTF_8:
-        return _recoded(file, dialect, schema)
+        return _recoded(file, dialect, pl.Schema(schema))
     frame = pl.scan_csv(
         file,
         separator=dialect.separator,
@@ -114,16 +147,22 @@ def _csv(file: Path) -> pl.LazyFrame:
     return _schema_known(file, frame)
 
 
-def _recoded(file: Path, dialect: Dialect, schema: dict[str, pl.String]) -> pl.LazyFrame:
+def _parsed(file: Path, dialect: Dialect) -> Iterator[pl.DataFrame]:
+    """The rows of a CSV file, some megabytes at a time, all columns texts."""
+    schema = dict.fromkeys(dialect.columns, pl.String())
+    for piece in records(file, dialect):
+        yield pl.read_csv(piece, separator=dialect.separator, has_header=False, schema=schema)
+
+
+def _recoded(file: Path, dialect: Dialect, schema: pl.Schema) -> pl.LazyFrame:
     """A file in another encoding than UTF-8, read some megabytes at a time."""
 
     def read(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         del batch_size
-        for piece in records(file, dialect):
-            frame = pl.read_csv(piece, separator=dialect.separator, has_header=False, schema=schema)
-            frame = frame if n_rows is None else frame.head(n_rows)
+        for whole in _parsed(file, dialect):
+            frame = whole if n_rows is None else frame.head(n_rows)
             n_rows = None if n_rows is None else n_rows - frame.height
             frame = frame if predicate is None else frame.filter(predicate)
             yield frame if with_columns is None else frame.select(with_columns)
@@ -136,7 +175,7 @@ def _recoded(file: Path, dialect: Dialect, schema: dict[str, pl.String]) -> pl.L
 def _parquet(file: Path) -> pl.LazyFrame:
     size = file.stat().st_size
     if not size:
-        raise DataError("the file is empty", file=str(file))
+        raise DataError("the file is empty", next="export it again", file=str(file))
     with file.open("rb") as opened:
         head = opened.read(4)
         opened.seek(max(0, size - 4))
@@ -158,7 +197,7 @@ def _json(file: Path) -> pl.LazyFrame:
         for _, piece in pieces(file, opened):
             empty = empty and not piece.strip()
     if empty:
-        raise DataError("the file is empty", allowed="one JSON object per line", file=str(file))
+        raise DataError("the file is empty", allowed="one JSON object per line", next="export it again", file=str(file))
     try:
         frame = pl.scan_ndjson(file, infer_schema_length=None)
         check_names(tuple(frame.collect_schema().names()), file)
@@ -207,6 +246,3 @@ def _digest(file: Path) -> str:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise DataError("the file can't be read", got=str(error), file=str(file)) from error
-
-
-SCANS: Final[Mapping[str, Callable[[Path], pl.LazyFrame]]] = {"csv": _csv, "parquet": _parquet, "json": _json}
