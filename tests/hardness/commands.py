@@ -16,14 +16,20 @@ from typing import Any, Final
 
 from kring.cli.app import run
 
-LOCKS: Final = {".working", ".lock"}
+LOCKS: Final = {".working", ".lock", "0.lock"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
 PRELOAD: Final = [
+    "kring.cli.ask",
     "kring.cli.check",
+    "kring.cli.clean",
     "kring.cli.demo",
+    "kring.cli.go",
+    "kring.cli.new",
     "kring.cli.release",
     "kring.cli.replay",
     "kring.cli.rollback",
+    "kring.cli.score",
+    "kring.cli.snapshot",
     "kring.cli.status",
     "kring.cli.train",
     "kring.frameworks.sklearn",
