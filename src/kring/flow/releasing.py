@@ -221,16 +221,7 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
     if run.recipe:
         files[RECIPE_FILE] = project.files.read(project.folder / RECIPE_FILE)
     environment = pinned_environment()
-    lineage = {
-        "snapshot": run.snapshot,
-        "snapshot_digest": run.snapshot_digest,
-        "run": run.id,
-        "evidence": evidence.id,
-        "verdict": verdict.id,
-        "commit": run.commit,
-        "source": project.system.data.source,
-    }
-    files["lineage.json"] = msgspec.json.encode(lineage, order="sorted")
+    files["lineage.json"] = lineage(project, run, verdict)
     files["environment.json"] = msgspec.json.encode(environment, order="sorted")
     manifest = Manifest(
         format=FORMAT,
@@ -254,6 +245,20 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
         recipe_digest=sha256(files[RECIPE_FILE]) if run.recipe else "",
     )
     return manifest, files
+
+
+def lineage(project: Project, run: Run, verdict: Verdict) -> bytes:
+    """Where the version came from, as JSON."""
+    found = {
+        "snapshot": run.snapshot,
+        "snapshot_digest": run.snapshot_digest,
+        "run": run.id,
+        "evidence": verdict.evidence,
+        "verdict": verdict.id,
+        "commit": run.commit,
+        "source": project.system.data.source,
+    }
+    return msgspec.json.encode(found, order="sorted")
 
 
 def contract_bytes(project: Project) -> bytes:
