@@ -46,7 +46,7 @@ def test_every_command_is_done_and_answers_with_one_object(walked: Walked) -> No
     keys = {name: set(told.json) for name, told in walked.told.items()}
     assert keys["check"] == {"report", "snapshot", "open"}
     assert keys["train"] == {"runs"}
-    assert keys["compare"] == {"candidates", "page"}
+    assert keys["compare"] == {"candidates", "notes", "page"}
     assert keys["release"] == {"verdicts", "version", "rollout"}
     assert keys["list"] == {"snapshots"}
     assert keys["show"] == {"snapshot"}
