@@ -74,7 +74,7 @@ def _missing(path: Path) -> NotFound:
         f"there is no {path.name} here" if path.name == FILE else f"there is no {path.name}",
         file=str(path),
         allowed=f"a folder with a {FILE} in it, or the path of that file",
-        next=f"name the folder that holds {FILE}, or start from examples/flights",
+        next=f"name the folder that holds {FILE}, or begin with kring new DIR --from DATA --target COLUMN",
     )
 
 
