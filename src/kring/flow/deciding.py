@@ -12,7 +12,7 @@ import polars as pl
 from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
 from kring.decide.prepare import frame_preparer
-from kring.errors import IntegrityError
+from kring.errors import IntegrityError, NotFound
 from kring.flow import adapters
 from kring.flow.project import Project
 from kring.ports.clock import Clock
@@ -53,9 +53,17 @@ def open_answerers(project: Project, version: str) -> Opened:
 
 
 def verified(project: Project, version: str) -> Loaded:
-    """The version's manifest and bytes, once signature and digests are checked on these bytes."""
-    public = project.files.read(project.home.public_key)
-    return open_version(project.home.versions / version, public_pem=public)
+    """The version's manifest and bytes, once signature and digests are checked on these bytes. `IntegrityError`
+    unless they are whole, and also when the folder or the public key is gone."""
+    try:
+        public = project.files.read(project.home.public_key)
+        return open_version(project.home.versions / version, public_pem=public)
+    except NotFound as error:
+        raise IntegrityError(
+            f"version {version} can't be verified: {error.message}",
+            next="put back a copy of what is missing, or roll back",
+            file=error.file,
+        ) from error
 
 
 def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, bytes]) -> Answerer[pl.DataFrame]:
