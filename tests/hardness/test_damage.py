@@ -97,13 +97,22 @@ VERSIONS: dict[str, Damage] = {
 
 @pytest.mark.parametrize("which", ["live", "previous"])
 @pytest.mark.parametrize("name", VERSIONS)
-def test_a_damaged_version_is_found_and_never_gone_back_to(name: str, which: str, two_versions: Path) -> None:
+def test_a_damaged_version_is_found_and_never_gone_back_to(
+    name: str, which: str, two_versions: Path, tmp_path: Path
+) -> None:
     status = kring("status", two_versions).object
     ids = {"live": status["live"]["id"], "previous": status["previous"]}
     VERSIONS[name](two_versions / ".kring" / "versions" / ids[which])
     found = kring("status", two_versions, "--verify")
     assert (found.exit, found.error["code"]) == (3, "integrity"), found
     assert ids[which] in found.text
+    scored = kring("score", two_versions / "feed.csv", two_versions, "--out", tmp_path / "out.csv")
+    if which == "live":
+        assert (scored.exit, scored.error["code"]) == (3, "integrity"), scored
+        assert not (tmp_path / "out.csv").exists()
+    else:
+        assert scored.exit == 0, scored
+        assert scored.object["scored"]["fallback"] == 0
     back = kring("rollback", two_versions, "--reason", "it is bad")
     if which == "previous":
         assert (back.exit, back.error["code"]) == (3, "integrity"), back
@@ -153,6 +162,8 @@ def part(folder: Path) -> Path:
     return next((folder / ".kring/data").glob("*/part-*.parquet"))
 
 
+RESTORE = ("snapshot", "restore", "latest")
+WRITE = (*RESTORE, "--out", "DIR/old.csv")
 DATA: dict[str, Damage] = {
     "one byte changed": lambda folder: flip(part(folder), 4000),
     "gone": lambda folder: part(folder).unlink(),
@@ -160,10 +171,11 @@ DATA: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize("words", [("train",), ("status", "--verify")])
+@pytest.mark.parametrize("words", [("train",), ("status", "--verify"), RESTORE, WRITE])
 def test_a_damaged_snapshot_is_not_learned_from(name: str, words: tuple[str, ...], released: Path) -> None:
     DATA[name](released)
-    answer = kring(words[0], released, *words[1:])
+    answer = kring(*(word.replace("DIR", str(released)) for word in words), released)
+    assert not (released / "old.csv").exists()
     assert (answer.exit, answer.error["code"]) == (3, "integrity"), answer
 
 

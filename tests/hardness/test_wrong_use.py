@@ -8,7 +8,19 @@ from typing import Final
 import pytest
 from commands import contents, kring
 
-SYSTEM: Final = ("check", "train", "compare", "release", "go", "status")
+SYSTEM: Final = (
+    ("check",),
+    ("train",),
+    ("compare",),
+    ("release",),
+    ("go",),
+    ("status",),
+    ("clean",),
+    ("snapshot", "list"),
+    ("snapshot", "restore", "latest"),
+    ("snapshot", "diff", "previous", "latest"),
+    ("ask", "why?"),
+)
 
 WRONG: Final = {
     "no command": ((), 2, "use"),
@@ -42,6 +54,39 @@ WRONG: Final = {
         "use",
     ),
     "a source that is not there": (("check", "DIR", "--source", "DIR/nothing.csv"), 2, "data"),
+    "scores for nobody": (("score", "DIR/feed.csv", "DIR"), 2, "use"),
+    "scores of nothing": (("score", "DIR/nothing.csv", "DIR", "--out", "DIR/o.csv"), 2, "data"),
+    "scores of many kinds": (("score", "DIR/*", "DIR", "--out", "DIR/o.csv"), 2, "data"),
+    "scores of a device": (("score", "/dev/zero", "DIR", "--out", "DIR/o.csv"), 2, "data"),
+    "scores into nowhere": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/no/o.csv"), 2, "not_found"),
+    "scores into a folder": (("score", "DIR/feed.csv", "DIR", "--out", "DIR"), 2, "use"),
+    "scores in another format": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/o.txt"), 2, "use"),
+    "scores over the rows": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/feed.csv", "--force"), 2, "use"),
+    "scores over kring.toml": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/kring.toml", "--force"), 2, "use"),
+    "scores into the state": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/.kring/o.csv"), 2, "use"),
+    "scores into the data": (
+        ("score", "DIR/feed.csv", "DIR", "--out", "DIR/.kring/data/o.parquet", "--force"),
+        2,
+        "use",
+    ),
+    "no score at the top": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/o.csv", "--top", "0"), 2, "use"),
+    "keep what is not there": (("score", "DIR/feed.csv", "DIR", "--out", "DIR/o.csv", "--keep", "zon"), 2, "data"),
+    "accept an unknown repair": (("clean", "DIR", "--accept", "r_1"), 2, "not_found"),
+    "accept and ask": (("clean", "DIR", "--accept", "all", "--ask"), 2, "use"),
+    "mend a database": (("clean", "DIR", "--source", "DIR/.kring/ledger.db"), 2, "data"),
+    "difference of nothing": (("snapshot", "diff", "s_1", "latest", "DIR"), 2, "not_found"),
+    "difference to none before": (("snapshot", "diff", "previous", "latest", "DIR"), 2, "not_found"),
+    "difference of no name": (("snapshot", "diff", "", "latest", "DIR"), 2, "not_found"),
+    "restore nothing": (("snapshot", "restore", "s_1", "DIR"), 2, "not_found"),
+    "restore over the feed": (("snapshot", "restore", "latest", "DIR", "--out", "DIR/feed.csv"), 2, "data"),
+    "restore over kring.toml": (("snapshot", "restore", "latest", "DIR", "--out", "DIR/kring.toml"), 2, "data"),
+    "release the baseline": (("release", "DIR", "--candidate", "by-stops"), 2, "not_found"),
+    "ask who answers in numbers": (("ask", "Will it be late?", "DIR"), 2, "unsupported"),
+    "ask nothing": (("ask", "", "DIR"), 2, "use"),
+    "a system in a system": (("new", "DIR", "--from", "DIR/feed.csv", "--target", "late"), 2, "use"),
+    "a system from itself": (("new", "DIR/n", "--from", "DIR/n", "--target", "late"), 2, "not_found"),
+    "a system from the net": (("new", "DIR/n", "--from", "https://example.org/a.csv", "--target", "y"), 2, "not_found"),
+    "a system for a moment": (("new", "DIR/n", "--from", "DIR/feed.csv", "--target", "ordered_at"), 2, "data"),
 }
 
 
@@ -57,13 +102,13 @@ def test_wrong_use_is_told_and_changes_nothing(name: str, released: Path) -> Non
     assert changed <= ({".kring/ledger.db"} if exit == 1 else set()), changed
 
 
-@pytest.mark.parametrize("command", SYSTEM)
-def test_a_folder_that_is_none(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", SYSTEM, ids=" ".join)
+def test_a_folder_that_is_none(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hello")
     (tmp_path / "empty").mkdir()
     before = contents(tmp_path)
     for name in ("nowhere", "file", "empty", "file/below"):
-        answer = kring(command, tmp_path / name)
+        answer = kring(*words, tmp_path / name)
         assert answer.exit == 2, answer
         assert answer.error["code"] in ("not_found", "config", "data"), answer
         assert answer.error["next"] or answer.error["faults"][0]["allowed"], answer
