@@ -252,3 +252,20 @@ def test_trusted_repairs_of_real_dirty_data_are_right(shared: Path, name: str, r
 def test_little_is_trusted_to_change_the_truth_itself(shared: Path, name: str, most: int) -> None:
     clean = source.scan(shared / "data" / name / "clean.csv")
     assert sum(repair.cells for repair in trusted(propose(clean, promise())).values()) <= most
+
+
+def test_no_value_of_a_personal_column_or_an_identifier_is_named() -> None:
+    """Repairs stand in a file, in the home and on screens: a name there outlives every request to forget it."""
+    towns = clean_feed()["city"].to_list()
+    people = [f"Person {'ABCDEFGHIJKLMNOPQRST'[number % 40 // 2]}{'xy'[number % 2]}" for number in range(ROWS)]
+    faults = {3: "n/a", 5: people[5].upper(), 7: f" {people[7]} ", 9: people[9][:-3] + "qq" + people[9][-1]}
+    names = [faults.get(row, name) for row, name in enumerate(people)]
+    who = {name: number for number, name in enumerate(sorted(set(people)))}
+    places = [None if row % 50 == 0 else towns[who[name]] for row, name in enumerate(people)]
+    feed = pl.DataFrame({"who": names, "place": places}).lazy()
+    shown = propose(feed, promise(Field(name="who", type="string")))
+    assert "Person" in repr(shown)
+    for hiding in ({"identifier": True}, {"personal": True}):
+        found = propose(feed, promise(Field(name="who", type="string", **hiding)))
+        assert "person" not in repr(found).lower()
+        assert {one.repair.id for one in found.proposals} == {"text.who", "missing.who"}

@@ -13,12 +13,13 @@ from kring.contracts.row_rules import text_markers
 from kring.data.dependencies import dependencies, splits
 from kring.data.misspelt import doubtful, misspelt, replacing_signs
 from kring.data.outsized import outsized
+from kring.data.profile import private
 from kring.data.recipes import columns_of
 from kring.data.repairs import ORDER, apply, changes
 from kring.data.spellings import Facts, found_in
 from kring.errors import DataError
 from kring.record.contract import Contract
-from kring.record.recipe import Change, Duplicates, Proposal, Repair, Split
+from kring.record.recipe import Change, Dates, Decimal, Duplicates, Missing, Proposal, Repair, Split, Text
 
 CELLS: Final = 8_000_000
 """So many cells are looked at for proposals; a larger feed is looked at in blocks spread over it."""
@@ -27,6 +28,9 @@ EXAMPLES: Final = 5
 SHOWN: Final = 60
 LONGEST_TEXT: Final = 2_000
 """Longer texts are prose, not values: nothing is proposed for them."""
+
+NAMELESS: Final = (Text, Missing, Decimal, Dates)
+"""Repairs that name no value of the feed: the only ones for columns whose values may not be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,19 @@ class Proposals:
 def propose(feed: pl.LazyFrame, contract: Contract, *, accepted: Sequence[Repair] = ()) -> Proposals:
     """Repairs that `feed` needs beyond those `accepted`, in the order in which they would be applied.
 
-    Every one of them is counted as if all were accepted; those that would change nothing are left out.
-    `DataError` when the feed can't be read.
+    Every one of them is counted as if all were accepted; those that would change nothing are left out. No value of
+    a personal column or an identifier stands in any of them. `DataError` when the feed can't be read.
     """
+    hidden = {field.name for field in contract.fields if private(field)}
     try:
         feed = apply(feed, accepted)
         sample, rows = _sample(feed)
-        found = _named(_found(sample, feed, contract), taken={repair.id for repair in accepted})
+        found = _named(_found(sample, feed, contract, hidden=hidden), taken={repair.id for repair in accepted})
         counted = {change.repair: change for change in changes(feed, found)}
         useful = [repair for repair in found if counted[repair.id].cells]
-        proposals = tuple(_proposal(sample, useful, at, counted[one.id]) for at, one in enumerate(useful))
+        proposals = tuple(
+            _proposal(sample, useful, at, counted[one.id], hidden=hidden) for at, one in enumerate(useful)
+        )
         return Proposals(proposals, looked=sample.height, rows=rows)
     except pl.exceptions.PolarsError as error:
         raise DataError(
@@ -70,10 +77,18 @@ def _sample(feed: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
     return numbered.collect(engine="streaming"), rows
 
 
-def _found(sample: pl.DataFrame, feed: pl.LazyFrame, contract: Contract) -> Iterator[Repair]:
-    """Repairs of single columns first; what compares values, and columns, sees what they leave."""
-    first = [repair for facts in _facts(sample, contract) for repair in found_in(facts)]
+def _found(
+    sample: pl.DataFrame, feed: pl.LazyFrame, contract: Contract, *, hidden: Collection[str]
+) -> Iterator[Repair]:
+    """Repairs of single columns first; what compares values, and columns, sees what they leave and nothing `hidden`."""
+    first = [
+        repair
+        for facts in _facts(sample, contract)
+        for repair in found_in(facts)
+        if facts.name not in hidden or isinstance(repair, NAMELESS)
+    ]
     yield from first
+    sample = sample.drop(hidden, strict=False)
     yield from outsized(sample)
     sample = apply(sample.lazy(), [one for one in first if one.trust != "ask"]).collect()
     moved = list(splits(sample))
@@ -128,10 +143,12 @@ def _named(repairs: Iterator[Repair], *, taken: Collection[str]) -> list[Repair]
     return named
 
 
-def _proposal(sample: pl.DataFrame, repairs: Sequence[Repair], at: int, change: Change) -> Proposal:
-    """With examples of what the repair does to rows that the earlier ones left."""
+def _proposal(
+    sample: pl.DataFrame, repairs: Sequence[Repair], at: int, change: Change, *, hidden: Collection[str]
+) -> Proposal:
+    """With examples of what the repair does to rows that the earlier ones left; without where they are `hidden`."""
     repair = msgspec.structs.replace(repairs[at], cells=change.cells, rows=change.rows)
-    if isinstance(repair, Duplicates):
+    if isinstance(repair, Duplicates) or repair.column in hidden:
         return Proposal(repair=repair)
     name = repair.column
     before = [one for one in repairs[:at] if isinstance(one, (*ORDER, Split)) and one.trust != "ask"]
