@@ -269,3 +269,12 @@ def test_no_value_of_a_personal_column_or_an_identifier_is_named() -> None:
         found = propose(feed, promise(Field(name="who", type="string", **hiding)))
         assert "person" not in repr(found).lower()
         assert {one.repair.id for one in found.proposals} == {"text.who", "missing.who"}
+
+
+def test_outcomes_neither_mend_other_columns_nor_are_mended_by_them() -> None:
+    drawn = np.random.default_rng(0).integers(0, 4, ROWS).tolist()
+    grades = [["low", "mid", "high", "top"][one] if row % 40 else None for row, one in enumerate(drawn)]
+    ends = [["a", "b", "c", "d"][one] if row % 30 else None for row, one in enumerate(drawn)]
+    feed, contract = pl.DataFrame({"end": ends, "grade": grades}).lazy(), promise(Field(name="end", type="string"))
+    assert {one.repair.id for one in propose(feed, contract).proposals} == {"decided.grade", "decided.end"}
+    assert propose(feed, contract, later=["end"]).proposals == ()

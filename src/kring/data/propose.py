@@ -42,8 +42,11 @@ class Proposals:
     rows: int
 
 
-def propose(feed: pl.LazyFrame, contract: Contract, *, accepted: Sequence[Repair] = ()) -> Proposals:
-    """Repairs that `feed` needs beyond those `accepted`, in the order in which they would be applied.
+def propose(
+    feed: pl.LazyFrame, contract: Contract, *, accepted: Sequence[Repair] = (), later: Collection[str] = ()
+) -> Proposals:
+    """Repairs that `feed` needs beyond those `accepted`, in the order in which they would be applied. Columns known
+    only `later` than a decision neither mend others nor are mended by them: outcomes are not told, nor invented.
 
     Every one of them is counted as if all were accepted; those that would change nothing are left out. No value of
     a personal column or an identifier stands in any of them. `DataError` when the feed can't be read.
@@ -52,7 +55,9 @@ def propose(feed: pl.LazyFrame, contract: Contract, *, accepted: Sequence[Repair
     try:
         feed = apply(feed, accepted)
         sample, rows = _sample(feed)
-        found = _named(_found(sample, feed, contract, hidden=hidden), taken={repair.id for repair in accepted})
+        found = _named(
+            _found(sample, feed, contract, hidden=hidden, later=later), taken={repair.id for repair in accepted}
+        )
         counted = {change.repair: change for change in changes(feed, found)}
         useful = [repair for repair in found if counted[repair.id].cells]
         proposals = tuple(
@@ -78,7 +83,12 @@ def _sample(feed: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _found(
-    sample: pl.DataFrame, feed: pl.LazyFrame, contract: Contract, *, hidden: Collection[str]
+    sample: pl.DataFrame,
+    feed: pl.LazyFrame,
+    contract: Contract,
+    *,
+    hidden: Collection[str],
+    later: Collection[str],
 ) -> Iterator[Repair]:
     """Repairs of single columns first; what compares values, and columns, sees what they leave and nothing `hidden`."""
     first = [
@@ -91,7 +101,7 @@ def _found(
     sample = sample.drop(hidden, strict=False)
     yield from outsized(sample)
     sample = apply(sample.lazy(), [one for one in first if one.trust != "ask"]).collect()
-    moved = list(splits(sample))
+    moved = list(splits(sample.drop(later, strict=False)))
     yield from moved
     sample = apply(sample.lazy(), moved).collect()
     columns = {facts.name: facts for facts in _facts(sample, contract)}
@@ -100,7 +110,7 @@ def _found(
     yield from second
     sample = apply(sample.lazy(), [one for one in second if one.trust != "ask"]).collect()
     unsure = {facts.name: list(doubtful(facts, signs=signs)) for facts in _facts(sample, contract)}
-    yield from dependencies(sample, doubtful=unsure, signs=signs)
+    yield from dependencies(sample.drop(later, strict=False), doubtful=unsure, signs=signs)
     yield from _duplicates(feed, contract)
 
 

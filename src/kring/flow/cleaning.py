@@ -54,7 +54,8 @@ def propose_repairs(project: Project, *, path: Path | None = None) -> Proposed:
     feed = source.scan(path or project.folder / project.system.data.source)
     promised = {field.name for field in project.contract.fields}
     names = [column for column in feed.collect_schema().names() if column in promised]
-    found = propose(feed.select(names), project.contract, accepted=recipe.repairs if recipe else ())
+    accepted = recipe.repairs if recipe else ()
+    found = propose(feed.select(names), project.contract, accepted=accepted, later=project.known_later)
     return Proposed(found.proposals, recipe, feed, name, found.looked, found.rows)
 
 
