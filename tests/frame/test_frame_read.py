@@ -146,7 +146,7 @@ def test_no_file(tmp_path):
     for path in (tmp_path, tmp_path / "kring.toml", tmp_path / "no" / "such" / "folder", Path("a\0b")):
         with pytest.raises(NotFound) as caught:
             read(path)
-        assert "examples/flights" in caught.value.next
+        assert "kring new DIR --from" in caught.value.next
 
 
 @pytest.mark.parametrize(
