@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,26 @@ def test_anchors_are_those_of_forges():
     assert anchor("`[lookup.NAME]`") == "lookupname"
     assert anchor("Where it stands, and where it came from") == "where-it-stands-and-where-it-came-from"
     assert plain("`a_b` and _c_ of snake_case_names, 2 * 3 * 4") == "a_b and c of snake_case_names, 2 * 3 * 4"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*a ", "_a ", "<!--", "[a[b](", "A. ", "`", "</a"],
+    ids=lambda text: text.strip(),
+)
+def test_signs_that_open_and_never_close_are_read_to_the_end(text: str):
+    """Each would take hours if the time grew with the square of the length."""
+    assert words("\n".join(piece for _, _, piece in of(text * 200_000))) == words(text * 200_000)
+
+
+def test_blanks_without_end_hold_nothing_up():
+    many = " " * 1_000_000
+    assert of(f"# One{many}two ##{many}\n{many}|---|x\nthree") == [("b.md", "One two", "--- – x\nthree")]
+
+
+def test_signs_that_close_a_heading_are_no_part_of_it():
+    page = "# A #\n\na\n\n## C# ##\n\nb\n\n## #d#\n\nc\n"
+    assert [title for _, title, _ in of(page)] == ["A", "A › C#", "A › #d#"]
 
 
 def test_sentences_end_where_a_reader_ends_them():

@@ -12,14 +12,15 @@ from typing import Final
 
 from kring.record.passage import Document
 
-HEADING: Final = re.compile(r" {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*")
+HEADING: Final = re.compile(r" {0,3}(#{1,6})(?:\s+(.*))?")
 UNDERLINE: Final = re.compile(r"([=\-~^\"'`*+])\1{2,}\s*")
 FENCE: Final = re.compile(r"\s{0,3}(`{3,}|~{3,})")
-RULER: Final = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?\s*")
+RULER: Final = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?")
 ITEM: Final = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+")
 LINK: Final = re.compile(r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\([^()]*\)[^()\s]*)*(?:\s+\"[^\"]*\")?\)")
-TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,500}>|<!--.*?-->")
-EMPHASIS: Final = re.compile(r"(\*{1,3}|(?<!\w)_{1,2}(?=\S))(\S(?:.*?\S)?)\1(?!\w)")
+TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,500}>|<!--(?:(?!<!--).)*?-->")
+EMPHASIS: Final = re.compile(r"(\*{1,3}|(?<!\w)_{1,2}(?=\S))(\S(?:.{0,200}?\S)?)\1(?!\w)")
+"""None of these looks far: a page of signs that open and never close is read in no more time than another."""
 ANCHOR: Final = re.compile(r"[^\w\- ]")
 CELL: Final = re.compile(r"(?<!\\)\|")
 
@@ -72,6 +73,13 @@ def anchor(heading: str) -> str:
     return ANCHOR.sub("", plain(heading).lower()).strip().replace(" ", "-")
 
 
+def _closed(heading: str) -> str:
+    """A heading without the signs that may close it."""
+    text = heading.rstrip()
+    bare = text.rstrip("#")
+    return text if bare and not bare[-1].isspace() else bare.rstrip()
+
+
 def _anchor(heading: str, used: dict[str, int]) -> str:
     """The anchor; headings that repeat are numbered from the second on."""
     name = anchor(heading)
@@ -105,7 +113,7 @@ class _Reader:
             yield from self._code(line, fence[1] if fence else "")
         elif heading:
             yield from self.end()
-            yield len(heading[1]), heading[2] or ""
+            yield len(heading[1]), _closed(heading[2] or "")
         elif underline and len(self._paragraph) == 1:
             yield RANKS.get(underline[1], LOWEST), self._paragraph.pop()
         elif underline or not line.strip():
@@ -133,7 +141,7 @@ class _Reader:
             yield 0, line.strip()
 
     def _row(self, line: str) -> Iterator[tuple[int, str]]:
-        if not RULER.fullmatch(line):
+        if not RULER.fullmatch(line.strip()):
             cells = [plain(cell) for cell in CELL.split(line.strip().strip("|"))]
             yield 0, " – ".join(cell for cell in cells if cell)
 

@@ -70,11 +70,11 @@ def _parts(unit: str, chunk: int) -> Iterator[str]:
 
 
 def _sentences(line: str) -> Iterator[str]:
-    held = ""
-    for part in STOP.split(line):
-        held = f"{held} {part}" if held else part
-        if held and not ABBREVIATED.search(held):
-            yield held
-            held = ""
+    held = list[str]()
+    for part in filter(None, STOP.split(line)):
+        held.append(part)
+        if not ABBREVIATED.search(part):
+            yield " ".join(held)
+            held = []
     if held:
-        yield held
+        yield " ".join(held)
