@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "train": ("train",),
     "release": ("release",),
     "replay": ("replay", "--from", LIVE_FROM, "--to", LIVE_TO),
+    "restore": ("snapshot", "restore", "latest"),
 }
 SIGNALS: Final = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT}
 
