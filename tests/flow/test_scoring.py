@@ -21,7 +21,7 @@ from kring.flow.deciding import open_decider
 from kring.flow.feed import load_feed
 from kring.flow.project import Project, open_project
 from kring.flow.score_order import Order
-from kring.flow.scoring import file_decider, live_pointer, open_all, score, work_list
+from kring.flow.scoring import Answers, file_decider, live_pointer, open_all, score, work_list
 from kring.flow.tracing import trace
 from kring.host.faults import Crash, FaultyFiles, Plan
 from kring.host.files import LocalFiles
@@ -183,7 +183,7 @@ def test_a_row_that_nobody_can_answer_says_so_and_ends_nothing(loans: Path, monk
 def test_a_work_list_is_what_sorting_gives(values: list[float | None], most: int) -> None:
     whole = pl.DataFrame({"row": range(len(values)), "p": pl.Series(values, dtype=pl.Float64)})
     parts = [whole[at : at + 7] for at in range(0, len(values), 7)]
-    found = [row for part in work_list(iter(parts), most, by="p") for row in part["row"]]
+    found = [row for part in work_list(map(Answers, parts), most, by="p") for row in part.rows["row"]]
     answered = [row for row, value in enumerate(values) if value is not None and value == value]  # noqa: PLR0124
     assert found == sorted(answered, key=lambda row: -float(values[row] or 0))[:most]
 

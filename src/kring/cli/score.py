@@ -22,16 +22,25 @@ from kring.record.scored import Scored
 @click.option(
     "--top", type=click.IntRange(min=1), help="Write only this many rows, those with the largest answers first."
 )
+@click.option("--by", default="", metavar="COLUMN", help="Order --top by this answer, where there are several.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Carry over this column of FILE (repeat it); else all.")
 @click.option("--force", is_flag=True, help="Write over a file of answers that is there already.")
 @answers
 def command(
-    output: Output, file: Path, folder: Path, *, out: Path, top: int | None, keep: tuple[str, ...], force: bool
+    output: Output,
+    file: Path,
+    folder: Path,
+    *,
+    out: Path,
+    top: int | None,
+    by: str,
+    keep: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Decide every row of FILE (CSV, Parquet or JSON lines, also a folder or a glob) with the live version of the
     system in DIR. Each decision is kept on record before the file of answers appears."""
     project = open_project(folder, say=output.progress)
-    scored = score(project, Order(path=file, out=out, top=top or 0, keep=keep, force=force))
+    scored = score(project, Order(path=file, out=out, top=top or 0, by=by, keep=keep, force=force))
     show_scored(output, scored, out)
     if scored.first_id:
         output.say(f"next: kring trace {scored.first_id} {folder}")

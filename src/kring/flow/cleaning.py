@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -136,14 +137,18 @@ def open_recipe(project: Project) -> RecipeFile | None:
     return recipe
 
 
-def cleaned(project: Project, feed: pl.LazyFrame, *, all_rows: bool = False) -> pl.LazyFrame:
-    """`feed` as the recipe in force repairs it, lazily; `feed` itself without a recipe. With `all_rows` repeated
-    rows stay: who asks for decisions gets one for each row."""
+def cleaned(project: Project, feed: pl.LazyFrame) -> pl.LazyFrame:
+    """`feed` as the recipe in force repairs it, lazily; `feed` itself without a recipe."""
     recipe = open_recipe(project)
-    repairs = recipe.repairs if recipe else ()
-    if all_rows:
-        repairs = tuple(repair for repair in repairs if not isinstance(repair, Duplicates))
-    return apply(feed, repairs) if repairs else feed
+    return apply(feed, recipe.repairs) if recipe and recipe.repairs else feed
+
+
+def mends_of_rows(project: Project) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """What the recipe in force does to some rows of a feed, whichever they are. Repeated rows stay: who asks for
+    decisions gets one for each row."""
+    recipe = open_recipe(project)
+    repairs = tuple(one for one in recipe.repairs if not isinstance(one, Duplicates)) if recipe else ()
+    return partial(apply, repairs=repairs) if repairs else lambda rows: rows
 
 
 def with_recipe(project: Project, report: CheckReport, feed: pl.LazyFrame) -> CheckReport:

@@ -17,7 +17,7 @@ from kring.contracts.row_rules import text_markers
 from kring.contracts.to_polars import DTYPES
 from kring.contracts.values import MAX_DIGITS
 from kring.errors import DataError
-from kring.flow.cleaning import cleaned
+from kring.flow.cleaning import mends_of_rows
 from kring.flow.deciding import PHYSICAL, Opened
 from kring.flow.project import Project
 from kring.record.batch import Batch
@@ -31,11 +31,13 @@ CHUNK: Final = 1 << 17
 
 @dataclass(frozen=True)
 class Rows:
-    """A file under a contract. `given` is the schema of the columns to carry over, `made` says how each known field
-    is read, and `stages` are the columns that hold each reading; `plain` are texts that should be numbers."""
+    """A file under a contract. `mend` is what the recipe does to rows of `feed`, `given` the schema of the columns to
+    carry over. `made` says how each known field is read, and `stages` are the columns that hold each reading; `plain`
+    are texts that should be numbers."""
 
     path: Path
-    feed: pl.LazyFrame
+    feed: source.Feed
+    mend: Callable[[pl.LazyFrame], pl.LazyFrame]
     given: pl.Schema
     made: Mapping[str, Reading]
     stages: Mapping[str, Sequence[pl.Expr]]
@@ -45,25 +47,29 @@ class Rows:
     def chunks(self) -> Iterator[pl.DataFrame]:
         """The rows in their order, at most `CHUNK` at a time; `DataError` when they can't be read to the end."""
         try:
-            yield from self.feed.collect_batches(chunk_size=CHUNK, maintain_order=True)
+            for rows in self.feed.batches(CHUNK):
+                yield self.mend(rows.lazy()).collect()
         except pl.exceptions.PolarsError as error:
             raise unreadable(self.path, error) from error
 
-    def staged(self, chunk: pl.DataFrame) -> pl.DataFrame:
-        """The known fields of a chunk in the contract's types, and beside them what is said of how they were read."""
+    def staged(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """The known fields of a chunk in the contract's types, and beside them what is said of how they were read;
+        and the columns of texts of which each is a number."""
         columns: list[pl.Expr | pl.Series] = []
+        numbers = []
         for name, parts in self.stages.items():
             quick = read_quickly(chunk[name], DTYPES[self.types[name]]) if name in self.plain else None
             if quick is None:
                 columns += parts
             else:
+                numbers.append(name)
                 columns += [quick, *(pl.lit(False).alias(one.meta.output_name()) for one in parts[1:])]
-        return chunk.select(columns) if columns else pl.DataFrame(height=chunk.height)
+        return chunk.select(columns) if columns else pl.DataFrame(height=chunk.height), numbers
 
     def count(self) -> int:
         """How many rows there are."""
         try:
-            return int(self.feed.select(pl.len()).collect(engine="streaming").item())
+            return int(self.feed.frame.select(pl.len()).collect(engine="streaming").item())
         except pl.exceptions.PolarsError as error:
             raise unreadable(self.path, error) from error
 
@@ -89,8 +95,8 @@ def open_rows(project: Project, path: Path, *, keep: Sequence[str], opened: Mapp
         raise DataError(
             error.message, got=error.got, allowed=error.allowed, next="name a file of rows to decide", file=error.file
         ) from error
-    feed = cleaned(project, source.scan(path), all_rows=True)
-    schema = feed.collect_schema()
+    feed, mend = source.open_feed(path), mends_of_rows(project)
+    schema = mend(feed.frame).collect_schema()
     unknown = [name for name in keep if name not in schema]
     if unknown:
         raise DataError(
@@ -112,6 +118,7 @@ def open_rows(project: Project, path: Path, *, keep: Sequence[str], opened: Mapp
     return Rows(
         path=path,
         feed=feed,
+        mend=mend,
         given=pl.Schema({name: dtype for name, dtype in schema.items() if not keep or name in keep}),
         made={field.name: typed_reading(field) for field in project.contract.fields}
         | {field.name: settled(field, made[field.name]) for field in fields if field.name in made},

@@ -7,21 +7,24 @@ from pathlib import Path
 
 import polars as pl
 
+from kring.contracts.expression import nearest
 from kring.errors import DataError, NotFound, UserError
 from kring.flow.score_input import Rows
-from kring.flow.score_output import ranked_by
+from kring.flow.score_output import strengths
 from kring.ports.sink import Sink
 from kring.sources import file as source
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for: decide the rows of `path`, hand out `out`; the `top` rows of it (0: all, as they stand),
-    with the columns `keep` of the file (all when empty), over an older file when `force` is set."""
+    """What was asked for: decide the rows of `path`, hand out `out`, over an older file when `force` is set: all rows
+    as they stand, or the `top` ones with the largest answers (where there are several: the answer `by`); with the
+    columns `keep` of the file, all when empty."""
 
     path: Path
     out: Path
     top: int = 0
+    by: str = ""
     keep: tuple[str, ...] = ()
     force: bool = False
 
@@ -31,6 +34,8 @@ def refuse_order(order: Order, *, home: Path) -> None:
     out, where = order.out, str(order.out)
     if order.top < 0:
         raise UserError("a work list has at least one row", got=str(order.top), next="choose --top 1 or more")
+    if order.by and not order.top:
+        raise UserError("only a work list has an order", got=f"--by {order.by}", next="say how many rows with --top")
     if not out.parent.is_dir():
         raise NotFound("the folder of the answers does not exist", got=str(out.parent), next="make it first")
     if out.is_dir():
@@ -71,8 +76,8 @@ def refuse_rows(order: Order, rows: Rows, schema: pl.Schema, *, sink: Sink) -> N
             next="write .parquet, or choose the columns to carry over with --keep",
             file=where,
         )
-    if order.top and schema[ranked_by(schema)] != pl.Float64():
-        raise DataError("these answers have no order", got="answers are texts", next="leave --top out")
+    if order.top:
+        ranked_by(order, schema)
     most = sink.most_rows
     if most and (not order.top or order.top > most) and (found := rows.count()) > most:
         raise DataError(
@@ -82,6 +87,27 @@ def refuse_rows(order: Order, rows: Rows, schema: pl.Schema, *, sink: Sink) -> N
             next="write .csv or .parquet, or the first rows of a work list with --top",
             file=where,
         )
+
+
+def ranked_by(order: Order, schema: pl.Schema) -> str:
+    """The answer that a work list is ordered by; `UserError` when there is none, or a choice that was not made."""
+    found = strengths(schema)
+    if not found:
+        raise UserError("these answers have no order", got="answers that are texts", next="leave --top out")
+    if order.by and order.by not in found:
+        raise UserError(
+            "the answers can't be ordered by this column",
+            got=order.by,
+            allowed=", ".join(found),
+            next=nearest(order.by, found) or "choose one of them",
+        )
+    if not order.by and len(found) > 1:
+        raise UserError(
+            "these answers can be ordered in several ways",
+            allowed=", ".join(found),
+            next=f'choose one, as in --by "{found[0]}"',
+        )
+    return order.by or found[0]
 
 
 def stamps(order: Order) -> list[tuple[str, int, int]]:

@@ -56,10 +56,11 @@ def answer_schema(answerers: Sequence[Answerer[pl.DataFrame]], nothing: pl.DataF
     return pl.Schema({ID: pl.String(), DECISION: columns[DECISION], **others, **told})
 
 
-def ranked_by(schema: pl.Schema) -> str:
-    """The answer that a work list is ordered by: the first one beside the decision, else the decision."""
-    names = schema.names()
-    return names[2] if names[2] != VERSION else DECISION
+def strengths(schema: pl.Schema) -> list[str]:
+    """The answers that a work list can be ordered by: the numbers beside the decision, else the decision if it is
+    one."""
+    numbers = [name for name, dtype in schema.items() if dtype.is_numeric()]
+    return [name for name in numbers if name != DECISION] or numbers
 
 
 def dtype_of(column: Column) -> pl.DataType:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,15 +25,15 @@ import polars as pl
 
 from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
-from kring.errors import KringError, NotFound, Refused, Unavailable
+from kring.errors import Busy, KringError, NotFound, Refused, Unavailable
 from kring.flow import adapters, history
 from kring.flow.checking import hide
 from kring.flow.deciding import Opened, open_answerers, open_decider
 from kring.flow.operating import LEASE
 from kring.flow.project import Project
 from kring.flow.score_input import Rows, as_batch, open_rows, staged_reader
-from kring.flow.score_order import Order, refuse_order, refuse_rows, stamps
-from kring.flow.score_output import ID, Part, answer_schema, in_order, part_of, ranked_by, with_ids
+from kring.flow.score_order import Order, ranked_by, refuse_order, refuse_rows, stamps
+from kring.flow.score_output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
 from kring.host.clock import stopwatch
 from kring.ports.decision_log import DecisionLog
 from kring.ports.files import Appender
@@ -81,6 +81,20 @@ class Course:
             self.decided += record.n
             self.flagged += len(record.guards)
             self.fallback += record.n if record.fallback else 0
+
+
+class Ready(NamedTuple):
+    """A chunk that is decided: who answered which rows, and the columns of texts of which each is a number."""
+
+    parts: list[Part]
+    numbers: list[str]
+
+
+class Answers(NamedTuple):
+    """Rows to hand out, and the columns of texts in which no sign has to be guarded."""
+
+    rows: pl.DataFrame
+    sure: Sequence[str] = ()
 
 
 class Handed:
@@ -173,8 +187,16 @@ def no_values(project: Project) -> pl.DataFrame:
 
 @contextmanager
 def open_log(project: Project) -> Iterator[DecisionLog]:
-    """The decision log, closed whatever happens."""
-    log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    """The decision log, closed whatever happens. `Busy` while another command records in it."""
+    try:
+        log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    except Busy as error:
+        raise Busy(
+            f"another command is recording decisions of {project.system.name}",
+            got=error.message,
+            next="run this one again when it has ended; a system records one batch at a time",
+            file=error.file,
+        ) from error
     try:
         yield log
     finally:
@@ -209,9 +231,11 @@ def write_answers(project: Project, order: Order, rows: Rows, course: Course, *,
         with ThreadPoolExecutor(1) as aside:
             digest = aside.submit(source.digest, order.path)
             answers = decided(project, rows, course)
-            for part in work_list(answers, order.top, by=ranked_by(course.schema)) if order.top else answers:
-                table.write(part)
-                course.written += part.height
+            if order.top:
+                answers = work_list(answers, order.top, by=ranked_by(order, course.schema))
+            for part in answers:
+                table.write(part.rows, sure=part.sure)
+                course.written += part.rows.height
         table.finish()
     except BaseException:
         table.abandon()
@@ -221,9 +245,9 @@ def write_answers(project: Project, order: Order, rows: Rows, course: Course, *,
     return digest.result()
 
 
-def decided(project: Project, rows: Rows, course: Course) -> Iterator[pl.DataFrame]:
+def decided(project: Project, rows: Rows, course: Course) -> Iterator[Answers]:
     """What is handed out, chunk by chunk in order; each is durable in the log before it is yielded."""
-    waiting: deque[tuple[pl.DataFrame, Future[list[Part]]]] = deque()
+    waiting: deque[tuple[pl.DataFrame, Future[Ready]]] = deque()
     pool = ThreadPoolExecutor(WORKERS)
     try:
         first = 0
@@ -239,38 +263,39 @@ def decided(project: Project, rows: Rows, course: Course) -> Iterator[pl.DataFra
         pool.shutdown(cancel_futures=True)
 
 
-def parts_of(project: Project, course: Course, rows: Rows, chunk: pl.DataFrame, first: int) -> list[Part]:
+def parts_of(project: Project, course: Course, rows: Rows, chunk: pl.DataFrame, first: int) -> Ready:
     """One chunk through the decider: an answer for every row, or the reason why there is none."""
-    staged = rows.staged(chunk)
+    staged, numbers = rows.staged(chunk)
     with course.vault_turn:
         hidden = hide(project, staged)
     found = course.decider.decide(as_batch(hidden), at=course.at, kind="batch")
-    return [part_of(one, batch=course.id, first=first, schema=course.schema) for one in found]
+    return Ready([part_of(one, batch=course.id, first=first, schema=course.schema) for one in found], numbers)
 
 
-def settled(course: Course, given: pl.DataFrame, ready: Future[list[Part]]) -> pl.DataFrame:
+def settled(course: Course, given: pl.DataFrame, ready: Future[Ready]) -> Answers:
     """Put a decided chunk on record, durably, and give its rows their ids."""
     told = []
-    for part in ready.result():
+    parts, numbers = ready.result()
+    for part in parts:
         told.append(with_ids(part, course.log.append(part.record)))
         course.count(part.record)
     course.log.commit()
     answers = in_order(told)
     course.first_id = course.first_id or str(answers[ID][0])
     course.last_id = str(answers[ID][-1])
-    return given.hstack(answers.select(course.schema.names()))
+    return Answers(given.hstack(answers.select(course.schema.names())), (*numbers, ID, VERSION))
 
 
-def work_list(answers: Iterator[pl.DataFrame], most: int, *, by: str) -> Iterator[pl.DataFrame]:
+def work_list(answers: Iterator[Answers], most: int, *, by: str) -> Iterator[Answers]:
     """The `most` rows with the largest values of `by`, the earlier one first where they are equal; none without."""
     best: pl.DataFrame | None = None
-    for part in answers:
+    for part, _ in answers:
         rows = part if best is None else pl.concat([best, part])
-        values = rows[by].fill_null(np.nan).to_numpy()
+        values = rows[by].cast(pl.Float64).fill_null(np.nan).to_numpy()
         known = int((~np.isnan(values)).sum())
         best = rows[np.argsort(-values, kind="stable")[: min(most, known)]]
     if best is not None:
-        yield best
+        yield Answers(best)
 
 
 def summary(project: Project, order: Order, course: Course, *, digests: tuple[str, str], seconds: float) -> Scored:

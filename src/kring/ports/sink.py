@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class Target(Protocol):
 class Table(Protocol):
     """A table that is being written. What its target raises comes out of the call that notices it."""
 
-    def write(self, rows: pl.DataFrame) -> None:
-        """Append `rows`, which have the schema that the table was opened with."""
+    def write(self, rows: pl.DataFrame, *, sure: Collection[str] = ()) -> None:
+        """Append `rows`, which have the schema that the table was opened with. The texts of the columns in `sure`
+        are numbers or ids: they hold nothing that a format has to guard, and need not be looked at."""
         ...
 
     def finish(self) -> None:

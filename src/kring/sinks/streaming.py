@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from queue import Empty, Full, Queue
 from threading import Thread
 from typing import Final
@@ -38,7 +38,8 @@ class StreamedTable:
         self._thread = Thread(target=self._run, name="table", daemon=True)
         self._thread.start()
 
-    def write(self, rows: pl.DataFrame) -> None:
+    def write(self, rows: pl.DataFrame, *, sure: Collection[str] = ()) -> None:
+        del sure
         self._put(rows)
 
     def finish(self) -> None:

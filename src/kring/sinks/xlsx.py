@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Collection
 from typing import IO, Any, Final, cast
 
 import polars as pl
@@ -58,7 +59,8 @@ class XlsxTable:
         for place, name in enumerate(self._names):
             self._put(place, name)
 
-    def write(self, rows: pl.DataFrame) -> None:
+    def write(self, rows: pl.DataFrame, *, sure: Collection[str] = ()) -> None:
+        del sure
         for values in rows.iter_rows():
             self._row += 1
             for place, value in enumerate(values):

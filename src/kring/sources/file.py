@@ -69,7 +69,7 @@ def open_feed(path: Path) -> Feed:
     return Feed(_as_one(files, [read(file) for file in files]))
 
 
-def _as_one(files: Sequence[Path], frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+def _as_one(files: list[Path], frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
     """The rows of all files; `DataError` when their columns differ."""
     first = frames[0].collect_schema()
     for file, frame in zip(files[1:], frames[1:], strict=True):
@@ -162,7 +162,7 @@ def _recoded(file: Path, dialect: Dialect, schema: pl.Schema) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         del batch_size
         for whole in _parsed(file, dialect):
-            frame = whole if n_rows is None else frame.head(n_rows)
+            frame = whole if n_rows is None else whole.head(n_rows)
             n_rows = None if n_rows is None else n_rows - frame.height
             frame = frame if predicate is None else frame.filter(predicate)
             yield frame if with_columns is None else frame.select(with_columns)
