@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control, t
 
 from kring.metrics.intervals import cluster_bootstrap
 from kring.metrics.slices import discovered, excess, student_tail
-from kring.metrics.sums import MOST, drawn_sums
+from kring.metrics.sums import MOST, drawn_sums, drawn_sums_apart
 
 
 @pytest.mark.parametrize("clusters", [20, 400])
@@ -67,3 +67,14 @@ def test_many_groups_dealt_into_fewer_vary_as_much() -> None:
     drawn = drawn_sums(values, np.arange(rows), draws=800, seed=1)
     assert drawn[0, 0] == pytest.approx(values.sum())
     assert drawn[1:].std() == pytest.approx(np.sqrt(rows), rel=0.12)
+
+
+@pytest.mark.parametrize("count", [40, MOST + 500])
+def test_sums_within_sets_are_the_sums_of_the_rows_of_each(count: int) -> None:
+    chance = np.random.default_rng(6)
+    columns, codes = chance.normal(size=(2, 2 * count)), chance.integers(0, 3, 2 * count)
+    groups = np.arange(2 * count) % count
+    apart = drawn_sums_apart(list(columns), codes, count=4, groups=groups, draws=20, seed=5)
+    for column, found in zip(columns, apart, strict=True):
+        inside = np.where(codes[:, None] == np.arange(4), column[:, None], 0.0)
+        assert found == pytest.approx(drawn_sums(inside, groups, draws=20, seed=5))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kring.metrics.fairness import Gap, Rated, gaps, rates
 from kring.metrics.intervals import percentile
 from kring.metrics.ranking import Floats
-from kring.metrics.sums import drawn_sums
+from kring.metrics.sums import drawn_sums_apart
 from kring.ports.task import Rates
 from kring.record.contract import LogicalType
 from kring.record.evidence import Measure
@@ -112,11 +112,9 @@ def _named(texts: pl.Series, names: list[str]) -> Grouped:
 
 def _drawn(grouped: Grouped, rated: Rates, *, groups: NDArray[np.int64], draws: int, seed: int) -> dict[str, Rated]:
     """Sums of values and weights of every rate by group, (1 + draws, K) each."""
-    inside = grouped.codes[:, None] == np.arange(len(grouped.names))
-    parts = [np.where(inside, part[:, None], 0.0) for rate in rated.values() for part in rate]
-    sums = drawn_sums(np.concatenate(parts, axis=1), groups, draws=draws, seed=seed)
-    pairs = np.split(sums, len(parts), axis=1)
-    return {name: Rated(*pairs[2 * number : 2 * number + 2]) for number, name in enumerate(rated)}
+    parts = [part for rate in rated.values() for part in rate]
+    sums = drawn_sums_apart(parts, grouped.codes, count=len(grouped.names), groups=groups, draws=draws, seed=seed)
+    return {name: Rated(*sums[2 * number : 2 * number + 2]) for number, name in enumerate(rated)}
 
 
 def _judged(drawn: Mapping[str, Rated], rows: NDArray[np.intp]) -> dict[str, Rated]:
