@@ -15,12 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fruit import fruit_feed, write_fruit
 from kring.errors import Busy, DataError, NotFound, StorageError, UserError
 from kring.flow import adapters, history, score_input, scoring
 from kring.flow.deciding import open_decider
 from kring.flow.feed import load_feed
 from kring.flow.project import Project, open_project
-from kring.flow.score_order import Order
+from kring.flow.score_order import Order, ranked_by
+from kring.flow.score_output import strengths
 from kring.flow.scoring import Answers, file_decider, live_pointer, open_all, score, work_list
 from kring.flow.tracing import trace
 from kring.host.faults import Crash, FaultyFiles, Plan
@@ -29,6 +31,7 @@ from kring.record.decision import Decisions
 from kring.record.event import Segment
 from kring.record.scored import Scored
 from kring.serve.decider import REJECTED, UNANSWERED
+from kring.sources import csv_text
 from systems import day, kring, loans_feed, write_loans, write_parcels
 
 TOLD = ["decision_id", "decision", "probability", "version", "guards", "reason"]
@@ -240,6 +243,77 @@ def test_a_work_list_from_the_command_line(loans: Path) -> None:
     assert kring("score", order.path, loans, "--out", order.out, "--force").code == 0
 
 
+def test_of_several_answers_one_is_chosen_for_the_order(tmp_path: Path) -> None:
+    folder = write_fruit(tmp_path / "fruit")
+    assert kring("go", folder).code == 0
+    project, order = open_project(folder), asked(folder, fruit_feed(200).drop("kind"))
+    with pytest.raises(UserError, match="in several ways") as refused:
+        score(project, replace(order, top=5))
+    assert refused.value.allowed == "probability.apple, probability.pear, probability.quince, ripe"
+    with pytest.raises(UserError, match="by this column") as refused:
+        score(project, replace(order, top=5, by="probability.aple"))
+    assert "probability.apple" in refused.value.next
+    with pytest.raises(UserError, match="only a work list") as refused:
+        score(project, replace(order, by="probability.pear"))
+    assert "--top" in refused.value.next
+    assert logged(project) == []
+    told = kring("score", order.path, folder, "--out", order.out, "--top", 5, "--by", "probability.pear")
+    assert told.code == 0, told.err
+    best = pl.read_parquet(order.out)["probability.pear"]
+    assert best.to_list() == sorted(logged(project)[0].outputs["probability.pear"], reverse=True)[:5]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"decision": pl.String(), "probability": pl.Float64()}, ["probability"]),
+        ({"decision": pl.Float64(), "value": pl.Float64()}, ["value"]),
+        ({"decision": pl.Float64()}, ["decision"]),
+        ({"decision": pl.String(), "said": pl.String(), "sure": pl.Float64()}, ["sure"]),
+        ({"decision": pl.String(), "said": pl.String(), "yes": pl.Boolean()}, []),
+    ],
+)
+def test_a_work_list_is_ordered_by_numbers(answers: dict[str, pl.DataType], expected: list[str]) -> None:
+    schema = pl.Schema({"decision_id": pl.String(), **answers, "version": pl.String(), "reason": pl.String()})
+    assert strengths(schema) == expected
+    order = Order(path=Path("in.csv"), out=Path("out.csv"), top=1)
+    if expected:
+        assert ranked_by(order, schema) == expected[0]
+        return
+    with pytest.raises(UserError, match="have no order") as refused:
+        ranked_by(order, schema)
+    assert "--top" in refused.value.next
+
+
+def test_a_csv_file_keeps_its_texts_and_gives_what_parquet_gives(loans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "BLOCK", 5000)
+    project = open_project(loans)
+    frame = rows().with_columns(note=pl.Series(["=1+1", 'a "b", c', "two\nlines", "", None, "-5"] * 50))
+    score(project, asked(loans, frame, name="in.csv", out="out.csv"))
+    assert len(logged(project)) > 3
+    score(project, asked(loans, frame, name="in.parquet", out="out.parquet"))
+    mine, theirs = (
+        pl.read_csv(loans.parent / "out.csv", infer_schema=False),
+        pl.read_parquet(loans.parent / "out.parquet"),
+    )
+    given = pl.read_csv(loans.parent / "in.csv", infer_schema=False)
+    assert mine.select(frame.columns).drop("note").equals(given.drop("note"))
+    assert mine["note"].to_list() == ["'=1+1", *frame["note"][1:6]] * 50
+    assert mine["decision"].equals(theirs["decision"])
+    assert mine["probability"].cast(pl.Float64).equals(theirs["probability"])
+    assert mine["decision_id"].n_unique() == 300
+
+
+def test_a_line_that_is_no_row_is_named_before_any_work(loans: Path) -> None:
+    order = asked(loans, rows(), name="in.csv")
+    lines = order.path.read_text().splitlines()
+    order.path.write_text("\n".join([*lines[:200], lines[200] + ",more", *lines[201:]]))
+    with pytest.raises(DataError, match="another number of fields") as refused:
+        score(open_project(loans), order)
+    assert refused.value.line == 201
+    assert logged(open_project(loans)) == []
+
+
 def test_a_file_without_rows_gives_headings(loans: Path) -> None:
     order = asked(loans, rows(1).clear())
     scored = score(open_project(loans), order)
@@ -330,6 +404,9 @@ def test_two_at_once_wait_for_each_other(loans: Path) -> None:
     with pytest.raises(Busy):
         score(project, order)
     held.close()
+    with scoring.open_log(project), pytest.raises(Busy, match="recording decisions of loans") as refused:
+        score(project, order)
+    assert "run this one again" in refused.value.next
     assert score(project, order).rows == 10
 
 

@@ -64,6 +64,22 @@ class TestCsv(SinkSuite):
             assert cell == (f"'{text}" if runs else text)
             assert not cell.startswith(csv_text.SIGNS) or NUMBER.match(cell)
 
+    def test_what_is_sure_to_be_a_number_is_written_as_it_is(self) -> None:
+        target = Kept()
+        frame = pl.DataFrame({"a": ["-5", "+1.50", "1e3"], "b": ["=1", 'x"y', "a,b"]})
+        table = self.sink.open_table(target, schema=frame.schema)
+        table.write(frame, sure=["a"])
+        table.finish()
+        assert bytes(target.data).decode() == 'a,b\n-5,\'=1\n+1.50,"x""y"\n1e3,"a,b"\n'
+
+    def test_an_empty_text_is_not_a_missing_one(self) -> None:
+        target = Kept()
+        frame = pl.DataFrame({"n": [1, 2], "text": ["", None]})
+        table = self.sink.open_table(target, schema=frame.schema)
+        table.write(frame)
+        table.finish()
+        assert bytes(target.data) == b'n,text\n1,""\n2,\n'
+
     def test_categories_are_texts_too(self) -> None:
         frame = pl.DataFrame({"a": pl.Series(["=1", "b"], dtype=pl.Categorical)})
         assert self.written(frame)[1:] == [["'=1"], ["b"]]
