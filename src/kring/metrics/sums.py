@@ -26,7 +26,7 @@ def drawn_sums(columns: Floats, groups: NDArray[np.int64], *, draws: int, seed: 
     """
     numbers, count = _dealt(groups, seed)
     table = np.stack([np.bincount(numbers, weights=column, minlength=count) for column in columns.T], axis=1)
-    return _under_draws(table, draws=draws, seed=seed)
+    return _under_draws(table.astype(np.float64, copy=False), draws=draws, seed=seed)
 
 
 def drawn_sums_apart(
