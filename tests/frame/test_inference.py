@@ -10,6 +10,7 @@ import pytest
 
 from kring.errors import DataError
 from kring.frame import inspect
+from kring.frame.contract_text import contract_text
 from kring.frame.inspect import look
 from kring.frame.propose import Proposal, plain_name, propose, system_name
 from kring.frame.texts import guess
@@ -244,3 +245,15 @@ def test_names_are_plain_unique_and_no_words_of_the_grammar() -> None:
     assert {"Total_Charges", "total_charges", "Grosse", "c_1st", "in_", "true_"} <= taken
     assert system_name("My Churn 2024") == "my-churn-2024"
     assert system_name("2024") == "c-2024"
+
+
+def test_no_value_of_an_identifier_stands_in_the_contract() -> None:
+    mails, phones = [f"p{n % 5}@example.org" for n in range(ROWS)], [61_000_000 + 7 * n for n in range(ROWS)]
+    found = proposed(contact=mails, phone=phones)
+    assert found.uses["contact"].identifier
+    assert found.uses["phone"].identifier
+    text = contract_text(found, name="calls", source="calls.csv", owner="")
+    assert text.count("{property: kring.identifier, value: true}") == 2
+    assert "@example.org" not in text
+    assert "e+07" not in text
+    assert "000000" not in text

@@ -71,14 +71,14 @@ def kind_of(seen: Seen, proposal: Proposal) -> str:
     return "timestamp" if seen.name == proposal.split.time else seen.type
 
 
-def told(seen: Seen, rows: int) -> str:
-    """What the column holds, in a few words."""
+def told(seen: Seen, rows: int, *, hidden: bool = False) -> str:
+    """What the column holds, in a few words; without values where those are `hidden`."""
     parts = [
         {"integer": "whole numbers", "number": "numbers", "string": "texts", "boolean": "yes or no"}.get(
             seen.type, f"{seen.type}s"
         )
     ]
-    if seen.low is not None and seen.high is not None:
+    if seen.low is not None and seen.high is not None and not hidden:
         parts.append(f"from {seen.low:.6g} to {seen.high:.6g}")
     elif seen.type == "string":
         parts = [f"{'' if seen.values or seen.unique else 'about '}{seen.distinct:,} different texts"]
@@ -93,7 +93,7 @@ def _property(seen: Seen, proposal: Proposal) -> list[str]:
     if seen.field is None:
         return comment(f"{seen.name} is not promised: {seen.note}. A check only warns of it.", indent="      ")
     use = proposal.uses.get(seen.name)
-    words = told(seen, proposal.looked.rows)
+    words = told(seen, proposal.looked.rows, hidden=use is not None and use.identifier)
     if use is not None and use.left_out:
         words += f"; no input: {use.left_out}"
     lines = comment(words, indent="      ")
@@ -157,12 +157,15 @@ def _own(seen: Seen, proposal: Proposal) -> Iterator[tuple[str, str]]:
 
 
 def _quality(seen: Seen, proposal: Proposal) -> Iterator[str]:
-    target = seen.name == proposal.aim.target.name
+    """What may be missing, and which values there are; those of an identifier are named nowhere."""
+    use, target = proposal.uses.get(seen.name), seen.name == proposal.aim.target.name
     share = 100 * seen.missing / proposal.looked.rows
     if seen.markers:
         yield from _rule("missingValues", share, f"missingValues: [{_listed(seen.markers)}]")
     elif seen.missing or target:
         yield from _rule("nullValues", share, "")
+    if use is not None and use.identifier:
+        return
     if seen.type == "string" or (target and proposal.aim.labels and seen.type != "boolean"):
         yield from _values(seen, target=target)
     elif seen.low is not None and seen.high is not None and not seen.unique:
