@@ -30,6 +30,7 @@ def test_every_encoding_reads_the_same(tmp_path: Path, encoding: str, ending: st
         "Wert": ["2,5", "3,5", None],
         "No;te": ['a "b"\nc', "Müller", None],
     }
+    assert pl.concat(source.open_feed(path).batches(2)).equals(frame.collect())
     assert frame.select("Wert").head(2).collect().rows() == [("2,5",), ("3,5",)]
     assert frame.filter(pl.col("Größe") == "2").select("No;te").collect(engine="streaming").item() == "Müller"
 
@@ -49,8 +50,13 @@ def test_pieces_of_any_size_read_the_same(
     recoded.write_bytes(f"number;a text\n{rows}".encode("utf-16"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_text, "PIECE", piece)
+        patch.setattr(csv_text, "BLOCK", piece)
         found = source.scan(recoded).collect()
+        parts = [list(source.open_feed(path).batches(7)) for path in (plain, recoded)]
     assert found.equals(source.scan(plain).collect())
+    for batches in parts:
+        assert pl.concat(batches).equals(found)
+        assert max(batch.height for batch in batches) <= 7
 
 
 @pytest.mark.parametrize(

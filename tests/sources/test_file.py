@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kring.errors import DataError
 from kring.sources import csv_text
-from kring.sources.file import digest, scan
+from kring.sources.file import digest, open_feed, scan
 
 PARQUET_ROWS = pl.DataFrame({"a": [1, 2, None], "b": ["x", "y", "z"]})
 
@@ -133,6 +133,18 @@ def test_several_files_are_one_feed_in_the_order_of_their_names(tmp_path: Path) 
     assert rows(tmp_path / "*.csv") == rows(tmp_path)
     both = "".join(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("1.csv", "2.csv"))
     assert digest(tmp_path) == digest(tmp_path / "?.csv") == hashlib.sha256(both.encode()).hexdigest()
+
+
+def test_batches_of_several_files_hold_the_rows_of_all(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,t\n1,x\n2,y\n3,z\n")
+    (tmp_path / "b.csv").write_text("t;n\nv;4\n")
+    feed = open_feed(tmp_path)
+    assert [batch.rows() for batch in feed.batches(2)] == [[("1", "x"), ("2", "y")], [("3", "z")], [("4", "v")]]
+    assert feed.frame.collect().height == 4
+    PARQUET_ROWS.write_parquet(tmp_path / "c.parquet")
+    batches = list(open_feed(tmp_path / "c.parquet").batches(2))
+    assert pl.concat(batches).equals(PARQUET_ROWS)
+    assert max(batch.height for batch in batches) <= 2
 
 
 def test_several_parquet_files(tmp_path: Path) -> None:

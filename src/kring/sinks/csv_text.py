@@ -19,7 +19,7 @@ NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 QUOTED: Final = (",", '"', "\n", "\r")
 """What makes a text stand in quotes."""
 
-AT_ONCE: Final = 1 << 13
+AT_ONCE: Final = 1 << 14
 """Rows that are put into bytes at a time: so few that they are still in the processor's cache when they are written."""
 
 MOMENT: Final = "%Y-%m-%dT%H:%M:%S%.6f%:z"

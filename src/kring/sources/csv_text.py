@@ -24,7 +24,7 @@ from kring.sources.encodings import HEAD, MARK, UTF_8, WINDOWS, NotUtf8, as_utf8
 PIECE: Final = 1 << 19
 """Bytes that are looked over at a time: so few that they stay in the processor's cache."""
 
-BLOCK: Final = 1 << 21
+BLOCK: Final = 1 << 22
 """Bytes that are handed on at a time."""
 
 LONGEST: Final = 1 << 26
