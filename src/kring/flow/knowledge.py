@@ -28,6 +28,9 @@ BUILTINS: Final = ("retrieval", "canned")
 INDEX_FILE: Final = "links/index.sqlite"
 CANNED_FILE: Final = "links/answers.json"
 MOST_PASSAGES: Final = 200_000
+MOST_TRIED: Final = 256
+"""So many limits on support are tried, evenly spread over those that part the rows to learn from."""
+
 LIMITS: Final = {
     "k": (1, 100),
     "k1": (0, 10),
@@ -157,7 +160,10 @@ def _enough(task: Task, rows: Rows, data: bytes) -> float:
     if not len(truth):
         return Ranking().enough
     shares = np.unique(np.asarray(answered.columns["support"], dtype=np.float64)[known])
-    limits = np.clip([0.0, *((shares[1:] + shares[:-1]) / 2).tolist(), 1.0], *LIMITS["enough"])
+    between = (shares[1:] + shares[:-1]) / 2
+    if len(between) > MOST_TRIED:
+        between = between[np.linspace(0, len(between) - 1, MOST_TRIED).astype(np.intp)]
+    limits = np.clip([0.0, *between.tolist(), 1.0], *LIMITS["enough"])
     costs = [
         float(task.losses(truth, outputs, msgspec.structs.replace(rows.policy, threshold=limit)).mean())
         for limit in limits.tolist()
