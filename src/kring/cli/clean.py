@@ -52,7 +52,7 @@ def keep(output: Output, project: Project, proposed: Proposed, *, picked: tuple[
     recipe = accept(project, proposed, repairs=picked, actor=actor)
     cells = sum(change.cells for change in recipe.changes)
     output.say(
-        f"recipe version {recipe.version}: {len(recipe.changes)} repairs, {cells:,} cells of {recipe.source}",
+        f"recipe version {recipe.version}: {cells:,} cells of {recipe.source}, repairs: {len(recipe.changes)}",
         style="bold green",
     )
     output.say(f"next: kring check {project.folder}")
@@ -64,7 +64,7 @@ def show(output: Output, proposed: Proposed) -> None:
     if not proposed.proposals:
         output.say(f"nothing to repair in {proposed.rows:,} rows of {proposed.source}")
         return
-    output.say(f"{len(proposed.proposals)} repairs for {proposed.rows:,} rows of {proposed.source}")
+    output.say(f"{proposed.rows:,} rows of {proposed.source}, repairs proposed: {len(proposed.proposals)}")
     if proposed.looked < proposed.rows:
         output.say(f"found in {proposed.looked:,} rows spread over the feed, counted in all")
     rows = [

@@ -101,11 +101,15 @@ def behaviour_blocks(tests: tuple[Tested, ...]) -> Iterator[Block]:
 
 def suspect_blocks(suspects: Suspects) -> Iterator[Block]:
     """How many, how far that can be believed, and the first of them."""
+    if not suspects.count:
+        yield Text(words=f"None of {count(suspects.rows)} outcomes to learn from looks wrong.", tone="good")
+        return
     yield Text(
-        words=f"{count(suspects.count)} of {count(suspects.rows)} outcomes to learn from look wrong "
-        f"({suspects.method}); about {percent(suspects.false_share)} of them will be right after all. "
-        "Nothing was changed: somebody should look.",
-        tone="warn" if suspects.count else "good",
+        words=f"{count(suspects.count)} of {count(suspects.rows)} outcomes to learn from look wrong: "
+        f"{suspects.method}. "
+        f"About {percent(suspects.false_share)} of them may be right after all. Nothing was changed: somebody should "
+        "look.",
+        tone="warn",
     )
     if suspects.listed:
         rows = [(one.row, one.given, one.said, f"{one.loss:.3g}") for one in suspects.listed[:SHOWN]]

@@ -48,6 +48,7 @@ def system_text(proposal: Proposal, place: Place, answers: Answers) -> str:
         _prepare(proposal),
         _candidates(proposal),
         _gate(proposal, place),
+        _rollout(),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -118,6 +119,14 @@ def _owned(answers: Answers) -> list[str]:
     if answers.get("human_oversight"):
         lines.append(f"human_oversight = {quote(answers.get('human_oversight'))}")
     return lines
+
+
+def _rollout() -> list[str]:
+    why = (
+        "A later version answers at once. Where there is traffic, let it answer beside the live one first, unheard: "
+        'shadow = "1d".'
+    )
+    return ["[rollout]", *comment(why), 'shadow = "0d"']
 
 
 def _people(answers: Answers) -> list[str]:

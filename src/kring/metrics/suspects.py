@@ -2,7 +2,7 @@
 
 Labels: confident learning (Northcutt, Jiang & Chuang 2021), with two cautions. A label is doubted only where the
 model usually recognises it, and only beside another label of which it is sure. How many of the doubted labels are
-wrong is read off the surest answers: where a model is surest, natural doubt is gone and what remains is error.
+wrong is read off the surest answers: what contradicts them beyond the model's own doubt is error.
 
 Numbers: residuals over their usual size. What is usual is an exponential tail laid through the middle half of
 the residuals' sizes, which errors in a few of the rows hardly touch.
@@ -105,14 +105,16 @@ def _mean(values: Floats) -> float:
 
 
 def _errors(certainty: Floats, against: NDArray[np.bool_]) -> float:
-    """How many of the sure answers meet a wrong label: the rate among the surest, over all of them. 0 where that
-    rate is no more than what is left of natural doubt, or rests on too few rows."""
+    """How many of the sure answers meet a wrong label: the rate of contradiction among the surest beyond the doubt
+    that the model itself has there, over all of them. 0 where it may be no more than that doubt, or rests on too
+    few rows."""
     surest = np.argsort(-certainty, kind="stable")[: len(certainty) // SUREST]
     if len(surest) < FEWEST:
         return 0.0
     contradicted = int(against[surest].sum())
     low, _ = wilson(contradicted, len(surest))
-    return contradicted / len(surest) * len(certainty) if low > FLOOR else 0.0
+    doubt = float((1 - certainty[surest]).mean())
+    return (contradicted / len(surest) - doubt) * len(certainty) if low > max(FLOOR, doubt) else 0.0
 
 
 def _usual(sizes: Floats, at: Floats) -> Floats:
