@@ -19,7 +19,7 @@ from kring.flow.creating import create
 from kring.flow.interviewing import interview
 from kring.flow.project import open_project
 from kring.frame.questions import Answers, Question
-from kring.host.files import LocalFiles
+from kring.host.files import LocalAppender, LocalFiles
 from kring.record.contract import Scalar
 from kring.record.version import Output
 from systems import kring
@@ -175,10 +175,17 @@ class Full(LocalFiles):
         self.room = room
 
     def write(self, path: Path, data: bytes) -> None:
+        self.take()
+        super().write(path, data)
+
+    def append(self, path: Path) -> LocalAppender:
+        self.take()
+        return super().append(path)
+
+    def take(self) -> None:
         if self.room == 0:
             raise StorageError("the disk is full")
         self.room -= 1
-        super().write(path, data)
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -60,11 +60,11 @@ def create(
     """Write `kring.toml` and, with `data`, the contract for it into `folder`, which is new, empty, or holds
     the data or the answers of an interview and nothing else. `UserError` for anything else, and for
     data that can't carry a system."""
-    answers = _room(folder, data, files)
+    fresh, answers = not folder.exists(), _room(folder, data, files)
     name = system_name(folder.resolve().name)
     if data is None:
         answers = interview(answers, None, ()) if interview else answers
-        _write(folder, {SYSTEM: unfinished_text(name, answers)}, files)
+        _write(folder, {SYSTEM: unfinished_text(name, answers)}, files, fresh=fresh)
         return _unfinished(folder, answers)
     say(f"look    {data}")
     proposal = _proposal(data, target)
@@ -84,7 +84,9 @@ def create(
         CONTRACT: contract_text(proposal, name=name, source=data.name, owner=answers.get("owner")),
         SYSTEM: system_text(proposal, place, answers),
     }
-    _write(folder, texts, files)
+    if not fresh:
+        _room(folder, data, files)
+    _write(folder, texts, files, fresh=fresh)
     return _created(folder, proposal, task, answers)
 
 
@@ -143,22 +145,45 @@ def _reference(folder: Path, data: Path) -> str:
     return str(place) if common == Path(common.anchor) else os.path.relpath(place, base)
 
 
-def _write(folder: Path, texts: dict[str, str], files: Files) -> None:
-    """All files or none: beside and by one rename where the folder is new, else `kring.toml` last."""
-    fresh = not folder.exists()
-    place = folder.parent / f".{folder.name}.part" if fresh else folder
+def _write(folder: Path, texts: dict[str, str], files: Files, *, fresh: bool) -> None:
+    """All files or none: beside and by one rename where the folder was new, else `kring.toml` last. `Busy` while
+    another process begins a system of this name here, `Conflict` when one has done so meanwhile."""
+    if fresh:
+        _publish(folder, texts, files)
+        return
     written: list[Path] = []
     try:
         for name, text in texts.items():
-            files.write(place / name, text.encode())
-            written.append(place / name)
-        if fresh:
-            files.publish(place, folder)
+            files.write(folder / name, text.encode())
+            written.append(folder / name)
     except (KringError, KeyboardInterrupt):
-        for path in [place] if fresh else written:
-            with suppress(Unavailable, NotFound):
-                files.remove(path)
+        _removed(written, files)
         raise
+
+
+def _publish(folder: Path, texts: dict[str, str], files: Files) -> None:
+    place = folder.parent / f".{folder.name}.part"
+    system = files.append(place / SYSTEM)
+    try:
+        if system.size():
+            files.truncate(place / SYSTEM, 0)
+        for name, text in texts.items():
+            if name != SYSTEM:
+                files.write(place / name, text.encode())
+        system.write(texts[SYSTEM].encode())
+        system.sync()
+        files.publish(place, folder)
+    except (KringError, KeyboardInterrupt):
+        _removed([place], files)
+        raise
+    finally:
+        system.close()
+
+
+def _removed(paths: list[Path], files: Files) -> None:
+    for path in paths:
+        with suppress(Unavailable, NotFound):
+            files.remove(path)
 
 
 def _unfinished(folder: Path, answers: Answers) -> Created:
