@@ -11,13 +11,16 @@ from typing import Final
 
 import pytest
 from commands import Answer, Spawned, kring, leftovers
-from parcels import LIVE_FROM, LIVE_TO
+from parcels import LIVE_FROM, LIVE_TO, rows, write_csv
 
 COMMANDS: Final = {
     "check": ("check",),
     "train": ("train",),
     "release": ("release",),
     "replay": ("replay", "--from", LIVE_FROM, "--to", LIVE_TO),
+    "score": ("score", "DIR/feed.csv", "DIR", "--out", "DIR/o.csv", "--force"),
+    "restore": ("snapshot", "restore", "latest"),
+    "clean": ("clean", "--accept", "all"),
 }
 MIB: Final = 1 << 20
 LEFT: Final = (0, 40_000, 120_000)
@@ -59,10 +62,21 @@ def told(answer: Answer) -> None:
     assert answer.error["next"], answer
 
 
+def worded(name: str, folder: Path) -> list[str]:
+    """The command's words for the system in `folder`; for `clean` there is something to mend in it."""
+    if name == "clean":
+        table = rows()
+        for row in table[::9]:
+            row["zone"] = f" {row['zone'].upper()} "
+        write_csv(folder / "feed.csv", table)
+    words = [word.replace("DIR", str(folder)) for word in COMMANDS[name]]
+    return words if str(folder) in words else [*words, str(folder)]
+
+
 @pytest.mark.parametrize("left", LEFT)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_full_disk(name: str, left: int, small_disk: Path, tmp_path: Path) -> None:
-    words = [COMMANDS[name][0], str(small_disk), *COMMANDS[name][1:]]
+    words = worded(name, small_disk)
     ballast = fill(small_disk.parent, left=left)
     answer = Spawned(words, tmp_path / "out").answer()
     if left == 0 or answer.exit:
@@ -78,9 +92,18 @@ def test_a_full_disk(name: str, left: int, small_disk: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("largest", LARGEST)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_files_that_may_not_grow(name: str, largest: int, released: Path, tmp_path: Path) -> None:
-    words = [COMMANDS[name][0], str(released), *COMMANDS[name][1:]]
+    words = worded(name, released)
     told(Spawned(words, tmp_path / "out", largest_file=largest).answer())
     assert kring("status", released, "--verify").exit == 0
     again = kring(*words)
     assert again.exit == 0, again
     assert leftovers(released) == []
+
+
+@pytest.mark.parametrize("largest", [500, 2_000])
+def test_a_system_that_does_not_fit_is_not_begun(largest: int, fresh: Path, tmp_path: Path) -> None:
+    words = ["new", str(tmp_path / "system"), "--from", str(fresh / "feed.csv"), "--target", "late"]
+    told(Spawned(words, tmp_path / "out", largest_file=largest).answer())
+    assert not (tmp_path / "system").exists()
+    assert leftovers(tmp_path) == []
+    assert kring(*words).exit == 0

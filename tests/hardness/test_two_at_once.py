@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
+import handbook
+import polars as pl
 import pytest
 from commands import Answer, Spawned, kring, leftovers
 from parcels import LIVE_FROM, LIVE_TO, rows, write_csv
@@ -97,3 +100,73 @@ def test_the_first_two_releases_at_once(fresh: Path, tmp_path: Path) -> None:
 def test_a_rollback_by_somebody_else_need_not_wait(released: Path) -> None:
     answer = kring("rollback", released, "--reason", "a try", "--by", "Anna")
     assert (answer.exit, answer.error["code"]) == (1, "refused")
+
+
+def test_two_systems_begin_in_one_folder(fresh: Path, tmp_path: Path) -> None:
+    words = ["new", str(tmp_path / "one"), "--from", str(fresh / "feed.csv"), "--target"]
+    for turn in range(3):
+        running = [Spawned([*words, target], tmp_path / f"{turn}{target}") for target in ("late", "zone")]
+        answers = [one.answer() for one in running]
+        assert min(answer.exit for answer in answers) == 0, answers
+        for answer in answers:
+            assert answer.exit in (0, 2, 3), answer
+            assert answer.exit == 0 or answer.error["next"], answer
+        made = [answer.object["task"] for answer in answers if answer.exit == 0]
+        assert len(made) == 1, answers
+        assert kring("check", tmp_path / "one").exit == 0
+        assert {path.name for path in (tmp_path / "one").glob("[!.]*")} == {"kring.toml", "contract.odcs.yaml"}
+        assert leftovers(tmp_path) == []
+        shutil.rmtree(tmp_path / "one")
+
+
+SCORE = ["score", "DIR/feed.csv", "DIR", "--force", "--out"]
+BESIDE = {
+    "a score": [*SCORE, "DIR/two.csv"],
+    "a score into the same file": [*SCORE, "DIR/one.csv"],
+    "a training": ["train", "DIR"],
+    "a release": ["release", "DIR"],
+    "a check": ["check", "DIR"],
+    "a recipe": ["clean", "DIR", "--accept", "all"],
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_file_is_scored_beside(name: str, released: Path, tmp_path: Path) -> None:
+    for turn in range(2):
+        running = [
+            Spawned([word.replace("DIR", str(released)) for word in words], tmp_path / f"{turn}{number}")
+            for number, words in enumerate(([*SCORE, "DIR/one.csv"], BESIDE[name]))
+        ]
+        answers = [one.answer() for one in running]
+        polite(answers)
+        ids: list[str] = []
+        for answer in answers:
+            if "scored" in answer.object:
+                ids += pl.read_csv(answer.object["out"], infer_schema=False)["decision_id"].to_list()
+                assert answer.object["scored"]["decided"] == len(rows())
+        assert len(set(ids)) == len(ids) or name == "a score into the same file"
+    single(released)
+    assert not list(released.glob(".*.part"))
+
+
+@pytest.fixture(scope="module")
+def wrote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system that answers in words, released; never to be changed."""
+    folder = handbook.make(tmp_path_factory.mktemp("wrote") / "handbook")
+    assert kring("go", folder).exit == 0
+    return folder
+
+
+@pytest.mark.parametrize("other", ["ask", "release", "train", "check"])
+def test_a_question_is_asked_beside(other: str, wrote: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(wrote, tmp_path / "handbook"))
+    question = ["ask", "Do dogs stay for free?", str(folder)]
+    for turn in range(2):
+        words = question if other == "ask" else [other, str(folder)]
+        running = [Spawned(one, tmp_path / f"{turn}{number}") for number, one in enumerate((question, words))]
+        answers = [one.answer() for one in running]
+        polite(answers)
+        replies = [answer.object for answer in answers if "decision" in answer.object]
+        assert {reply["citations"][0] for reply in replies} <= {"docs/fees.md#dogs"}
+        assert len({reply["decision"] for reply in replies}) == len(replies)
+    single(folder)
