@@ -134,6 +134,16 @@ SEEN_BY_READER = [
     ('fit = "models.py:forest"', f'fit = "{"x" * 3000}.py:forest"', [(65, "candidate[2].fit", "write the file")]),
     ('rule = "heavy"', 'rule = "heavy"\nparams = { a = 1 }', [(53, "candidate[0].params", None)]),
     ('by = "time"', 'by = "order"', [(37, "data.split.test", None)]),
+    (
+        'by = "time", test = "4w"',
+        'by = "random"',
+        [(37, "data.split.by", 'hold out by = "time", or remove the lookups')],
+    ),
+    (
+        'by = "time", test = "4w"',
+        'by = "group"',
+        [(37, "data.split.by", 'hold out by = "time", or remove the lookups')],
+    ),
     ('heavy = "weight > 20"', 'heavy = "weight >"', [(46, "prepare.heavy", None)]),
     ('heavy = "weight > 20"', "heavy = \"__import__('os')\"", [(46, "prepare.heavy", None)]),
     ('rule = "heavy"', 'rule = "heavy if x else y"', [(52, "candidate[0].rule", None)]),

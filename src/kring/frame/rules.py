@@ -179,6 +179,14 @@ def _split(reading: Reading) -> None:
             got="no data.group",
             next='add group = "COLUMN" to [data]',
         )
+    if by in ("random", "group") and reading.entries(("lookup",)):
+        reading.fault(
+            ("data", "split", "by"),
+            "a lookup holds what was known before the held-out rows, and these lie among the others",
+            got=shown(by),
+            allowed="time or order",
+            next='hold out by = "time", or remove the lookups',
+        )
 
 
 def _misspelt_outcome(data: dict[str, object]) -> bool:
