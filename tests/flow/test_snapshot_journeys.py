@@ -141,6 +141,15 @@ def test_a_state_that_lacks_what_is_promised_today_is_refused(system: Path) -> N
     assert "new" in answer.json["error"]["got"]
 
 
+def test_a_state_that_holds_an_identifier_of_today_in_clear_is_refused(system: Path) -> None:
+    fields = FIELDS.replace(field("weekday", "integer"), field("weekday", "integer", identifier="true"))
+    (system / "contract.odcs.yaml").write_text(contract("prices", fields))
+    answer = kring("snapshot", "restore", "previous", system, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "refused")
+    assert answer.json["error"]["got"] == "weekday"
+    assert len(snapshots(system)) == 2
+
+
 def test_without_a_snapshot(tmp_path: Path) -> None:
     folder = write_prices(tmp_path / "prices")
     for words in (("diff", "previous", "latest"), ("restore", "latest")):

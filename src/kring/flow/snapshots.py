@@ -66,8 +66,8 @@ def primary_key(project: Project) -> tuple[str, ...]:
 def restore(project: Project, name: str) -> Snapshot:
     """Make an older state current again, as a new snapshot on the ledger with the same digest.
 
-    `Refused` when it lacks columns that the contract of today promises, `IntegrityError` when its bytes are
-    damaged or gone.
+    `Refused` when it lacks columns that the contract of today promises, or holds in clear what is an identifier
+    today; `IntegrityError` when its bytes are damaged or gone.
     """
     old = find(project, name)
     known = [one.name for one in old.columns]
@@ -78,6 +78,14 @@ def restore(project: Project, name: str) -> Snapshot:
             got=f"no column {', '.join(lost)}",
             allowed=", ".join(field.name for field in project.contract.fields),
             next="put back the contract of that time, or write the rows out with --out",
+        )
+    clear = [field.name for field in project.contract.fields if field.identifier and field.name not in old.tokenised]
+    if clear:
+        raise Refused(
+            f"snapshot {old.id} holds identifiers in clear",
+            got=", ".join(clear),
+            allowed="tokens in the columns that the contract calls identifiers",
+            next="deliver that feed again: kring check",
         )
     with project.working(), project.ledger() as ledger:
         made = snapshots.restore(
