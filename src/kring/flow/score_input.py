@@ -86,15 +86,20 @@ def read_quickly(texts: pl.Series, dtype: pl.DataType) -> pl.Series | None:
     return found if whole else None
 
 
-def open_rows(project: Project, path: Path, *, keep: Sequence[str], opened: Mapping[str, Opened]) -> Rows:
-    """Look at the file without reading its rows. `DataError` for a file that is absent, no table, or lacks columns
-    that the versions in `opened` read or the contract requires. `keep` are the columns to carry over, else all."""
+def require_files(path: Path) -> None:
+    """`DataError` when there is no file to decide at `path`."""
     try:
         source.files_of(path)
     except DataError as error:
         raise DataError(
             error.message, got=error.got, allowed=error.allowed, next="name a file of rows to decide", file=error.file
         ) from error
+
+
+def open_rows(project: Project, path: Path, *, keep: Sequence[str], opened: Mapping[str, Opened]) -> Rows:
+    """Look at the file without reading its rows. `DataError` for a file that is absent, no table, or lacks columns
+    that the versions in `opened` read or the contract requires. `keep` are the columns to carry over, else all."""
+    require_files(path)
     feed, mend = source.open_feed(path), mends_of_rows(project)
     schema = mend(feed.frame).collect_schema()
     unknown = [name for name in keep if name not in schema]
