@@ -101,6 +101,15 @@ def test_invariance_of_the_decision_and_of_the_output() -> None:
     assert done[2].failures[0].expected == "within 0.05"
 
 
+def test_values_that_may_not_be_shown_are_hidden_in_failures() -> None:
+    on = Tryout(TASK, loan, HELD, policy=tryout().policy, seed=0, hidden=["income"])
+    lower = Direction(name="d", change="income", by=1, output="not higher", sample=9)
+    fixed = Invariance(name="i", change="income", to=(3.5,), sample=9, tolerance=0.0)
+    _, done = ran(on=on, directions=(lower,), invariances=(fixed,))
+    told = [failure.inputs.partition(", ")[2] for one in done for failure in one.failures]
+    assert set(told) == {"income from (hidden) to (hidden)", "income from (hidden) to 3.5"}
+
+
 def test_held_out_rows_are_drawn_by_the_seed() -> None:
     test = Invariance(name="i", change="sex", to=("f", "m"), sample=20, tolerance=0.0)
     _, (one,) = ran(invariances=(test,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import isnan
 from typing import Final, NamedTuple
 
@@ -21,6 +21,7 @@ NAME: Final = "behaviours"
 SHOWN: Final = 3
 LONGEST: Final = 200
 SILENT: Final = "no answer"
+HIDDEN: Final = "(hidden)"
 EXACT: Final = 1e-6
 """Outputs of 32 bits may miss a bound by so much."""
 
@@ -46,14 +47,22 @@ class Answered(NamedTuple):
 
 
 class Tryout:
-    """What every test needs: the chain's answers, and held-out rows to draw from."""
+    """What every test needs: the chain's answers, and held-out rows to draw from, of which no value in the columns
+    `hidden` is shown."""
 
-    def __init__(self, task: Task, answer: Answer, held: Batch, *, policy: Policy, seed: int) -> None:
+    def __init__(
+        self, task: Task, answer: Answer, held: Batch, *, policy: Policy, seed: int, hidden: Collection[str] = ()
+    ) -> None:
         self.task = task
         self.policy = policy
         self._answer = answer
         self._held = held
         self._seed = seed
+        self._hidden = hidden
+
+    def shown(self, field: str, value: Scalar) -> Scalar:
+        """`value` of a row, or that it may not be shown."""
+        return HIDDEN if field in self._hidden else value
 
     def answered(self, rows: Sequence[Inputs]) -> Answered:
         """The answers to `rows`, in their order."""
@@ -145,7 +154,8 @@ def _invariance(test: Invariance, tryout: Tryout) -> list[Trial]:
     expected = "the same decision" if by_decision else f"within {test.tolerance or 0.0:g}"
     return [
         Trial(
-            f"{rows[place][0]}, {test.change} from {rows[place][1].get(test.change)} to {value}",
+            f"{rows[place][0]}, {test.change} from {tryout.shown(test.change, rows[place][1].get(test.change))}"
+            f" to {value}",
             _said(before, place, after, number, by_decision=by_decision),
             expected,
             bool(fine[number]),
@@ -169,7 +179,8 @@ def _direction(test: Direction, tryout: Tryout) -> list[Trial]:
     fine = before.known & after.known & (wrong <= test.slack)
     return [
         Trial(
-            f"{name}, {test.change} from {row[test.change]} to {raised[place]}",
+            f"{name}, {test.change} from {tryout.shown(test.change, row[test.change])}"
+            f" to {tryout.shown(test.change, raised[place])}",
             _said(before, place, after, place, by_decision=False),
             test.output,
             bool(fine[place]),

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kring.contracts.grammar import fields_of, parse
+from kring.data.profile import private
 from kring.decide.prepare import frame_preparer
 from kring.decide.prepare_rows import row_preparer
 from kring.errors import Unavailable
@@ -74,8 +75,7 @@ def scrutinised(session: Session, candidate: Candidate, built: Built, evidence: 
         raw_frame(session, rows[some], fields=chain.fields), fields=chain.fields, types=chain.types, seed=held.seed
     )
     robust, shown = robustness_of(held.at(some), changed, answer=chain.outputs) if has_losses else ([], [])
-    tryout = Tryout(held.task, chain.answer, session.material.test_raw, policy=held.policy, seed=held.seed)
-    behaved, tested = run_behaviours(behaviours, tryout) if behaviours else ([], [])
+    behaved, tested = run_behaviours(behaviours, tryout_of(session, held, chain)) if behaviours else ([], [])
     return msgspec.structs.replace(
         evidence,
         measures=(*evidence.measures, *worst, *fair, *robust, *behaved),
@@ -124,6 +124,13 @@ def behaviours_of(project: Project, *, labels: Sequence[str]) -> Behaviours | No
         return None
     subject = Subject(project.contract, project.known_later, project.task.output, labels)
     return read_behaviours(project.folder / Path(name), subject=subject)
+
+
+def tryout_of(session: Session, held: HeldOut, chain: Chained) -> Tryout:
+    """The chain and the held-out rows, of which no value of a personal column or an identifier is shown."""
+    hidden = [field.name for field in session.project.contract.fields if private(field)]
+    raw = session.material.test_raw
+    return Tryout(held.task, chain.answer, raw, policy=held.policy, seed=held.seed, hidden=hidden)
 
 
 def protected_of(session: Session, rows: NDArray[np.intp]) -> dict[str, Grouped]:
