@@ -5,7 +5,8 @@
 
 `kring score` types eight columns, holds them to their contract, prepares and decides them, records every decision
 durably and writes the columns with decision, probability, version and id. `hand` scans with polars, feeds the columns
-to ONNX Runtime with all cores and writes them with decision and probability: no contract, no record, no ids. Both run
+to ONNX Runtime with all cores and writes them with decision, probability, an id and the version: no contract, no record
+of the decisions, and all rows in memory at once. Both run
 in a fresh process, in turn; starting Python is part of both, with modules that are compiled as after an installation.
 
 Prints rows of the table of results: command, date, rate of ours as a share of the other, rows per second and peaks of
@@ -138,6 +139,8 @@ def by_hand(folder: Path, name: str, format: str) -> None:
     frame = frame.with_columns(
         decision=pl.when(pl.Series(probability) >= 0.25).then(pl.lit("true")).otherwise(pl.lit("false")),
         probability=pl.Series(probability),
+        id=pl.format("{}-{}", pl.lit("2026-11-22T06:00:00Z"), pl.int_range(pl.len())),
+        version=pl.lit("2026-11-20-linear-3"),
     )
     getattr(frame, f"write_{format}")(folder / f"hand.{format}")
 
