@@ -203,3 +203,27 @@ def test_a_version_pins_the_recipe_that_its_data_was_repaired_by(folder: Path) -
     assert (place / FILE).read_bytes() == accepted
     manifest = json.loads((place / "manifest.json").read_text())
     assert manifest["recipe_digest"] == hashlib.sha256(accepted).hexdigest()
+
+
+def test_a_recipe_that_is_gone_is_told(folder: Path) -> None:
+    kring("clean", folder, "--accept", "likely", "--by", "Ada")
+    (folder / FILE).unlink()
+    told = warnings(kring("check", folder, "--dry-run", "--json"))
+    assert "clean.toml is gone" in told["recipe"]
+    assert "put back .kring/recipes/" in told["recipe"]
+
+
+def test_rows_are_read_as_the_version_was_measured_or_not_at_all(folder: Path, tmp_path: Path) -> None:
+    kring("clean", folder, "--accept", "likely", "--by", "Ada")
+    assert kring("go", folder, "--json").code == 0
+    score = ("score", folder / "feed.csv", folder, "--out", tmp_path / "out.csv", "--json")
+    for name in (FILE, "contract.odcs.yaml"):
+        place = folder / name
+        before = place.read_bytes()
+        place.write_bytes(before + b"\n# a word more\n")
+        told = kring(*score)
+        assert (told.code, told.json["error"]["code"]) == (3, "conflict"), told.json
+        assert name in told.json["error"]["message"]
+        assert not (tmp_path / "out.csv").exists()
+        place.write_bytes(before)
+    assert kring(*score).code == 0

@@ -9,7 +9,7 @@ import polars as pl
 
 from kring.contracts.grammar import fields_of, parse
 from kring.errors import KringError, Unsupported, UserError
-from kring.flow.deciding import Opened, answerer_of, open_decider, verified
+from kring.flow.deciding import Opened, answerer_of, open_decider, require_same_reading, verified
 from kring.flow.project import Project
 from kring.flow.scoring import live_pointer, open_log
 from kring.metrics.ids import decision_ids
@@ -84,6 +84,7 @@ def row_of(project: Project, field: str, question: str) -> dict[str, Value]:
 def opened_all(project: Project, pointer: Pointer) -> dict[str, Opened]:
     """The live version and the previous one, verified. A previous one that isn't what was signed is left out."""
     opened = {pointer.live: opened_as_far(project, pointer.live)}
+    require_same_reading(project, opened[pointer.live].loaded)
     if pointer.previous:
         try:
             opened[pointer.previous] = opened_as_far(project, pointer.previous)

@@ -157,7 +157,9 @@ def with_recipe(project: Project, report: CheckReport, feed: pl.LazyFrame) -> Ch
     nobody accepted as it is."""
     recipe = open_recipe(project)
     if recipe is None:
-        return report
+        gone = _gone(project)
+        worse: CheckResult = "warn" if gone and report.result == "pass" else report.result
+        return msgspec.structs.replace(report, result=worse, findings=(*report.findings, *gone))
     counted = _counted(feed, recipe.repairs)
     names = feed.collect_schema().names()
     told = [
@@ -239,6 +241,28 @@ def _edited(project: Project, recipe: RecipeFile) -> list[Finding]:
             value=float(recipe.head.version),
             allowed="the recipe that was accepted last",
             message=f"{FILE} was changed by hand: {said}; kring clean --confirm accepts it as it is",
+        )
+    ]
+
+
+def _gone(project: Project) -> list[Finding]:
+    """A recipe that was accepted and is no longer there."""
+    if not project.home.ledger.exists():
+        return []
+    with project.ledger() as ledger:
+        last = history.newest(ledger, Recipe)
+    if last is None:
+        return []
+    place = (project.home.recipes / f"{last.digest}.toml").relative_to(project.folder)
+    return [
+        Finding(
+            rule="recipe",
+            column="",
+            result="warn",
+            rows=0,
+            value=0.0,
+            allowed=f"version {last.version}, which {last.actor} accepted",
+            message=f"{FILE} is gone and nothing was repaired: put back {place}, or accept repairs anew (kring clean)",
         )
     ]
 

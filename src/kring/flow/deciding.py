@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -12,7 +14,7 @@ import polars as pl
 from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
 from kring.decide.prepare import frame_preparer
-from kring.errors import IntegrityError, NotFound
+from kring.errors import Conflict, IntegrityError, NotFound
 from kring.flow import adapters
 from kring.flow.project import Project
 from kring.ports.clock import Clock
@@ -21,6 +23,7 @@ from kring.record.contract import LogicalType
 from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
 from kring.record.version import Chain
+from kring.release.layout import RECIPE
 from kring.release.load import Loaded, open_version
 from kring.runtimes.chain import open_chain
 from kring.serve.decider import Decider
@@ -64,6 +67,26 @@ def verified(project: Project, version: str) -> Loaded:
             next="put back a copy of what is missing, or roll back",
             file=error.file,
         ) from error
+
+
+def require_same_reading(project: Project, loaded: Loaded) -> None:
+    """`Conflict` when rows would be read by another contract, or repaired by another recipe, than those that the
+    version was made and measured with."""
+    recipe = project.folder / RECIPE
+    data = project.files.read(recipe) if recipe.exists() else b""
+    pairs = (
+        (Path(project.contract.file).name, loaded.manifest.contract_digest, project.contract.digest),
+        (RECIPE, loaded.manifest.recipe_digest, hashlib.sha256(data).hexdigest() if data else ""),
+    )
+    for name, then, now in pairs:
+        if then != now:
+            raise Conflict(
+                f"{name} is not the one that version {loaded.id} was made with",
+                got=now[:16] or "no such file",
+                allowed=then[:16] or "none",
+                file=name,
+                next=f"put it back, or make a version for it: kring go {project.folder.name}",
+            )
 
 
 def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, bytes]) -> Answerer[pl.DataFrame]:

@@ -28,7 +28,7 @@ from kring.decide.guard import frame_guard
 from kring.errors import Busy, KringError, NotFound, Refused, Unavailable
 from kring.flow import adapters, history
 from kring.flow.checking import hide
-from kring.flow.deciding import Opened, open_answerers, open_decider
+from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
 from kring.flow.operating import LEASE
 from kring.flow.project import Project
 from kring.flow.score_input import Rows, as_batch, open_rows, staged_reader
@@ -158,6 +158,7 @@ def live_pointer(project: Project) -> Pointer:
 def open_all(project: Project, pointer: Pointer) -> dict[str, Opened]:
     """Every version that the pointer names. The live one must open; another that does not is left out, and said."""
     opened = {pointer.live: open_answerers(project, pointer.live)}
+    require_same_reading(project, opened[pointer.live].loaded)
     for version in (pointer.previous, pointer.canary):
         if version and version not in opened:
             try:
