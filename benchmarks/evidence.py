@@ -19,11 +19,11 @@ import numpy as np
 import polars as pl
 
 from kring.experiment.evidence import measure_evidence
-from kring.flow.building import Built, Session, build
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.evidencing import scrutinised
-from kring.flow.material import gather
 from kring.flow.project import open_project
+from kring.flow.training.build import Built, Session, build
+from kring.flow.training.material import gather
+from kring.flow.training.scrutiny import scrutinised
 from kring.record.evidence import Evidence
 
 ROWS = 200_000

@@ -45,7 +45,7 @@ def set_up(folder: Path) -> None:
 def live_once(folder: Path, home: Path) -> None:
     """In a process of its own: print decisions, CPU seconds of the replay and of the bare work."""
     from kring.flow.project import open_project
-    from kring.flow.replaying import begin, live, on_stage
+    from kring.flow.replaying.replay import begin, live, on_stage
     from kring.host.clock import SimulatedClock
     from kring.host.random import SeededRandom
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kring.flow.project import Project, open_project
-from kring.flow.replay_home import replay_in
+from kring.flow.replaying.home import replay_in
 from kring.record.replay import Replay
 from systems import day
 

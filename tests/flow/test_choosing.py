@@ -12,7 +12,7 @@ from kring.flow import history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.project import Project, open_project
 from kring.flow.releasing import dominators, latest_training, release
-from kring.flow.training import Trained, train
+from kring.flow.training.train import Trained, train
 from kring.record.evidence import Measure
 from kring.record.version import Version
 from systems import write_prices

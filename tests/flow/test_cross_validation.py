@@ -11,12 +11,12 @@ import pytest
 from fruit import write_fruit
 from kring.errors import CandidateError, DataError
 from kring.experiment.folds import fold_rows
-from kring.flow.building import Session
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.folding import cross_validated, fold_answers, folds_of, out_of_fold
-from kring.flow.material import gather
 from kring.flow.project import open_project
-from kring.flow.training import train
+from kring.flow.training.build import Session
+from kring.flow.training.fold import cross_validated, fold_answers, folds_of, out_of_fold
+from kring.flow.training.material import gather
+from kring.flow.training.train import train
 from kring.record.evidence import Measure
 from kring.record.system import Candidate
 from systems import kring, parcels_feed, prices_feed, write_loans, write_parcels, write_prices

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from kring.errors import Unavailable
-from kring.flow.evidencing import answer_rows
 from kring.flow.project import open_project
+from kring.flow.training.scrutiny import answer_rows
 from kring.record.batch import Batch
 from kring.record.evidence import Evidence
 from systems import kring, loans_feed, write_loans, write_parcels

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kring.errors import CandidateError, StorageError
-from kring.flow.fitting import Fitted, fit_candidate
+from kring.flow.training.fit import Fitted, fit_candidate
 from kring.frameworks import sklearn as framework
 from kring.record.system import Candidate
 from kring.record.version import Output, Policy

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
-from kring.flow.memory import memory_of
+from kring.flow.training.memory import memory_of
 from kring.frameworks import sklearn as framework
 from kring.record.batch import Batch
 from kring.record.prepare import PreparedColumn

@@ -11,10 +11,10 @@ import pytest
 from kring.errors import Unavailable
 from kring.flow import adapters
 from kring.flow.project import open_project
-from kring.flow.rebuilding import rebuilt
-from kring.flow.replaying import Stage, begin, live, on_stage, renew
+from kring.flow.replaying.rebuild import rebuilt
+from kring.flow.replaying.replay import Stage, begin, live, on_stage, renew
+from kring.flow.replaying.windows import Windows
 from kring.flow.tracing import trace
-from kring.flow.windows import Windows
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
 from kring.metrics.ids import decision_ids

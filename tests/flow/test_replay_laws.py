@@ -15,8 +15,8 @@ from kring.decide.prepare_rows import row_preparer
 from kring.errors import Refused
 from kring.flow import adapters, history
 from kring.flow.project import open_project
-from kring.flow.replay_home import replay_in
-from kring.flow.replaying import HOUR_US
+from kring.flow.replaying.home import replay_in
+from kring.flow.replaying.replay import HOUR_US
 from kring.metrics.ids import decision_id, decision_ids, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.alarm import Alarm

@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 
 from fruit import fruit_feed, write_fruit
 from kring.errors import Busy, DataError, NotFound, StorageError, UserError
-from kring.flow import adapters, history, score_input, scoring
+from kring.flow import adapters, history
 from kring.flow.deciding import open_decider
-from kring.flow.feed import load_feed
 from kring.flow.project import Project, open_project
-from kring.flow.score_order import Order, ranked_by
-from kring.flow.score_output import strengths
-from kring.flow.scoring import Answers, file_decider, live_pointer, open_all, score, work_list
+from kring.flow.replaying.feed import load_feed
+from kring.flow.scoring import input as score_input
+from kring.flow.scoring import score as scoring
+from kring.flow.scoring.order import Order, ranked_by
+from kring.flow.scoring.output import strengths
+from kring.flow.scoring.score import Answers, file_decider, live_pointer, open_all, score, work_list
 from kring.flow.tracing import trace
 from kring.host.faults import Crash, FaultyFiles, Plan
 from kring.host.files import LocalFiles

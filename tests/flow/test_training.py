@@ -12,9 +12,9 @@ import pytest
 from kring.errors import CandidateError, ConfigError
 from kring.flow import history
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.material import gather
 from kring.flow.project import Project, open_project
-from kring.flow.training import train
+from kring.flow.training.material import gather
+from kring.flow.training.train import train
 from kring.record.evidence import Evidence, Measure
 from kring.record.run import Run
 from kring.record.snapshot import Snapshot

@@ -9,12 +9,12 @@ import pytest
 
 from kring.errors import CandidateError
 from kring.flow import history
-from kring.flow.building import Session
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.material import gather
 from kring.flow.project import open_project
-from kring.flow.training import train
-from kring.flow.tuning import tune
+from kring.flow.training.build import Session
+from kring.flow.training.material import gather
+from kring.flow.training.train import train
+from kring.flow.training.tune import tune
 from kring.record.run import Run
 from kring.record.system import Candidate, Tune
 from systems import kring, parcels_feed, prices_feed, write_parcels, write_prices

@@ -9,8 +9,8 @@ import pytest
 
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.project import Project, open_project
-from kring.flow.training import Trained, train
-from kring.flow.variants import in_order
+from kring.flow.training.train import Trained, train
+from kring.flow.training.variants import in_order
 from kring.record.run import Run
 from systems import kring, write_prices
 

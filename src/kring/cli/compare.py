@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from kring.cli.output import Output, answers, folder_argument
-from kring.flow.comparing import compare_runs
-from kring.flow.comparison_page import write_comparison
+from kring.flow.comparing.compare import compare_runs
+from kring.flow.comparing.page import write_comparison
 from kring.flow.project import open_project
 from kring.record.evidence import Measure
 

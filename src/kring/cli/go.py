@@ -13,11 +13,11 @@ from kring.cli.release import show_verdict
 from kring.cli.train import show_trained
 from kring.errors import EXIT_NO
 from kring.flow.checking import check_feed, take_snapshot
-from kring.flow.comparing import compare_runs
-from kring.flow.comparison_page import write_comparison
+from kring.flow.comparing.compare import compare_runs
+from kring.flow.comparing.page import write_comparison
 from kring.flow.project import open_project
 from kring.flow.releasing import release
-from kring.flow.training import train
+from kring.flow.training.train import train
 
 
 @click.command(short_help="Check, train, compare and release in one go.")

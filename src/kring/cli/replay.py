@@ -11,7 +11,7 @@ from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.cli.told import show_replay
 from kring.flow.project import open_project
-from kring.flow.replay_home import replay_in
+from kring.flow.replaying.home import replay_in
 
 
 @click.command(short_help="Run the system over history, as it would have been.")

@@ -8,8 +8,8 @@ import click
 
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.project import open_project
-from kring.flow.score_order import Order
-from kring.flow.scoring import score
+from kring.flow.scoring.order import Order
+from kring.flow.scoring.score import score
 from kring.record.scored import Scored
 
 

@@ -10,7 +10,7 @@ from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_NO
 from kring.flow.checking import latest_snapshot
 from kring.flow.project import open_project
-from kring.flow.training import Trained, train
+from kring.flow.training.train import Trained, train
 
 
 @click.command(short_help="Fit every candidate, export it, prove it and measure it.")

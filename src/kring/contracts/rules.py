@@ -13,9 +13,7 @@ from kring.contracts.row_rules import RowRule, row_rules
 from kring.record.contract import Contract, Field, Scalar
 
 
-def polars_predicates(
-    contract: Contract, made: Mapping[str, Reading] | None = None
-) -> list[tuple[str, str, pl.Expr]]:
+def polars_predicates(contract: Contract, made: Mapping[str, Reading] | None = None) -> list[tuple[str, str, pl.Expr]]:
     """(full name, column, bad) for every rule that blocks and tolerates no bad row, in the contract's order.
 
     The expressions are over a frame whose columns have the contract's types, as `kring.data.check.typed`

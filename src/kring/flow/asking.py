@@ -11,7 +11,7 @@ from kring.contracts.grammar import fields_of, parse
 from kring.errors import KringError, Unsupported, UserError
 from kring.flow.deciding import Opened, answerer_of, open_decider, require_same_reading, verified
 from kring.flow.project import Project
-from kring.flow.scoring import live_pointer, open_log
+from kring.flow.scoring.score import live_pointer, open_log
 from kring.metrics.ids import decision_ids
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Value

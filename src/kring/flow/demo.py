@@ -14,8 +14,8 @@ from typing import Final
 
 from kring.errors import StorageError, Unavailable, UserError
 from kring.flow.project import Project, open_project
-from kring.flow.replaying import replay
-from kring.flow.report import write_report
+from kring.flow.replaying.replay import replay
+from kring.flow.replaying.report import write_report
 from kring.flow.tracing import trace
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.host.files import LocalFiles, storage_error

@@ -17,10 +17,10 @@ from kring.experiment.comparison import compare, trades
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
 from kring.flow.cleaning import open_recipe
-from kring.flow.keeping import behaviours_digest, kept, sha256
 from kring.flow.operating import start_release
 from kring.flow.project import Project
-from kring.flow.training import Trained
+from kring.flow.training.keep import behaviours_digest, kept, sha256
+from kring.flow.training.train import Trained
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
 from kring.record.rollout import NOT_BUILT

@@ -9,10 +9,10 @@ from kring.charts.page import Block, Chart, KeyFigure, Page, Section, Table, Tex
 from kring.charts.trades import trade
 from kring.charts.words import count, interval, percent
 from kring.experiment.comparison import Compared, frontier
-from kring.flow.comparing import LIFT, Comparison
-from kring.flow.label_page import label_blocks
+from kring.flow.comparing.compare import LIFT, Comparison
+from kring.flow.comparing.labels import label_blocks
+from kring.flow.comparing.scrutiny import scrutiny
 from kring.flow.project import Project
-from kring.flow.scrutiny_page import scrutiny
 from kring.metrics.gates import line_text
 from kring.record.evidence import Curve, Evidence
 

@@ -24,10 +24,10 @@ from kring.experiment.slices import declared_slices, found_slices
 from kring.experiment.suspects import suspects_of
 from kring.experiment.worst import worst_slices
 from kring.flow import adapters
-from kring.flow.building import Built, Session, names_of
-from kring.flow.material import select
 from kring.flow.project import Project
 from kring.flow.scrutiny_asked import measured_beyond
+from kring.flow.training.build import Built, Session, names_of
+from kring.flow.training.material import select
 from kring.frame.behaviours import Subject, read_behaviours
 from kring.record.batch import Batch, Column
 from kring.record.behaviour import Behaviours, Inputs

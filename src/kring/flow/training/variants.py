@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kring.flow.building import MODEL_FILE, Built, Session
+from kring.flow.training.build import MODEL_FILE, Built, Session
 from kring.record.system import Candidate, System
 from kring.record.variant import Variant
 

@@ -1,4 +1,4 @@
-"""The process in which the memory of a chain is measured: `python -m kring.flow.memory_child ANSWER < JOB`.
+"""The process in which the memory of a chain is measured: `python -m kring.flow.training.memory_child ANSWER < JOB`.
 
 It knows what a serving worker knows and nothing else. Each try is a process of its own, forked before
 anything is opened, so that no try finds what another one has left.

@@ -16,14 +16,14 @@ from kring.errors import DataError, KringError, Refused
 from kring.flow import adapters, history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
-from kring.flow.feed import Feed, load_feed
 from kring.flow.operating import Operator, failed, no_retraining, open_operator
 from kring.flow.operator import hushed
 from kring.flow.project import Project
 from kring.flow.releasing import build_version, judge_all
-from kring.flow.summing import summed
-from kring.flow.training import train
-from kring.flow.windows import Windows
+from kring.flow.replaying.feed import Feed, load_feed
+from kring.flow.replaying.summary import summed
+from kring.flow.replaying.windows import Windows
+from kring.flow.training.train import train
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.metrics.ids import decision_block
 from kring.ports.decision_log import DecisionLog

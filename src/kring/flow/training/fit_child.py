@@ -1,4 +1,4 @@
-"""The process in which a user's own candidate is fitted: `python -m kring.flow.fit_child ANSWER < JOB`.
+"""The process in which a user's own candidate is fitted: `python -m kring.flow.training.fit_child ANSWER < JOB`.
 
 It runs the user's file, fits, predicts the held-out rows and exports, and writes back nothing but
 data: ONNX bytes, float64 arrays, texts. It dies with its parent.

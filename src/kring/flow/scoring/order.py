@@ -9,8 +9,8 @@ import polars as pl
 
 from kring.contracts.expression import nearest
 from kring.errors import DataError, NotFound, UserError
-from kring.flow.score_input import Rows
-from kring.flow.score_output import strengths
+from kring.flow.scoring.input import Rows
+from kring.flow.scoring.output import strengths
 from kring.ports.sink import Sink
 from kring.sources import file as source
 

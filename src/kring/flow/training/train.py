@@ -11,15 +11,15 @@ import msgspec
 from kring.errors import CandidateError, DataError, KringError, UserError
 from kring.experiment.evidence import measure_evidence
 from kring.flow import adapters, history
-from kring.flow.building import Built, Session, build
-from kring.flow.evidencing import scrutinised
-from kring.flow.folding import cross_validated
-from kring.flow.keeping import behaviours_digest, chain_bytes, keep, sha256
-from kring.flow.material import gather
-from kring.flow.memory import memory_of
 from kring.flow.project import Project
-from kring.flow.tuning import tune
-from kring.flow.variants import beside, in_order
+from kring.flow.training.build import Built, Session, build
+from kring.flow.training.fold import cross_validated
+from kring.flow.training.keep import behaviours_digest, chain_bytes, keep, sha256
+from kring.flow.training.material import gather
+from kring.flow.training.memory import memory_of
+from kring.flow.training.scrutiny import scrutinised
+from kring.flow.training.tune import tune
+from kring.flow.training.variants import beside, in_order
 from kring.record.evidence import Evidence
 from kring.record.run import Run, RunState
 from kring.record.snapshot import Snapshot

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from kring.flow.fit_child import packed
-from kring.flow.memory_child import MemoryJob
+from kring.flow.training.fit_child import packed
+from kring.flow.training.memory_child import MemoryJob
 from kring.host.process import run_bounded
 from kring.record.batch import Batch
 from kring.record.version import Chain
@@ -33,7 +33,7 @@ def memory_of(chain: Chain, files: Mapping[str, bytes], batch: Batch) -> tuple[f
     with tempfile.TemporaryDirectory(prefix="kring-memory-") as private:
         answer = Path(private) / "answer"
         run_bounded(
-            [sys.executable, "-P", "-m", "kring.flow.memory_child", str(answer)],
+            [sys.executable, "-P", "-m", "kring.flow.training.memory_child", str(answer)],
             stdin=msgspec.msgpack.encode(job),
             timeout_s=TIMEOUT_S,
             memory_mb=LIMIT_MB,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError, DataError
 from kring.experiment.folds import Fold, fold_rows
 from kring.flow import adapters
-from kring.flow.building import Session, chained, names_of, written
-from kring.flow.fitting import fold_candidate
-from kring.flow.material import select
+from kring.flow.training.build import Session, chained, names_of, written
+from kring.flow.training.fit import fold_candidate
+from kring.flow.training.material import select
 from kring.frameworks.params import PARAMS
 from kring.metrics.folds import CROSS_VALIDATED, folded
 from kring.record.evidence import Curve, Measure

@@ -9,7 +9,7 @@ from typing import Final
 
 from kring.flow import history
 from kring.flow.project import Project
-from kring.flow.windows import BASELINE, FROZEN, LIVE, Windows
+from kring.flow.replaying.windows import BASELINE, FROZEN, LIVE, Windows
 from kring.metrics.ids import decision_id
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError, IntegrityError
 from kring.experiment.folds import Fold
 from kring.experiment.spec import Spec
-from kring.flow.fit_child import Done, Failed, Folded, Held, Job, fitted_and_exported, fold_by_fold, packed
+from kring.flow.training.fit_child import Done, Failed, Folded, Held, Job, fitted_and_exported, fold_by_fold, packed
 from kring.host.clock import stopwatch
 from kring.host.files import storage_error
 from kring.host.process import Completed, run_bounded
@@ -171,7 +171,7 @@ def _in_child(candidate: Candidate, job: Job, folder: Path, *, kind: type[Answer
     with _private_folder() as private:
         answer = Path(private) / "answer"
         completed = run_bounded(
-            [sys.executable, "-P", "-m", "kring.flow.fit_child", str(answer)],
+            [sys.executable, "-P", "-m", "kring.flow.training.fit_child", str(answer)],
             stdin=msgspec.msgpack.encode(job),
             timeout_s=candidate.timeout_us / 1e6,
             memory_mb=candidate.memory_mb,

@@ -15,10 +15,10 @@ from kring.errors import CandidateError, Unavailable
 from kring.experiment.evidence import LatencySample
 from kring.experiment.parity import parity, require_parity
 from kring.flow import adapters, knowledge
-from kring.flow.fitting import fit_candidate
-from kring.flow.keeping import sha256
-from kring.flow.material import Material, select
 from kring.flow.project import Project
+from kring.flow.training.fit import fit_candidate
+from kring.flow.training.keep import sha256
+from kring.flow.training.material import Material, select
 from kring.host.clock import stopwatch
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch

@@ -13,8 +13,8 @@ from kring.data.check import typed
 from kring.errors import DataError
 from kring.flow.checking import KNOWN_AT, hide, with_known_at
 from kring.flow.cleaning import cleaned
-from kring.flow.material import TEMPORAL
 from kring.flow.project import Project
+from kring.flow.training.material import TEMPORAL
 from kring.record.batch import Batch
 from kring.record.decision import Value
 from kring.sources import file as source

@@ -31,9 +31,9 @@ from kring.flow.checking import hide
 from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
 from kring.flow.operating import LEASE
 from kring.flow.project import Project
-from kring.flow.score_input import Rows, as_batch, open_rows, staged_reader
-from kring.flow.score_order import Order, ranked_by, refuse_order, refuse_rows, stamps
-from kring.flow.score_output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
+from kring.flow.scoring.input import Rows, as_batch, open_rows, staged_reader
+from kring.flow.scoring.order import Order, ranked_by, refuse_order, refuse_rows, stamps
+from kring.flow.scoring.output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
 from kring.host.clock import stopwatch
 from kring.ports.decision_log import DecisionLog
 from kring.ports.files import Appender

@@ -8,10 +8,10 @@ from typing import Final
 
 from kring.errors import NotFound
 from kring.experiment.comparison import Compared, compare, trades
-from kring.flow.making import notes
 from kring.flow.project import Project
 from kring.flow.releasing import latest_training
-from kring.flow.training import Trained
+from kring.flow.training.making import notes
+from kring.flow.training.train import Trained
 from kring.metrics.gates import covers, judge_line, worst
 from kring.record.evidence import Evidence
 from kring.record.verdict import GateLine, GateResult

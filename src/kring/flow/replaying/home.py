@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from kring.errors import UserError
 from kring.flow.project import Project
-from kring.flow.replaying import replay
-from kring.flow.report import write_report
+from kring.flow.replaying.replay import replay
+from kring.flow.replaying.report import write_report
 from kring.flow.tidying import own_home
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom

@@ -11,8 +11,8 @@ from kring.errors import CandidateError
 from kring.experiment.folds import Fold
 from kring.flow import adapters
 from kring.flow.asked import ranges_of
-from kring.flow.building import Session
-from kring.flow.folding import fold_answers, fold_values, folds_of
+from kring.flow.training.build import Session
+from kring.flow.training.fold import fold_answers, fold_values, folds_of
 from kring.host.clock import stopwatch
 from kring.record.contract import Scalar
 from kring.record.system import Candidate, Tune

@@ -1,0 +1,4 @@
+"""Evidence side by side, for terminals and as a page.
+
+Reads the newest training, adds nothing but a page, refuses nothing.
+"""
