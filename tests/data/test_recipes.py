@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -144,11 +145,32 @@ def test_a_recipe_of_another_system_or_with_other_columns_is_refused() -> None:
     def line(key: Key) -> int:
         return places(GOOD).line(key)
 
-    hold_against(recipe, system="loans", contract="loans-contract", columns=["region"], file=FILE, line=line)
+    hold_against(recipe, system="loans", contract="loans-contract", columns=["region"], later=[], file=FILE, line=line)
     with pytest.raises(ConfigError) as told:
-        hold_against(recipe, system="other", contract="another", columns=["amount"], file=FILE, line=line)
+        hold_against(recipe, system="other", contract="another", columns=["amount"], later=[], file=FILE, line=line)
     assert [(one.line, one.key) for one in told.value.faults] == [
         (2, "recipe.system"),
         (3, "recipe.contract"),
         (9, "repair[0].column"),
     ]
+
+
+def test_no_column_is_mended_by_what_is_known_only_later() -> None:
+    repairs = (
+        Dependency(id="income", column="income", by={"repaid": {"true": "1200"}}, fill=True),
+        Dependency(id="region", column="region", by={"city": {"Delft": "west"}}, fill=True),
+    )
+    recipe = RecipeFile(head=Head(system="loans", contract="loans-contract", version=1), repairs=repairs)
+    hold = partial(
+        hold_against,
+        recipe,
+        system="loans",
+        contract="loans-contract",
+        columns=["income", "repaid", "region", "city"],
+        file=FILE,
+        line=lambda _: 7,
+    )
+    hold(later=["settled_at"])
+    with pytest.raises(ConfigError, match="repaid is not known yet") as told:
+        hold(later=["repaid", "settled_at"])
+    assert [(one.key, one.next) for one in told.value.faults] == [("repair[0].by", "delete the repair income")]

@@ -138,10 +138,18 @@ def decode(data: bytes, *, file: str, line_of: Callable[[str], LineOf]) -> Recip
 
 
 def hold_against(
-    recipe: RecipeFile, *, system: str, contract: str, columns: Collection[str], file: str, line: LineOf
+    recipe: RecipeFile,
+    *,
+    system: str,
+    contract: str,
+    columns: Collection[str],
+    later: Collection[str],
+    file: str,
+    line: LineOf,
 ) -> None:
-    """`ConfigError` when the recipe is that of another system or contract, or names columns that the contract does
-    not promise. `line` finds the line of a key."""
+    """`ConfigError` when the recipe is that of another system or contract, names columns that the contract does
+    not promise, or mends one column by another that is known only `later`, such as the outcome. `line` finds the
+    line of a key."""
     faults = [
         ConfigError(
             f"this recipe was accepted for another {what}",
@@ -172,8 +180,25 @@ def hold_against(
                         next=f"delete the repair {repair.id}, or name one of these columns",
                     )
                 )
+        faults += _from_later(repair, ("repair", number), later=later, file=file, line=line)
     if faults:
         raise _broken(file, faults)
+
+
+def _from_later(repair: Repair, key: Key, *, later: Collection[str], file: str, line: LineOf) -> list[ConfigError]:
+    named = [] if isinstance(repair, Duplicates) else columns_of(repair)
+    return [
+        ConfigError(
+            f"{name} is not known yet when a decision is made: no other column can be mended by it",
+            file=file,
+            line=line((*key, part)),
+            key=_key_text((*key, part)),
+            got=name,
+            next=f"delete the repair {repair.id}",
+        )
+        for part, name in named
+        if name in later and len({other for _, other in named}) > 1
+    ]
 
 
 def columns_of(repair: Repair) -> list[tuple[str, str]]:

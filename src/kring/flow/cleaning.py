@@ -131,6 +131,7 @@ def open_recipe(project: Project) -> RecipeFile | None:
         system=project.system.name,
         contract=project.contract.id,
         columns=[field.name for field in project.contract.fields],
+        later=project.known_later,
         file=str(path),
         line=line,
     )

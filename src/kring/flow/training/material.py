@@ -133,11 +133,12 @@ def fold_by(train: pl.DataFrame, *, time: str, known_at: str, group: str) -> Row
 
 
 def row_keys(project: Project, frame: pl.DataFrame) -> tuple[str, ...]:
-    """The contract's key of each row, else its subject and time, else its place in `frame`."""
+    """The contract's key of each row, else its subject and time, else its place in `frame`; nothing personal."""
     data = project.system.data
+    personal = {field.name for field in project.contract.fields if field.personal and not field.identifier}
     names = [field.name for field in project.contract.fields if field.primary_key]
     names = names or [name for name in (data.subject, data.time if data.subject else "") if name]
-    if not names:
+    if not names or personal & set(names):
         return tuple(f"row {number + 1}" for number in range(frame.height))
     texts = pl.concat_str([pl.col(name).cast(pl.String).fill_null("?") for name in names], separator=" ")
     return tuple(frame.select(texts.alias("key"))["key"].to_list())
