@@ -83,9 +83,9 @@ def build(session: Session, candidate: Candidate) -> Built:
     prepared = material.prepared_for(candidate)
     made = maker_of(candidate)(session, candidate, prepared)
     chain, files = chained(session, candidate, prepared, made)
-    runtime = open_chain(chain, files, open_index=adapters.open_index)
-    outputs = answers(session, candidate, runtime, select(material.test_batch, names_of(prepared)))
-    by_rows, latency = row_path(session, candidate, prepared, runtime)
+    with open_chain(chain, files, open_index=adapters.open_index) as runtime:
+        outputs = answers(session, candidate, runtime, select(material.test_batch, names_of(prepared)))
+        by_rows, latency = row_path(session, candidate, prepared, runtime)
     proof = parity(
         outputs if made.outputs is None else made.outputs,
         outputs,
