@@ -37,7 +37,7 @@ def by_name(found):
 
 def test_it_holds_the_measures_of_the_task_and_of_the_house():
     sample = LatencySample(seconds=tuple(np.linspace(0.001, 0.002, 400).tolist()))
-    found = evidence(*world(), latency=sample)
+    found = evidence(*world(), latency=sample, memory_mb=(4.0, 5.0, 4.5))
     names = by_name(found)
     assert TASK.metrics.keys() - names.keys() == {
         "expected_cost", "best_threshold", "best_threshold_cost",
@@ -46,6 +46,8 @@ def test_it_holds_the_measures_of_the_task_and_of_the_house():
     assert names.keys() >= MEASURES.keys()
     assert (found.rows, found.groups, found.group_by, found.threshold) == (1000, 20, "day", 0.5)
     assert (names["size_mb"].value, names["size_mb"].low, names["size_mb"].high) == (1.5, 1.5, 1.5)
+    assert (names["memory_mb"].value, names["memory_mb"].low, names["memory_mb"].high) == (4.5, 4.0, 5.0)
+    assert names["memory_mb"].probe
     assert names["latency_p50_ms"].value == pytest.approx(1.5, abs=0.01)
     assert names["latency_p50_ms"].low < 1.5 < names["latency_p50_ms"].high
     assert names["latency_p99_ms"].low < 1.99 <= names["latency_p99_ms"].high

@@ -39,7 +39,7 @@ def paces(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, flo
         folder = Path(shutil.copytree(made, place / "parcels"))
         Spawned(["status", str(folder)], place / "warm").answer()
         began = time.perf_counter()
-        answer = Spawned([words[0], str(folder), *words[1:]], place / "out").answer()
+        answer = Spawned([*words, str(folder)], place / "out").answer()
         found[name] = time.perf_counter() - began
         assert answer.exit == 0, answer
     return found
@@ -58,7 +58,7 @@ def whole(folder: Path) -> None:
 
 def struck(folder: Path, words: Sequence[str], *, after: float, number: int, place: Path) -> int:
     """Run a command, send it a signal, and see what is left."""
-    running = Spawned([words[0], str(folder), *words[1:]], place)
+    running = Spawned([*words, str(folder)], place)
     time.sleep(after)
     running.signal(number)
     code = running.ended()
@@ -73,7 +73,7 @@ def struck(folder: Path, words: Sequence[str], *, after: float, number: int, pla
 
 def again(folder: Path, words: Sequence[str]) -> None:
     """The same command succeeds, and nothing of the dead one is left."""
-    answer = kring(words[0], folder, *words[1:])
+    answer = kring(*words, folder)
     assert answer.exit == 0, answer
     assert leftovers(folder) == []
     assert not list(folder.rglob(UNFINISHED))
