@@ -10,11 +10,15 @@ import multiprocessing as mp
 import os
 import resource
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from kring.cli.app import run
+
+BEGUN: Final = "begun"
+"""A file that says that the command itself runs: no signal is sent before."""
 
 LOCKS: Final = {".working", ".lock", "0.lock"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
@@ -109,6 +113,9 @@ class Spawned:
         self.place = place
         self.process = context.Process(target=_child, args=([*words, "--json"], str(place), largest_file))
         self.process.start()
+        until = time.monotonic() + 60
+        while not (place / BEGUN).exists() and self.process.exitcode is None and time.monotonic() < until:
+            time.sleep(0.001)
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group; nothing when it has ended."""
@@ -138,6 +145,7 @@ def _child(words: list[str], place: str, largest_file: int) -> None:
         os.close(file)
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False))
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), write_through=True)
+    (Path(place) / BEGUN).touch()
     code = run(words)
     sys.stdout.flush()
     os._exit(code)
