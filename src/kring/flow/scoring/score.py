@@ -229,14 +229,19 @@ def write_answers(project: Project, order: Order, rows: Rows, course: Course, *,
     """Decide, record and write chunk by chunk; the digest of what was read. `Refused` when it changed meanwhile."""
     before = stamps(order)
     try:
-        with ThreadPoolExecutor(1) as aside:
+        with ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(1) as hand:
             digest = aside.submit(source.digest, order.path)
             answers = decided(project, rows, course)
             if order.top:
                 answers = work_list(answers, order.top, by=ranked_by(order, course.schema))
-            for part in answers:
-                table.write(part.rows, sure=part.sure)
+            writing: Future[None] | None = None
+            for part in answers:  # one part is written while the next is decided
+                if writing is not None:
+                    writing.result()
+                writing = hand.submit(table.write, part.rows, sure=part.sure)
                 course.written += part.rows.height
+            if writing is not None:
+                writing.result()
         table.finish()
     except BaseException:
         table.abandon()
