@@ -195,7 +195,7 @@ def encode(value: object) -> bytes:
 
 
 def _refuse(value: object) -> str:
-    raise NotImplementedError(f"an answer holds {type(value).__name__}")
+    raise TypeError(f"an answer holds {type(value).__name__}")
 
 
 def answers(body: Callable[Concatenate[Output, P], None]) -> Callable[P, None]:

@@ -9,6 +9,7 @@ class TestRule(RuntimeConformance):
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -38,7 +39,7 @@ def part(batch: Batch, rows: list[int]) -> Batch:
     return Batch(len(rows), {name: np.asarray(column)[rows] for name, column in batch.columns.items()})
 
 
-class RuntimeConformance:
+class RuntimeConformance(ABC):
     """Inherit it, and say how the runtime is opened and what it can answer (8 rows or more)."""
 
     output: ClassVar[Output]
@@ -48,13 +49,13 @@ class RuntimeConformance:
         """The shape of one row's answer: `labels` numbers where there are labels."""
         return (self.labels,) if self.labels else ()
 
+    @abstractmethod
     def runtime(self) -> Runtime:
         """A runtime that was just opened."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batch(self) -> Batch:
         """Rows that it answers; every column in it is needed."""
-        raise NotImplementedError
 
     def answers(self, batch: Batch) -> NDArray[np.float64]:
         out = self.runtime().answer(batch)
