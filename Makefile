@@ -69,5 +69,5 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) --editable ".[demo,dev,sign,boosting,tune]"
+	$(PIP) --editable ".[demo,dev,sign,boosting,tune,grpc,explain,otel]"
 	@touch $@

@@ -10,8 +10,12 @@ KringError                      what was got, what was allowed, what to do next
 │   ├── Unsupported             a thing the design knows and this Kring does not do yet
 │   └── MissingExtra            an optional package that is not installed
 ├── Refused          exit 1     the answer is no: contract broken, gate failed, law of the house
+│   ├── Unauthenticated         nobody we know asks: no key or token, or one that is not valid
+│   ├── Forbidden               known, but without the right to do this here
+│   └── TooMuch                 over a limit of rate, number or size
 └── Unavailable      exit 3     could not: disk, lock, newer ledger, damaged bytes
     ├── Busy                    somebody else holds it; trying again may help (retryable)
+    ├── Overloaded              more is asked than can be answered in time (retryable)
     ├── Conflict                compare-and-swap lost against a newer state (retryable)
     ├── StorageError            the disk or the database failed (final)
     ├── IntegrityError          bytes are not what their digest or signature says (final)
@@ -143,6 +147,24 @@ class Refused(KringError):
     exit_code = EXIT_NO
 
 
+class Unauthenticated(Refused):
+    code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    code = "forbidden"
+
+
+class TooMuch(Refused):
+    """`after_s` is how many seconds later it may be tried again, 0 when no waiting helps."""
+
+    code = "too_much"
+
+    def __init__(self, message: str, *, got: str = "", allowed: str = "", next: str = "", after_s: int = 0) -> None:
+        super().__init__(message, got=got, allowed=allowed, next=next)
+        self.after_s = after_s
+
+
 class Unavailable(KringError):
     code = "unavailable"
     exit_code = EXIT_COULD_NOT
@@ -150,6 +172,11 @@ class Unavailable(KringError):
 
 class Busy(Unavailable):
     code = "busy"
+    retryable = True
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
     retryable = True
 
 
