@@ -98,17 +98,23 @@ class Decider(Generic[Rows]):
         holds no output. So has the record of rows that neither a version nor the baseline nor a declared
         default can answer, which for an online batch is `Unavailable`.
         """
-        canary = self._canary_rows(batch, at)
-        if not canary.any():
-            return self._answer(batch, np.arange(batch.n), Asked("live", at, kind))
-        arms: list[tuple[Arm, NDArray[np.int64]]] = [
-            ("live", np.flatnonzero(~canary)),
-            ("canary", np.flatnonzero(canary)),
+        return [
+            one
+            for arm, rows in self._arms(batch, at)
+            for one in self._answer(_some(batch, rows), rows, Asked(arm, at, kind))
         ]
+
+    def serve(self, batch: Batch, *, fired: Mapping[int, list[str]], at: int) -> list[Decided[Rows]]:
+        """Answer rows that several callers asked for at once, and whose broken rules `fired` are known already.
+
+        Never raises because of a row: of one that nobody could answer, the record says so.
+        """
         decided: list[Decided[Rows]] = []
-        for arm, rows in arms:
-            if len(rows):
-                decided += self._answer(rows_of(batch, rows), rows, Asked(arm, at, kind))
+        for arm, rows in self._arms(batch, at):
+            mine = _some(batch, rows)
+            theirs = fired if len(rows) == batch.n else guards_of(fired, rows)
+            asked = Asked(arm, at, "online")
+            decided += self._laddered(mine, self.read(mine), rows, theirs, asked, self._default_or_nothing)
         return decided
 
     def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
@@ -132,6 +138,15 @@ class Decider(Generic[Rows]):
             refers=ids,
         )
 
+    def _arms(self, batch: Batch, at: int) -> list[tuple[Arm, NDArray[np.int64]]]:
+        """The rows of each arm that has any."""
+        canary = self._canary_rows(batch, at)
+        arms: list[tuple[Arm, NDArray[np.int64]]] = [
+            ("live", np.flatnonzero(~canary)),
+            ("canary", np.flatnonzero(canary)),
+        ]
+        return [(arm, rows) for arm, rows in arms if len(rows)] or arms[:1]
+
     def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
         if not self.pointer.canary or not self.pointer.share:
             return np.zeros(batch.n, dtype=np.bool_)
@@ -141,17 +156,30 @@ class Decider(Generic[Rows]):
         return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
 
     def _answer(self, batch: Batch, rows: NDArray[np.int64], asked: Asked) -> list[Decided[Rows]]:
-        began = self.monotonic()
         read = self.read(batch)
         fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
             return self._turned_away(batch, rows, fired, asked)
+        default = self._default if asked.kind == "online" else self._default_or_nothing
+        return self._laddered(batch, read, rows, fired, asked, default)
+
+    def _laddered(
+        self,
+        batch: Batch,
+        read: Rows,
+        rows: NDArray[np.int64],
+        fired: Mapping[int, list[str]],
+        asked: Asked,
+        default: Callable[[int], Batch],
+    ) -> list[Decided[Rows]]:
+        """Down the ladder until every row has an answer, with a record for each who gave any."""
+        began = self.monotonic()
         parts = answer_with_fallback(
             self._ladder(self._asked(asked.arm)),
             read,
             n=batch.n,
             some=lambda left: self.read(rows_of(batch, left)),
-            default=self._default if asked.kind == "online" else self._default_or_nothing,
+            default=default,
         )
         latency_us = int((self.monotonic() - began) * 1e6)
         decided: list[Decided[Rows]] = []
@@ -227,6 +255,10 @@ def subjects_of(batch: Batch, subject: str) -> list[str]:
 def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[int, list[str]]:
     """The guards that fired for `rows`, by their place among them."""
     return {place: fired[row] for place, row in enumerate(rows.tolist()) if row in fired} if fired else {}
+
+
+def _some(batch: Batch, rows: NDArray[np.int64]) -> Batch:
+    return batch if len(rows) == batch.n else rows_of(batch, rows)
 
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:
