@@ -1,0 +1,96 @@
+"""One request and its answer, as every protocol sees them.
+
+A protocol is one file with `ROUTES`. Its handlers come to a system only through `Request.line`, which holds what
+the caller may do against what the route does: a route can't be written that forgets to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+
+from kring.errors import KringError
+from kring.serve.line import Line
+
+JSON: Final = "application/json"
+Header = tuple[str, str]
+Action = Literal["decide", "outcome", "observe", "explain", "flag"]
+
+
+class Headers(Protocol):
+    """Names are in lower case."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    media: str = JSON
+    headers: tuple[Header, ...] = ()
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """An answer in parts, each sent when it is there."""
+
+    status: int
+    chunks: AsyncIterator[bytes]
+    media: str
+    headers: tuple[Header, ...] = ()
+
+
+class Lines(Protocol):
+    """The systems that a caller may come to."""
+
+    def line(self, name: str) -> Line:
+        """The line of that system; of the only one, for an empty name. `NotFound` for systems that are not there or
+        not the caller's to see, `Forbidden` for what the caller may not do."""
+        ...
+
+    def all(self) -> Sequence[Line]:
+        """Every system that the caller may see."""
+        ...
+
+
+class Request(msgspec.Struct, frozen=True):
+    """`params` are the parts of the path that its route names. `system` was chosen by header or prefix, if at all."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes
+    params: dict[str, str]
+    system: str
+    lines: Lines
+    who: str
+
+    def line(self, name: str = "") -> Line:
+        """The line of the system that the protocol names, else of the one that header or prefix chose."""
+        return self.lines.line(name or self.system)
+
+
+Handler = Callable[[Request], Awaitable[Response | Streamed]]
+Fault = Callable[[KringError, int], Response]
+"""An error in the form of the protocol, with the status that HTTP gives it."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done at one path. `{name}` in it stands for one part. A `public` route asks for no key.
+
+    `takes` and `gives` are the types of the bodies, for the description of the interface.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    handler: Handler
+    action: Action
+    fault: Fault
+    summary: str
+    public: bool = False
+    takes: Any = None
+    gives: Any = None
