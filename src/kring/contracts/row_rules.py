@@ -65,6 +65,11 @@ def row_rules(contract: Contract) -> tuple[RowRule, ...]:
     return (*limits, *(made for rule in contract.rules if (made := _made(rule, fields)) is not None))
 
 
+def fields_of_rules(contract: Contract) -> dict[str, str]:
+    """By full name, the field of every rule that blocks and tolerates no bad row; rules over the table have none."""
+    return {rule.full_name: rule.column for rule in row_rules(contract) if rule.strict and rule.column}
+
+
 def text_markers(contract: Contract) -> dict[str, frozenset[str]]:
     """Per column that is not of texts: the texts which stand for nothing (`N/A`), by its `missingValues` rules."""
     found: dict[str, frozenset[str]] = {}

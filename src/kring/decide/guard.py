@@ -1,4 +1,4 @@
-"""Which rows break the contract, and which of its rules."""
+"""Which rows break the contract, which of its rules, and the rows without the values that do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from kring.contracts.columns import MARK, Reading
+from kring.contracts.row_rules import fields_of_rules
 from kring.contracts.rules import polars_predicates
+from kring.decide.impute import Fired, Imputer, broken_in, told
 from kring.record.contract import Contract
 
 
@@ -40,3 +42,20 @@ def frame_guard(
         }
 
     return guard
+
+
+def frame_imputer(contract: Contract) -> Imputer[pl.DataFrame]:
+    """As `kring.decide.impute.row_imputer`, for many rows at once."""
+    fields = fields_of_rules(contract)
+
+    def impute(rows: pl.DataFrame, fired: Fired) -> tuple[pl.DataFrame, Fired]:
+        if not fired:
+            return rows, fired
+        changed = [
+            rows[name].scatter(places, None)
+            for name, places in broken_in(fired, fields).items()
+            if name in rows.columns
+        ]
+        return rows.with_columns(changed), told(fired, fields)
+
+    return impute

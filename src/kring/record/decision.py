@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 Arm = Literal["live", "canary", "shadow"]
 RecordClass = Literal["online", "batch", "shadow"]
 Value = bool | int | float | str | None
+
+REVIEW: Final = "review"
+"""The decision that a person decides."""
+
+ABSTAINED: Final = "abstained"
+OUTLIER: Final = "outlier"
+IMPUTED: Final = "imputed"
+OURS: Final = frozenset({ABSTAINED, OUTLIER, IMPUTED})
+"""Guards that no rule of a contract is named after: the policy abstained, the row is unlike those that were learned
+from, and values that broke their rule were taken as missing."""
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
 from kring.record.verdict import GateLine
+from kring.record.version import Outliers, Ruling
 
 Stage = Literal["frame", "data", "experiment", "release", "operate"]
 Trigger = Literal["quality", "schedule"]
@@ -133,10 +134,26 @@ class RolloutPlan(msgspec.Struct, frozen=True, kw_only=True):
     bake_us: int = 86_400_000_000
 
 
-class Guard(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens to an input outside its contract."""
+class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides beside the threshold: business rules, the first that fires wins, and where the system abstains."""
 
-    out_of_contract: Literal["reject", "flag"] = "flag"
+    rules: tuple[Ruling, ...] = ()
+    abstain: str = ""
+
+
+OutOfContract = Literal["reject", "flag", "impute"]
+
+
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to an input outside its contract, and to one that is unlike those that were learned from.
+
+    `impute` takes the values that break a rule of their field as missing.
+    An answer may take `timeout_us` at the most.
+    """
+
+    out_of_contract: OutOfContract = "flag"
+    outliers: Outliers = "off"
+    timeout_us: int = 1_000_000
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +205,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidencePlan = EvidencePlan()
     gate: Gate = Gate()
     rollout: RolloutPlan = RolloutPlan()
+    policy: PolicyPlan = PolicyPlan()
     guard: Guard = Guard()
     watch: Watch = Watch()
     learn: Learn = Learn()

@@ -6,9 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from kring.record.contract import Scalar
+
 LinkKind = Literal["prepare", "rule", "onnx", "retrieval", "canned"]
 Output = Literal["probability", "value", "probabilities", "answer"]
 """What the last link of a chain gives: the probability of yes, a value, a probability for each label, an answer."""
+
+Outliers = Literal["off", "flag", "review"]
+"""What becomes of a row that is unlike those that were learned from: nothing, a flag, a person's decision."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,14 +29,29 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
 
 
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """A business rule: where the expression `when` is true, `decision` is taken, and `reason` says why in words."""
+
+    when: str
+    decision: Scalar
+    reason: str = ""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """How an output becomes a decision: `threshold` on a probability, or none for a plain value."""
+    """How an output becomes a decision: `threshold` on a probability, or none for a plain value.
+
+    The first of `rules` that fires decides instead; where none does, the expression `abstain` hands the row to a
+    person, and so does `outliers = "review"` with a row that is unlike those that the version learned from.
+    """
 
     output: Output
     threshold: float | None = None
     labels: tuple[str, ...] = ()
     cost: dict[str, float] = {}
     currency: str = ""
+    rules: tuple[Ruling, ...] = ()
+    abstain: str = ""
+    outliers: Outliers = "off"
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Generic, Literal, NamedTuple
+from typing import Final, Generic, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned
 from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import Arm, Decisions, RecordClass, Value
 from kring.record.rollout import Pointer
-from kring.serve.fallback import Answered, Answerer, Rows, answer_with_fallback, ask, rows_of
+from kring.record.system import OutOfContract
+from kring.serve.fallback import Answerer, Rows, answer_with_fallback, ask, guards_of, rows_of
 
 REJECTED: Final = "rejected"
 """Who answered a row that was turned away for breaking its contract: nobody."""
@@ -73,7 +75,8 @@ class Decider(Generic[Rows]):
 
     `versions` holds every opened version by id, `baseline` the live version's own baseline chain.
     `read` turns raw columns into what the prepare path wants, `guard` names the broken contract
-    rules per row, `subject` is the column that names the unit (empty: each row is its own unit).
+    rules per row, `impute` takes the values that break one as missing, `subject` is the column that names the
+    unit (empty: each row is its own unit).
     Another pointer is another Decider: no answer ever sees half a change.
     """
 
@@ -83,10 +86,11 @@ class Decider(Generic[Rows]):
     baseline: Answerer[Rows]
     read: Callable[[Batch], Rows]
     guard: Guard[Rows]
-    out_of_contract: Literal["reject", "flag"]
+    out_of_contract: OutOfContract
     default: Scalar
     subject: str
     monotonic: Callable[[], float]
+    impute: Imputer[Rows] | None = None
 
     def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided[Rows]]:
         """Answer all rows: a record for each who was asked and each who answered, complete but not yet durable.
@@ -104,7 +108,9 @@ class Decider(Generic[Rows]):
             for one in self._answer(_some(batch, rows), rows, Asked(arm, at, kind))
         ]
 
-    def serve(self, batch: Batch, *, fired: Mapping[int, list[str]], at: int) -> list[Decided[Rows]]:
+    def serve(
+        self, batch: Batch, *, fired: Mapping[int, list[str]], at: int, kind: RecordClass = "online"
+    ) -> list[Decided[Rows]]:
         """Answer rows that several callers asked for at once, and whose broken rules `fired` are known already.
 
         Never raises because of a row: of one that nobody could answer, the record says so.
@@ -113,8 +119,10 @@ class Decider(Generic[Rows]):
         for arm, rows in self._arms(batch, at):
             mine = _some(batch, rows)
             theirs = fired if len(rows) == batch.n else guards_of(fired, rows)
-            asked = Asked(arm, at, "online")
-            decided += self._laddered(mine, self.read(mine), rows, theirs, asked, self._default_or_nothing)
+            asked = Asked(arm, at, kind)
+            decided += self._laddered(
+                mine, self.read(mine), rows=rows, fired=theirs, asked=asked, default=self._default_or_nothing
+            )
         return decided
 
     def shadow(self, decided: Decided[Rows], answerer: Answerer[Rows], *, ids: list[bytes]) -> Decisions:
@@ -135,6 +143,7 @@ class Decider(Generic[Rows]):
             outputs=as_lists(said.outputs),
             latency_us=int((self.monotonic() - began) * 1e6),
             fallback=said.reason,
+            guards=dict(said.guards),
             refers=ids,
         )
 
@@ -161,12 +170,13 @@ class Decider(Generic[Rows]):
         if fired and self.out_of_contract == "reject":
             return self._turned_away(batch, rows, fired, asked)
         default = self._default if asked.kind == "online" else self._default_or_nothing
-        return self._laddered(batch, read, rows, fired, asked, default)
+        return self._laddered(batch, read, rows=rows, fired=fired, asked=asked, default=default)
 
     def _laddered(
         self,
         batch: Batch,
         read: Rows,
+        *,
         rows: NDArray[np.int64],
         fired: Mapping[int, list[str]],
         asked: Asked,
@@ -174,22 +184,23 @@ class Decider(Generic[Rows]):
     ) -> list[Decided[Rows]]:
         """Down the ladder until every row has an answer, with a record for each who gave any."""
         began = self.monotonic()
+        read, fired = self._imputed(read, fired)
         parts = answer_with_fallback(
             self._ladder(self._asked(asked.arm)),
             read,
             n=batch.n,
-            some=lambda left: self.read(rows_of(batch, left)),
+            some=lambda left: self._part(batch, left, fired)[1],
             default=default,
         )
         latency_us = int((self.monotonic() - began) * 1e6)
         decided: list[Decided[Rows]] = []
         for part in parts:
-            mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part)
+            mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part.rows, fired)
             about = msgspec.structs.replace(
                 self._about(part.version if part.outputs.columns else UNANSWERED, mine.n, asked),
                 latency_us=latency_us,
                 fallback=part.reason,
-                guards=guards_of(fired, part.rows),
+                guards=joined(guards_of(fired, part.rows), part.guards),
             )
             decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
         return decided
@@ -209,10 +220,16 @@ class Decider(Generic[Rows]):
             latency_us=0,
         )
 
-    def _part(self, batch: Batch, part: Answered) -> tuple[Batch, Rows]:
-        """The rows that one rung answered, raw and as they are read."""
-        mine = rows_of(batch, part.rows)
-        return mine, self.read(mine)
+    def _part(self, batch: Batch, rows: NDArray[np.int64], fired: Mapping[int, list[str]]) -> tuple[Batch, Rows]:
+        """Some of the rows, raw and as they are read."""
+        mine = rows_of(batch, rows)
+        return mine, self._imputed(self.read(mine), guards_of(fired, rows))[0]
+
+    def _imputed(self, read: Rows, fired: Mapping[int, list[str]]) -> tuple[Rows, Mapping[int, list[str]]]:
+        """What is decided on, and the guards that fired: as they are, unless the system imputes what breaks a rule."""
+        if self.impute is None or self.out_of_contract != "impute":
+            return read, fired
+        return self.impute(read, fired)
 
     def _turned_away(
         self, batch: Batch, rows: NDArray[np.int64], fired: Mapping[int, list[str]], asked: Asked
@@ -252,9 +269,11 @@ def subjects_of(batch: Batch, subject: str) -> list[str]:
     return [str(value) for value in batch.columns[subject]] if subject else []
 
 
-def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[int, list[str]]:
-    """The guards that fired for `rows`, by their place among them."""
-    return {place: fired[row] for place, row in enumerate(rows.tolist()) if row in fired} if fired else {}
+def joined(one: dict[int, list[str]], other: Mapping[int, list[str]]) -> dict[int, list[str]]:
+    """The guards of both, row by row."""
+    if not other:
+        return one
+    return {row: [*one.get(row, ()), *other.get(row, ())] for row in sorted({*one, *other})}
 
 
 def _some(batch: Batch, rows: NDArray[np.int64]) -> Batch:

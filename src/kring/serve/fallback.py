@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.decide.policy import Judge, Judged, undecided, unjudged
 from kring.errors import KringError, Unavailable
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch, Column
@@ -20,54 +21,59 @@ Rows = TypeVar("Rows")
 
 @dataclass(frozen=True)
 class Answerer(Generic[Rows]):
-    """One opened chain: raw fields in, outputs and decisions out. `version` names it in records."""
+    """One opened chain: raw fields in, outputs and decisions out. `version` names it in records.
+
+    `decide` applies the threshold, `judge` what the policy says beyond it.
+    """
 
     version: str
     prepare: Callable[[Rows], Batch]
     runtime: Runtime
     policy: Policy
     decide: Callable[[Batch, Policy], Batch]
+    judge: Judge[Rows] = unjudged
 
     def answer(self, rows: Rows) -> Batch:
         """Outputs with `decision`; whatever goes wrong on the way is a `KringError`."""
-        return self.decide(self.runtime.answer(self.prepare(rows)), self.policy)
+        return self.judged(rows).outputs
+
+    def judged(self, rows: Rows) -> Judged:
+        """As `answer`, and the guards that fired by row number."""
+        prepared = self.prepare(rows)
+        return self.judge(rows, prepared, self.decide(self.runtime.answer(prepared), self.policy))
 
 
 @dataclass(frozen=True)
 class Said:
-    """What one rung said, the numbers of the rows it left without an answer, and why (or nothing)."""
+    """What one rung said, the numbers of the rows it left without an answer, and why (or nothing); the guards that
+    fired, by row number."""
 
     outputs: Batch
     missing: NDArray[np.int64]
     reason: str
+    guards: Mapping[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What came down the ladder for `rows`: outputs, who gave them, and why not those above."""
+    """What came down the ladder for `rows`: outputs, who gave them, and why not those above; the guards that fired
+    on the way, by place among `rows`."""
 
     rows: NDArray[np.int64]
     outputs: Batch
     version: str
     reason: str
+    guards: Mapping[int, list[str]] = field(default_factory=dict)
 
 
 def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
     """One rung's answer to `n` rows: a failure leaves all of them without one, a NaN only its own row."""
     try:
-        outputs = answerer.answer(rows)
+        outputs, guards = answerer.judged(rows)
     except KringError as error:
         return Said(Batch(n, {}), np.arange(n), f"{answerer.version}: {error.message}")
     missing = np.flatnonzero(undecided(outputs))
-    return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "")
-
-
-def undecided(outputs: Batch) -> NDArray[np.bool_]:
-    """The rows whose `decision` is None or NaN, (n,): they have no answer."""
-    decision: NDArray[np.generic] = np.asarray(outputs.columns["decision"])
-    if decision.dtype.kind == "f":
-        return np.isnan(decision.astype(np.float64))
-    return np.array([value is None for value in decision.tolist()], dtype=np.bool_)
+    return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "", guards)
 
 
 def answer_with_fallback(
@@ -91,10 +97,11 @@ def answer_with_fallback(
         said = ask(answerer, rows, n=len(left))
         reason = "; ".join(failures)
         if not said.reason:
-            return [*answers, Answered(left, said.outputs, answerer.version, reason)]
+            return [*answers, Answered(left, said.outputs, answerer.version, reason, said.guards)]
         if len(said.missing) < len(left):
             have = np.setdiff1d(np.arange(len(left)), said.missing)
-            answers.append(Answered(left[have], rows_of(said.outputs, have), answerer.version, reason))
+            guards = guards_of(said.guards, have)
+            answers.append(Answered(left[have], rows_of(said.outputs, have), answerer.version, reason, guards))
             left = left[said.missing]
             rows = some(left)
         failures.append(said.reason)
@@ -103,6 +110,11 @@ def answer_with_fallback(
     except Unavailable as error:
         raise Unavailable(error.message, got="; ".join(failures), next=error.next) from error
     return [*answers, Answered(left, outputs, "default", "; ".join(failures))]
+
+
+def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[int, list[str]]:
+    """The guards that fired for `rows`, by their place among them."""
+    return {place: fired[row] for place, row in enumerate(rows.tolist()) if row in fired} if fired else {}
 
 
 def rows_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
