@@ -20,7 +20,7 @@ from kring.metrics.ids import decision_bytes, decision_id, decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
 from kring.stores.file import FileLog, open_log
-from kring.stores.reading import read_log
+from kring.stores.reading import read_log, read_writer
 from kring.stores.segment import FORMAT
 from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions, outcomes
 
@@ -152,7 +152,7 @@ def test_a_second_writer_is_busy(folder: Path) -> None:
 
 def test_another_process_reads_while_one_writes(folder: Path) -> None:
     log = opened(folder, segment_bytes=SMALL)
-    reader = read_log(folder, system=SYSTEM)
+    reader = read_writer(folder, system=SYSTEM, writer=0)
     ids = ids_in(log)
     assert [logged.record.at for logged in reader.read()] == contents(log)
     assert [reader.find(id)[1] for id in ids] == [0, 1] * 12
@@ -181,8 +181,9 @@ def test_every_outcome_of_a_decision_in_order(folder: Path) -> None:
     assert [record.at - START - 10**6 for record, _ in found] == [n for n in range(18) if n % 3]
     assert all(record.ids[row] == mine for record, row in found)
     assert list(reader.outcomes(decision_id(decision_bytes(places[3])))) == []
-    with pytest.raises(NotFound):
-        list(read_log(folder, system=SYSTEM, writer=1).outcomes(decision_id(mine)))
+    for strange in ("d_", "v_" + decision_id(mine)[2:], "d_" + "0" * 26):
+        with pytest.raises(NotFound):
+            reader.outcomes(strange)
     log.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,3 +105,17 @@ def test_nothing_waits_and_nothing_comes() -> None:
     assert matcher.settle([], np.zeros(0)) == {}
     before = bytes(decision_block(Place(at_ms=1, writer=0, segment=0, sequence=0), 1)[0])
     assert matcher.settle([before], np.ones(1)) == {}
+
+
+def test_frames_of_several_writers_keep_apart() -> None:
+    places = [Place(at_ms=1, writer=writer, segment=1, sequence=4) for writer in (0, 7, 3)]
+    matcher, ids = told([(place, 2, place.writer) for place in places])
+    assert matcher.settle([ids[5], ids[0], ids[3]], np.array([1.0, 2.0, 3.0])) == {0: 1, 3: 1, 7: 1}
+    assert [matcher.frames(writer)[0].truth.tolist() for writer in (0, 3, 7)] == [
+        pytest.approx([2.0, np.nan], nan_ok=True),
+        pytest.approx([np.nan, 1.0], nan_ok=True),
+        pytest.approx([np.nan, 3.0], nan_ok=True),
+    ]
+    assert len({matcher.frames(writer)[0].key for writer in (0, 3, 7)}) == 3
+    stranger = bytes(decision_block(Place(at_ms=1, writer=8, segment=1, sequence=4), 1)[0])
+    assert matcher.settle([stranger], np.ones(1)) == {}

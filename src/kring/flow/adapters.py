@@ -22,14 +22,13 @@ from kring.record.tuning import Range
 from kring.record.version import Output
 
 if TYPE_CHECKING:
-    from kring.ports.decision_log import DecisionLog
+    from kring.ports.decision_log import DecisionHistory, DecisionLog
     from kring.ports.framework import Framework
     from kring.ports.index import Index
     from kring.ports.ledger import Ledger
     from kring.ports.sink import Sink
     from kring.ports.vault import Vault
     from kring.record.event import Segment
-    from kring.stores.reading import LogReader
 
 SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet", ".xlsx": "kring.sinks.xlsx"}
 """Formats of files of answers, by the end of their names."""
@@ -72,13 +71,21 @@ def open_ledger(path: Path, *, system: str) -> Ledger:
 
 
 def open_log(folder: Path, *, files: Files, system: str) -> DecisionLog:
+    """The log's first writer, for a process that is alone; `Busy` when it is not."""
     from kring.stores import file
 
     return file.open_log(folder, files=files, system=system)
 
 
-def read_log(folder: Path, *, system: str) -> LogReader:
-    """The log for reading only: needs no lock, changes nothing."""
+def free_writer(folder: Path, *, files: Files, system: str) -> DecisionLog:
+    """A writer of the log that nobody else has open."""
+    from kring.stores import file
+
+    return file.free_writer(folder, files=files, system=system)
+
+
+def read_log(folder: Path, *, system: str) -> DecisionHistory:
+    """The log of all writers, for reading only: needs no lock, changes nothing."""
     from kring.stores import reading
 
     return reading.read_log(folder, system=system)

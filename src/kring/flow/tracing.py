@@ -51,7 +51,7 @@ def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
     log = adapters.read_log(project.home.log, system=project.system.name)
     decisions, row = log.find(id)
     times = [name for name, type in project.types.items() if type == "timestamp"]
-    known = outcome_of(list(log.outcomes(id)))
+    known = outcome_of(log.outcomes(id))
     yield Node(
         kind="decision",
         id=id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -51,4 +51,26 @@ class DecisionLog(Protocol):
 
     def close(self) -> None:
         """Commit and close. Closing twice is allowed."""
+        ...
+
+
+class DecisionHistory(Protocol):
+    """What all writers of one log have put on record, for reading only."""
+
+    def read(self, after: Mapping[int, tuple[int, int]] = ..., *, until: int | None = None) -> Iterator[Logged]:
+        """Frames after a cursor for each writer (none: from the beginning), each writer's in its own order, together
+        by their moments. `cursors[logged.place.writer] = logged.cursor` goes on from a frame.
+
+        `until` (microseconds UTC) stops each writer before its first frame of a later moment. Whoever follows a log
+        that is being written asks until the moment at which it began to read: then nothing is read before what it
+        refers to, though it lie with another writer."""
+        ...
+
+    def find(self, id: str) -> tuple[Decisions, int]:
+        """The decisions that hold this id and its row number in them. `NotFound` when the id is not in this log."""
+        ...
+
+    def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
+        """Every outcome that any writer has recorded of the decision, with its row, by the moments at which they
+        became known, else in the order of the log: the last one counts. `NotFound` for what is no decision's id."""
         ...

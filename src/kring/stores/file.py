@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kring.errors import StorageError
+from kring.errors import Busy, StorageError
 from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
 from kring.metrics.packing import length_of
 from kring.ports.decision_log import Logged
@@ -66,6 +66,23 @@ def open_log(
     except BaseException:
         lock.close()
         raise
+
+
+def free_writer(
+    folder: Path, *, files: Files, system: str, first: int = 0, segment_bytes: int = SEGMENT_BYTES
+) -> FileLog:
+    """As `open_log`, for the first writer from `first` on that no process has open; `Busy` when there is none."""
+    for writer in range(first, 1 << WRITER_BITS):
+        try:
+            return open_log(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system)
+        except Busy:
+            continue
+    raise Busy(
+        "every writer of the decision log is taken",
+        got=f"writers {first} to {(1 << WRITER_BITS) - 1}",
+        next="end some of the processes that record decisions of this system",
+        file=str(folder),
+    )
 
 
 class FileLog:
@@ -133,6 +150,11 @@ class FileLog:
         self._tally.add(frames, data)
         self._reader.committed[self._number] = self._tally.size
         self._stopped = ""
+
+    @property
+    def writer(self) -> int:
+        """The number that stands in the ids it gives out."""
+        return self._writer
 
     def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
         return self._reader.read(after)

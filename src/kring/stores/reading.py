@@ -1,11 +1,14 @@
-"""Reads the segments of one writer of the decision log; needs no lock and changes nothing."""
+"""Reads the segments of the decision log, of one writer or of all; needs no lock and changes nothing."""
 
 from __future__ import annotations
 
+import heapq
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from kring.errors import NotFound, StorageError
@@ -27,18 +30,57 @@ from kring.stores.segment import (
 )
 
 CHUNK: Final = 1 << 20
+BEGINNING: Final[Mapping[int, tuple[int, int]]] = MappingProxyType({})
 
 
-def read_log(folder: Path, *, system: str, writer: int = 0) -> LogReader:
-    """A reader of a log that some process may be writing meanwhile. It sees what has reached the
-    file; the writer alone knows what has been made durable."""
+def read_log(folder: Path, *, system: str) -> WholeLog:
+    """A reader of all writers of a log, which may be writing meanwhile. It sees what has reached the
+    files; a writer alone knows what has been made durable."""
+    return WholeLog(folder, system=system)
+
+
+def read_writer(folder: Path, *, system: str, writer: int) -> LogReader:
+    """As `read_log`, of one writer alone."""
     return LogReader(folder, system=system, writer=writer)
+
+
+def writers_in(folder: Path) -> list[int]:
+    """Numbers of the writers that have segments in `folder`, rising."""
+    found = {path.stem.partition("-")[0] for path in folder.glob("*-*.log")}
+    return sorted(int(writer) for writer in found if writer.isdigit())
 
 
 def segment_numbers(folder: Path, writer: int) -> list[int]:
     """Numbers of the writer's segments in `folder`, rising."""
     numbers = (path.stem.partition("-")[2] for path in folder.glob(f"{writer}-*.log"))
     return sorted(int(number) for number in numbers if number.isdigit())
+
+
+class WholeLog:
+    """Fulfils `kring.ports.decision_log.DecisionHistory`."""
+
+    def __init__(self, folder: Path, *, system: str) -> None:
+        self._folder = folder
+        self._system = system
+
+    def read(self, after: Mapping[int, tuple[int, int]] = BEGINNING, *, until: int | None = None) -> Iterator[Logged]:
+        writers = [
+            self._writer(writer).read(after.get(writer, (0, 0)), until=until) for writer in writers_in(self._folder)
+        ]
+        return heapq.merge(*writers, key=lambda logged: logged.record.at)
+
+    def find(self, id: str) -> tuple[Decisions, int]:
+        return self._writer(decision_place(decision_raw(id)).writer).find(id)
+
+    def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
+        """Only frames that hold the id's bytes are decoded."""
+        raw = decision_raw(id)
+        decision_place(raw)
+        found = [one for writer in writers_in(self._folder) for one in self._writer(writer).outcomes_of(raw)]
+        return sorted(found, key=lambda one: one[0].at)
+
+    def _writer(self, writer: int) -> LogReader:
+        return LogReader(self._folder, system=self._system, writer=writer)
 
 
 class LogReader:
@@ -58,7 +100,12 @@ class LogReader:
     def path(self, number: int) -> Path:
         return self._folder / f"{self._writer}-{number}.log"
 
-    def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
+    def read(self, after: tuple[int, int] = (0, 0), *, until: int | None = None) -> Iterator[Logged]:
+        """Frames after a cursor, up to the first one of a later moment than `until`."""
+        found = self._read(after)
+        return found if until is None else takewhile(lambda logged: logged.record.at <= until, found)
+
+    def _read(self, after: tuple[int, int]) -> Iterator[Logged]:
         number, offset = after
         if not self.path(number).exists():
             later = (found for found in segment_numbers(self._folder, self._writer) if found > number)
@@ -71,15 +118,12 @@ class LogReader:
                 return
             number, offset = number + 1, 0
 
-    def outcomes(self, id: str) -> Iterator[tuple[Outcomes, int]]:
-        """Every outcome of the decision `id` with its row, in the order in which they came: the last
-        one counts. Only frames that hold the id's bytes are decoded."""
-        raw = decision_raw(id)
+    def outcomes_of(self, raw: bytes) -> Iterator[tuple[Outcomes, int]]:
+        """Every outcome of the decision with these 16 bytes, whoever decided it, with its row, in the order in which
+        they came."""
         place = decision_place(raw)
-        if place.writer != self._writer:
-            raise self._missing(id)
-        numbers = segment_numbers(self._folder, self._writer)
-        for number in (number for number in numbers if number >= place.segment):
+        begin = place.segment if place.writer == self._writer else 0
+        for number in (number for number in segment_numbers(self._folder, self._writer) if number >= begin):
             newest = not self.path(number + 1).exists()
             for frame, found in self._frames(number, 0, newest=newest):
                 if frame.kind == OUTCOMES and raw in bytes(found):

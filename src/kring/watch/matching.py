@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kring.metrics.ids import SEQUENCE_BITS
+from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS
 from kring.record.decision import Place
+
+LOW: Final = (1 << SEGMENT_BITS + SEQUENCE_BITS) - 1
+"""The part of a key that says where in its writer's log a frame lies."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """One frame of decisions whose outcomes may still come, all of one window.
+    """One frame of decisions whose outcomes may still come, all of one window; `key` is its own among all writers'.
 
     `outputs` holds what each version said to them, live or in shadow; `truth` what turned out to be
     true, NaN until it is known. All have shape (n,).
@@ -28,19 +32,32 @@ class Waiting:
     outputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-class Matcher:
-    """Holds frames in the order of the log, which is the order of their keys."""
+class Line:
+    """The frames of one writer, in the order of its log, which is the order of their keys."""
 
     def __init__(self) -> None:
-        self._frames: list[Waiting] = []
-        self._windows: dict[int, list[Waiting]] = {}
+        self.frames: list[Waiting] = []
         self._keys = np.zeros(0, dtype=np.int64)
+
+    def places(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        """For each key, (n,), the place of the last frame that does not begin after it; -1 where there is none."""
+        if len(self._keys) != len(self.frames):
+            self._keys = np.array([frame.key & LOW for frame in self.frames], dtype=np.int64)
+        return np.searchsorted(self._keys, keys, side="right") - 1
+
+
+class Matcher:
+    """Holds the frames of every writer, whatever order the writers are heard in."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, Line] = {}
+        self._windows: dict[int, list[Waiting]] = {}
 
     def decided(self, place: Place, *, n: int, window: int, live: str) -> Waiting:
         """Remember `n` decisions from `place` on, which belong to the window that starts at `window`."""
-        key = place.segment << SEQUENCE_BITS | place.sequence
+        key = (place.writer << SEGMENT_BITS | place.segment) << SEQUENCE_BITS | place.sequence
         waiting = Waiting(key=key, n=n, window=window, live=live, truth=np.full(n, np.nan))
-        self._frames.append(waiting)
+        self._lines.setdefault(place.writer, Line()).frames.append(waiting)
         self._windows.setdefault(window, []).append(waiting)
         return waiting
 
@@ -51,26 +68,34 @@ class Matcher:
         waiting are passed over.
         """
         settled: dict[int, int] = {}
-        if not ids or not self._frames:
+        if not ids:
             return settled
-        low = np.frombuffer(b"".join(ids), dtype=">u8").reshape(-1, 2)[:, 1]
-        keys = (low & np.uint64((1 << 62) - 1)).astype(np.int64)
-        if len(self._keys) != len(self._frames):
-            self._keys = np.array([frame.key for frame in self._frames], dtype=np.int64)
-        frames = np.searchsorted(self._keys, keys, side="right") - 1
-        for index in np.unique(frames[frames >= 0]).tolist():
-            waiting = self._frames[index]
-            mine = np.flatnonzero(frames == index)
-            rows = keys[mine] - waiting.key
-            inside = rows < waiting.n
-            rows, values = rows[inside], truth[mine[inside]]
-            touched = np.unique(rows)
-            before = np.isnan(waiting.truth[touched]).sum()
-            waiting.truth[rows] = values
-            became = int(before - np.isnan(waiting.truth[touched]).sum())
-            settled[waiting.window] = settled.get(waiting.window, 0) + became
+        halves = np.frombuffer(b"".join(ids), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+        writers = (halves[:, 0] & np.uint64((1 << WRITER_BITS) - 1)).astype(np.int64)
+        keys = (halves[:, 1] & np.uint64(LOW)).astype(np.int64)
+        for writer in np.unique(writers).tolist():
+            line = self._lines.get(writer)
+            if line is not None:
+                mine = np.flatnonzero(writers == writer)
+                _settle(line, keys[mine], truth[mine], settled)
         return settled
 
     def frames(self, window: int) -> list[Waiting]:
         """The frames of one window, in the order of the log."""
         return self._windows.get(window, [])
+
+
+def _settle(line: Line, keys: NDArray[np.int64], truth: NDArray[np.float64], settled: dict[int, int]) -> None:
+    """The outcomes of one writer's decisions."""
+    frames = line.places(keys)
+    for index in np.unique(frames[frames >= 0]).tolist():
+        waiting = line.frames[index]
+        mine = np.flatnonzero(frames == index)
+        rows = keys[mine] - (waiting.key & LOW)
+        inside = rows < waiting.n
+        rows, values = rows[inside], truth[mine[inside]]
+        touched = np.unique(rows)
+        before = np.isnan(waiting.truth[touched]).sum()
+        waiting.truth[rows] = values
+        became = int(before - np.isnan(waiting.truth[touched]).sum())
+        settled[waiting.window] = settled.get(waiting.window, 0) + became

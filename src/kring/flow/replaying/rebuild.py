@@ -22,14 +22,14 @@ def rebuilt(system: System, task: Task, logged: Iterable[Logged], *, policies: M
     windows = Windows(system, task)
     for version, policy in policies.items():
         windows.knows(version, policy)
-    frames: dict[tuple[int, int], Waiting] = {}
+    frames: dict[tuple[int, int, int], Waiting] = {}
     for one in logged:
         record, place = one.record, one.place
         if isinstance(record, Outcomes):
             windows.outcomes(record.ids, record.values)
         elif record.arm == "shadow":
             first = decision_place(record.refers[0])
-            windows.shadow(frames[first.segment, first.sequence], record)
+            windows.shadow(frames[first.writer, first.segment, first.sequence], record)
         else:
-            frames[place.segment, place.sequence] = windows.decisions(place, record)
+            frames[place.writer, place.segment, place.sequence] = windows.decisions(place, record)
     return windows

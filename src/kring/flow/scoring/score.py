@@ -25,7 +25,7 @@ import polars as pl
 
 from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard
-from kring.errors import Busy, KringError, NotFound, Refused, Unavailable
+from kring.errors import KringError, NotFound, Refused, Unavailable
 from kring.flow import adapters, history
 from kring.flow.checking import hide
 from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
@@ -188,16 +188,8 @@ def no_values(project: Project) -> pl.DataFrame:
 
 @contextmanager
 def open_log(project: Project) -> Iterator[DecisionLog]:
-    """The decision log, closed whatever happens. `Busy` while another command records in it."""
-    try:
-        log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
-    except Busy as error:
-        raise Busy(
-            f"another command is recording decisions of {project.system.name}",
-            got=error.message,
-            next="run this one again when it has ended; a system records one batch at a time",
-            file=error.file,
-        ) from error
+    """A writer of the decision log, closed whatever happens; others may be writing beside it."""
+    log = adapters.free_writer(project.home.log, files=project.files, system=project.system.name)
     try:
         yield log
     finally:
