@@ -7,6 +7,7 @@ import msgspec
 from kring.frame.durations import microseconds
 from kring.frame.source import Source
 from kring.frame.tables import (
+    AccessTable,
     CandidateTable,
     CostTable,
     DataTable,
@@ -17,13 +18,16 @@ from kring.frame.tables import (
     GovernTable,
     KnowledgeTable,
     LearnTable,
+    OidcTable,
     PeopleTable,
     PersonTable,
+    RateTable,
     RolloutTable,
     TuneTable,
     WatchTable,
 )
 from kring.metrics.gates import parse_line
+from kring.record.access import AccessPolicy, Oidc, Rate
 from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
 from kring.record.system import (
@@ -76,6 +80,7 @@ def build(source: Source) -> System:
         watch=_watch(file.watch),
         learn=_learn(file.learn),
         govern=_govern(file.govern),
+        access=_access(file.access),
         file=source.file,
         digest=source.digest,
     )
@@ -204,6 +209,32 @@ def _govern(table: GovernTable) -> Govern:
         role="" if isinstance(table.role, msgspec.UnsetType) else table.role,
         risk=table.risk,
         retention_us=_span(table.retention),
+    )
+
+
+def _access(table: AccessTable) -> AccessPolicy:
+    return AccessPolicy(
+        oidc=None if isinstance(table.oidc, msgspec.UnsetType) else _oidc(table.oidc),
+        per_key=_rate(table.per_key),
+        per_system=_rate(table.per_system),
+    )
+
+
+def _oidc(table: OidcTable) -> Oidc:
+    return Oidc(
+        issuer=table.issuer,
+        audience=table.audience,
+        jwks=table.jwks,
+        claim=table.claim,
+        roles=table.roles,
+        max_age_us=microseconds(table.max_age),
+    )
+
+
+def _rate(table: RateTable) -> Rate:
+    return Rate(
+        per_second=0.0 if isinstance(table.per_second, msgspec.UnsetType) else table.per_second,
+        at_once=0 if isinstance(table.at_once, msgspec.UnsetType) else table.at_once,
     )
 
 

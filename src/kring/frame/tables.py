@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from kring.frame import durations
+from kring.record.access import Role
 
 FORM: Final = "file.py:function"
 NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -54,6 +55,8 @@ GateText = Annotated[
     ),
 ]
 Percent = Annotated[int, Meta(ge=1, le=99, extra={"allowed": "a whole percentage from 1 to 99"})]
+PerSecond = Annotated[float, Meta(gt=0, le=1e9)]
+AtOnce = Annotated[int, Meta(ge=1, le=10**9)]
 Scalar = bool | int | float | str
 Builtin = Literal["prior", "linear", "boosted", "forest", "lightgbm", "xgboost", "retrieval", "canned"]
 Unique: Final = Meta(extra_json_schema={"uniqueItems": True}, extra={"unique": True})
@@ -299,6 +302,39 @@ class GovernTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = UNSET
 
 
+class OidcTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose tokens are believed besides API keys."""
+
+    issuer: Annotated[
+        str,
+        Meta(
+            pattern=r"^https://[^\s/?#@]+[^\s?#]*$",
+            description="Who makes the tokens: exactly what their `iss` says",
+            extra={"allowed": "an address that begins with https://"},
+        ),
+    ]
+    audience: Annotated[Text, Meta(description="For whom they are made: what their `aud` says")]
+    jwks: Annotated[Text, Meta(description="The file with the issuer's public keys, relative to the folder")]
+    claim: Annotated[Text, Meta(description="The claim that gives roles; a path with dots into nested claims")]
+    roles: Annotated[dict[Text, Role], Meta(min_length=1, description="Which value of the claim gives which role")]
+    max_age: Annotated[LongerDuration, Meta(description="How old the file may be before no token is believed")] = "7d"
+
+
+class RateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much may be asked on one machine; no limit when left out."""
+
+    per_second: Annotated[PerSecond | UnsetType, Meta(description="Requests a second")] = UNSET
+    at_once: Annotated[AtOnce | UnsetType, Meta(description="Requests at the same time")] = UNSET
+
+
+class AccessTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may ask, and how much: tokens besides API keys, and limits on one machine."""
+
+    oidc: Annotated[OidcTable | UnsetType, Meta(description="Tokens of an OpenID Connect issuer")] = UNSET
+    per_key: Annotated[RateTable, Meta(description="What each key or token may ask")] = RateTable()
+    per_system: Annotated[RateTable, Meta(description="What all together may ask")] = RateTable()
+
+
 class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`kring.toml`: the whole truth of one system."""
 
@@ -320,6 +356,7 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     watch: WatchTable = WatchTable()
     learn: LearnTable = LearnTable()
     govern: GovernTable = GovernTable()
+    access: AccessTable = AccessTable()
 
 
 OTHERS: Final[dict[type[Struct], tuple[str, object]]] = {

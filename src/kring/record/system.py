@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from kring.record.access import AccessPolicy
 from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
 from kring.record.verdict import GateLine
@@ -210,6 +211,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     watch: Watch = Watch()
     learn: Learn = Learn()
     govern: Govern = Govern()
+    access: AccessPolicy = AccessPolicy()
     file: str = ""
     digest: str = ""
 
