@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
+    "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
     "schema": Entry("kring.cli.schema", "Print the JSON Schema of kring.toml for editors."),
 }
 

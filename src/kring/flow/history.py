@@ -9,6 +9,7 @@ import msgspec
 
 from kring.errors import IntegrityError, NotFound
 from kring.ports.ledger import Ledger
+from kring.record.access import ApiKey
 from kring.record.alarm import Alarm
 from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
@@ -38,6 +39,7 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Segment: "segment",
     Scored: "scored",
     OperatorState: "operator",
+    ApiKey: "key",
 }
 
 
