@@ -21,7 +21,7 @@ from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.record.answer import Answer
 from kring.record.batch import Batch
-from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.record.serving import Served
 from kring.serve.decider import UNANSWERED, Decided, Decider
 from kring.serve.reading import Reader, Rows
@@ -30,7 +30,7 @@ MOST_ROWS: Final = 256
 """Rows of a group. More would make the first of them wait for the last."""
 
 Kind = Literal["online", "streamed"]
-Record = Decisions | Outcomes
+Record = Decisions | Closed | Outcomes
 
 
 class Committing(Protocol):
@@ -123,6 +123,10 @@ class Line:
     def in_flight(self) -> int:
         """Rows that wait for an answer."""
         return self._rows
+
+    def now(self) -> int:
+        """Microseconds UTC, as this line's records tell them."""
+        return self._clock.now()
 
     def turn(self, served: Served, decider: Decider[Batch]) -> None:
         """From the next group on, another pointer holds."""
