@@ -17,18 +17,18 @@ from kring.errors import Busy, IntegrityError, NotFound
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_bytes, decision_id, decision_ids, decision_place, decision_raw
 from kring.ports.decision_log import Logged
-from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.stores import file as store
 from kring.stores.file import FileLog, free_writer, open_log
 from kring.stores.reading import read_log, writers_in
-from kring.testing.decision_log import START, SYSTEM, decisions, outcomes
+from kring.testing.decision_log import START, SYSTEM, closed, decisions, outcomes
 
 SMALL = 1500
 """Bytes of a segment: a few frames."""
 
 STEPS = st.one_of(
     st.tuples(st.just("decide"), st.integers(0, 3), st.integers(1, 20)),
-    st.tuples(st.just("outcome"), st.integers(0, 3), st.integers(0, 99)),
+    st.tuples(st.sampled_from(["outcome", "close"]), st.integers(0, 3), st.integers(0, 99)),
     st.tuples(st.sampled_from(["reopen", "seal", "read"]), st.integers(0, 3), st.just(0)),
 )
 
@@ -56,10 +56,11 @@ class Model:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs = [opened(folder, writer) for writer in range(4)]
-        self.written: list[list[Decisions | Outcomes]] = [[] for _ in self.logs]
+        self.written: list[list[Decisions | Outcomes | Closed]] = [[] for _ in self.logs]
         self.decided: dict[str, tuple[Decisions, int]] = {}
         self.said: dict[str, list[int]] = {}
-        self.heard: list[list[Decisions | Outcomes]] = [[] for _ in self.logs]
+        self.ended: dict[str, int] = {}
+        self.heard: list[list[Decisions | Outcomes | Closed]] = [[] for _ in self.logs]
         self.cursors: dict[int, tuple[int, int]] = {}
 
     def step(self, number: int, what: str, writer: int, n: int) -> None:
@@ -73,6 +74,13 @@ class Model:
             self.written[writer].append(outcomes([decision_raw(id)], at=at))
             log.append(self.written[writer][-1])
             self.said.setdefault(id, []).append(at)
+        elif what == "close" and (
+            mine := [id for id in self.decided if decision_place(decision_raw(id)).writer == writer]
+        ):
+            id = mine[n % len(mine)]
+            self.written[writer].append(closed([decision_raw(id)], at=at))
+            log.append(self.written[writer][-1])
+            self.ended.setdefault(id, at)
         elif what == "reopen":
             log.close()
             self.logs[writer] = opened(self.folder, writer)
@@ -104,6 +112,8 @@ def test_any_history_of_four_writers_reads_as_one(
     for id, (record, row) in model.decided.items():
         assert whole.find(id) == (record, row)
         assert [found.at for found, _ in whole.outcomes(id)] == model.said.get(id, [])
+        ended = whole.closed(id)
+        assert (ended and ended[0].at) == model.ended.get(id)
     for log in model.logs:
         log.close()
 

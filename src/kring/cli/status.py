@@ -47,5 +47,7 @@ def show_status(output: Output, found: Status) -> None:
         )
     chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
     output.say(f"  ledger    {found.events:,} events, {chain}")
+    if found.cut:
+        output.say(f"  cut       {len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
     for alarm in found.alarms[-5:]:
         output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what}", style="red")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from kring.flow import history
+from kring.flow import adapters, history
 from kring.flow.project import Project
+from kring.flow.streams import cut_streams
 from kring.flow.verifying import verify_all
 from kring.record.alarm import Alarm
 from kring.record.event import Head
@@ -16,7 +17,8 @@ from kring.record.version import Version
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed."""
+    """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed, and the log read:
+    `cut` are the streamed decisions that were not delivered to the end."""
 
     system: str
     goal: str
@@ -30,6 +32,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[Alarm, ...]
     events: int
     verified: bool
+    cut: tuple[str, ...] = ()
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -55,6 +58,9 @@ def status(project: Project, *, verify: bool) -> Status:
             alarms=tuple(history.all_of(ledger, Alarm)),
             events=head.seq,
             verified=verify,
+            cut=cut_streams(adapters.read_log(project.home.log, system=project.system.name), now=project.clock.now())
+            if verify
+            else (),
         )
 
 

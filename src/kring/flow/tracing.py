@@ -9,6 +9,7 @@ from kring.charts.words import moment
 from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.project import Project
+from kring.flow.streams import delivered
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm
 from kring.record.decision import Decisions, Outcomes
@@ -51,12 +52,16 @@ def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
     log = adapters.read_log(project.home.log, system=project.system.name)
     decisions, row = log.find(id)
     times = [name for name, type in project.types.items() if type == "timestamp"]
-    known = outcome_of(log.outcomes(id))
+    facts = decision_facts(decisions, row, times=times)
+    if decisions.kind == "streamed":
+        closed = log.closed(id)
+        facts |= {name: show(column[closed[1]]) for name, column in closed[0].outputs.items()} if closed else {}
+        facts["delivered"] = delivered(closed)
     yield Node(
         kind="decision",
         id=id,
         at=decisions.at,
-        facts=decision_facts(decisions, row, times=times) | {"outcome": known},
+        facts=facts | {"outcome": outcome_of(log.outcomes(id))},
         owner=project.system.accountable("operate"),
     )
     if decisions.batch:

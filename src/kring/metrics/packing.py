@@ -65,6 +65,7 @@ def unpacked(record: PackedDecisions) -> Decisions:
         subjects=[str(value) for value in inputs[record.subject]] if record.subject else [],
         batch=record.batch,
         rows=_places(record),
+        sealed=record.sealed,
     )
 
 

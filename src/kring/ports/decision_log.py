@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from kring.record.decision import Decisions, Outcomes, PackedDecisions, Place
+from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions, Place
 from kring.record.event import Segment
 
 
@@ -15,17 +15,17 @@ class Logged(msgspec.Struct, frozen=True):
     """One frame of the log: its record, the place of its first row, and the cursor after it."""
 
     place: Place
-    record: Decisions | Outcomes
+    record: Decisions | Outcomes | Closed
     cursor: tuple[int, int]
 
 
 class DecisionLog(Protocol):
     """One writer's log. Cursors are (segment, byte offset)."""
 
-    def append(self, record: Decisions | PackedDecisions | Outcomes) -> Place:
+    def append(self, record: Decisions | PackedDecisions | Outcomes | Closed) -> Place:
         """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row;
-        the ids of its decisions follow from it (`kring.metrics.ids`), sequence by sequence. An outcome frame
-        takes up no sequences. Nothing is acknowledged before `commit` has returned."""
+        the ids of its decisions follow from it (`kring.metrics.ids`), sequence by sequence. What is said
+        of decisions afterwards takes up no sequences. Nothing is acknowledged before `commit` has returned."""
         ...
 
     def commit(self) -> None:
@@ -73,4 +73,9 @@ class DecisionHistory(Protocol):
     def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
         """Every outcome that any writer has recorded of the decision, with its row, by the moments at which they
         became known, else in the order of the log: the last one counts. `NotFound` for what is no decision's id."""
+        ...
+
+    def closed(self, id: str) -> tuple[Closed, int] | None:
+        """How the stream of the decision ended, with its row, as the writer that opened it recorded; None when it
+        did not. `NotFound` for what is no decision's id."""
         ...

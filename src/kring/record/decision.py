@@ -7,7 +7,11 @@ from typing import Final, Literal
 import msgspec
 
 Arm = Literal["live", "canary", "shadow"]
-RecordClass = Literal["online", "batch", "shadow"]
+RecordClass = Literal["online", "streamed", "batch", "shadow"]
+Ending = Literal["stop", "cut"]
+WAITED_FOR: Final[frozenset[RecordClass]] = frozenset({"online", "streamed"})
+"""The classes whose answers somebody waits for: they are durable before the first byte is sent."""
+
 Value = bool | int | float | str | None
 
 REVIEW: Final = "review"
@@ -27,7 +31,9 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     `answered_by` differs from `version` when a fallback answered; `fallback` says why. `guards` names,
     per row number, the guards that fired. Ids follow from the place in the log, see `kring.metrics.ids`.
     `refers` holds, for shadow answers only, the ids of the decisions they shadow. `batch` is the id of the
-    file that was scored, if any, and `rows` the places of these rows in it, from 0.
+    file that was scored, if any, and `rows` the places of these rows in it, from 0. `keys` are the idempotency keys of
+    the rows, empty where a request had none. `sealed` names the columns whose values are encrypted. Of the kind
+    `streamed` this is only the opening: a `Closed` says what was delivered.
     """
 
     system: str
@@ -47,6 +53,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     refers: list[bytes] = []
     batch: str = ""
     rows: list[int] = []
+    keys: list[str] = []
+    sealed: list[str] = []
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -86,6 +94,24 @@ class PackedDecisions(msgspec.Struct, frozen=True, kw_only=True):
     batch: str = ""
     first: int = 0
     rows: Packed | None = None
+    sealed: list[str] = []
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """How the streams of the decisions `ids` (16 bytes each) ended at `at`: delivered to the end, or cut.
+
+    `delivered` is how many characters were handed over. `outputs` are columns that are known only at the end, such as
+    the text and what it took; `sealed` names those whose values are encrypted for `subjects`.
+    """
+
+    system: str
+    at: int
+    ids: list[bytes]
+    how: list[Ending]
+    delivered: list[int]
+    outputs: dict[str, list[Value]] = {}
+    subjects: list[str] = []
+    sealed: list[str] = []
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned
 from kring.record.batch import Batch
 from kring.record.contract import Scalar
-from kring.record.decision import Arm, Decisions, RecordClass, Value
+from kring.record.decision import WAITED_FOR, Arm, Decisions, RecordClass, Value
 from kring.record.rollout import Pointer
 from kring.record.system import OutOfContract
 from kring.serve.fallback import Answerer, Rows, answer_with_fallback, ask, guards_of, rows_of
@@ -169,7 +169,7 @@ class Decider(Generic[Rows]):
         fired = dict(self.guard(read))
         if fired and self.out_of_contract == "reject":
             return self._turned_away(batch, rows, fired, asked)
-        default = self._default if asked.kind == "online" else self._default_or_nothing
+        default = self._default if asked.kind in WAITED_FOR else self._default_or_nothing
         return self._laddered(batch, read, rows=rows, fired=fired, asked=asked, default=default)
 
     def _laddered(
@@ -235,7 +235,7 @@ class Decider(Generic[Rows]):
         self, batch: Batch, rows: NDArray[np.int64], fired: Mapping[int, list[str]], asked: Asked
     ) -> list[Decided[Rows]]:
         """The rows that keep the contract, answered; then those that break it, with a record but no answer."""
-        if asked.kind == "online":
+        if asked.kind in WAITED_FOR:
             raise broken_contract(fired, batch.n)
         broken = np.array(sorted(fired), dtype=np.int64)
         kept = np.setdiff1d(np.arange(batch.n), broken)

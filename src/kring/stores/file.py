@@ -28,14 +28,16 @@ from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision
 from kring.metrics.packing import length_of
 from kring.ports.decision_log import Logged
 from kring.ports.files import Appender, Files
-from kring.record.decision import Decisions, PackedDecisions, Place
+from kring.record.decision import Closed, Decisions, PackedDecisions, Place
 from kring.record.event import Segment
 from kring.stores.reading import LogReader
 from kring.stores.recovery import describe, recover
 from kring.stores.segment import (
+    CLOSED,
     DECISIONS,
     FORMAT,
     FRAME_BYTES,
+    HOLDS,
     OUTCOMES,
     PACKED,
     Frame,
@@ -127,7 +129,7 @@ class FileLog:
         self._frames.append(frame)
         self._parts += (pack(frame), payload)
         self._buffered += FRAME_BYTES + len(payload)
-        self._next += 0 if kind == OUTCOMES else rows
+        self._next += rows if kind in HOLDS else 0
         return place
 
     def commit(self) -> None:
@@ -270,9 +272,13 @@ def _shape(record: Record, system: str) -> tuple[int, int]:
     if isinstance(record, Decisions):
         kind, rows = DECISIONS, record.n
         lengths = {len(column) for column in (*record.inputs.values(), *record.outputs.values())}
+        lengths.add(len(record.keys) or rows)
     elif isinstance(record, PackedDecisions):
         kind, rows = PACKED, record.n
         lengths = {length_of(column) for column in (*record.inputs.values(), *record.outputs.values())}
+    elif isinstance(record, Closed):
+        kind, rows = CLOSED, len(record.ids)
+        lengths = {len(record.how), len(record.delivered), *map(len, record.outputs.values())}
     else:
         kind, rows, lengths = OUTCOMES, len(record.ids), {len(record.values)}
     if record.system != system or lengths - {rows} or record.at < 0:

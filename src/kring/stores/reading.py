@@ -14,8 +14,10 @@ from typing import BinaryIO, Final
 from kring.errors import NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
-from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.stores.segment import (
+    CLOSED,
+    HOLDS,
     OUTCOMES,
     Frame,
     Sealed,
@@ -72,8 +74,10 @@ class WholeLog:
     def find(self, id: str) -> tuple[Decisions, int]:
         return self._writer(decision_place(decision_raw(id)).writer).find(id)
 
+    def closed(self, id: str) -> tuple[Closed, int] | None:
+        return self._writer(decision_place(decision_raw(id)).writer).closed(id)
+
     def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
-        """Only frames that hold the id's bytes are decoded."""
         raw = decision_raw(id)
         decision_place(raw)
         found = [one for writer in writers_in(self._folder) for one in self._writer(writer).outcomes_of(raw)]
@@ -123,13 +127,25 @@ class LogReader:
         they came."""
         place = decision_place(raw)
         begin = place.segment if place.writer == self._writer else 0
+        for record in self._about(raw, OUTCOMES, begin):
+            if isinstance(record, Outcomes):
+                yield from ((record, row) for row, mine in enumerate(record.ids) if mine == raw)
+
+    def closed(self, id: str) -> tuple[Closed, int] | None:
+        """How the stream of a decision of this writer ended, with its row; None when nothing says that it did."""
+        raw = decision_raw(id)
+        for record in self._about(raw, CLOSED, decision_place(raw).segment):
+            if isinstance(record, Closed) and raw in record.ids:
+                return record, record.ids.index(raw)
+        return None
+
+    def _about(self, raw: bytes, kind: int, begin: int) -> Iterator[Decisions | Outcomes | Closed]:
+        """Records of `kind` from segment `begin` on whose frames hold the bytes `raw`; no others are decoded."""
         for number in (number for number in segment_numbers(self._folder, self._writer) if number >= begin):
             newest = not self.path(number + 1).exists()
             for frame, found in self._frames(number, 0, newest=newest):
-                if frame.kind == OUTCOMES and raw in bytes(found):
-                    record = decode(frame, found, name=self._name(number))
-                    if isinstance(record, Outcomes):
-                        yield from ((record, row) for row, mine in enumerate(record.ids) if mine == raw)
+                if frame.kind == kind and raw in bytes(found):
+                    yield decode(frame, found, name=self._name(number))
 
     def find(self, id: str) -> tuple[Decisions, int]:
         place = decision_place(decision_raw(id))
@@ -141,7 +157,7 @@ class LogReader:
         position = max(0, near(data, place.sequence))
         stopped = begin
         for frame in walk(data, offset=begin, position=position):
-            if frame.kind != OUTCOMES and frame.first <= place.sequence < frame.first + frame.rows:
+            if frame.kind in HOLDS and frame.first <= place.sequence < frame.first + frame.rows:
                 return self._row(frame, data, begin=begin, place=place)
             stopped = frame.end
         if stopped < begin + len(data):
@@ -156,7 +172,7 @@ class LogReader:
             raise self._missing(f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms")
         record = decode(frame, found, name=self._name(place.segment))
         if not isinstance(record, Decisions):
-            raise damaged(self._name(place.segment), frame.offset, "outcomes where decisions were announced")
+            raise damaged(self._name(place.segment), frame.offset, "something else where decisions were announced")
         return record, place.sequence - frame.first
 
     def _range(self, file: BinaryIO, place: Place) -> tuple[int, int]:

@@ -5,14 +5,14 @@ segment   head  magic "KRINGLOG" · format u16 · writer u16 · number u32 · le
           frame frame frame …
 frame     magic "KRfr" · kind u8 · length u32 · rows u32 · first u64 · at u64 · group u64 · crc32 of the payload
           crc32 of the above, seeded with the frame's offset
-          payload, `length` bytes: msgpack of Decisions or Outcomes, columns as lists, or of
+          payload, `length` bytes: msgpack of Decisions, Outcomes or Closed, columns as lists, or of
           PackedDecisions, columns as bytes
 ```
-Big endian throughout. `first` is the sequence of the first decision (the next one, for outcomes),
+Big endian throughout. `first` is the sequence of the first decision (the next one, for what comes afterwards),
 `at` microseconds UTC, `group` the size of the segment when the group was written that holds this
 frame: everything before it was durable by then. The seed ties a frame to its place, so that bytes
-inside a payload are never taken for a frame. Packed decisions came with format 2, which is else the
-same as format 1.
+inside a payload are never taken for a frame. Packed decisions came with format 2, how streams ended
+(and idempotency keys, and sealed columns) with format 3; else they are the same as format 1.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import msgspec
 
 from kring.errors import DataError, IntegrityError, NewerFormat
 from kring.metrics.packing import unpacked
-from kring.record.decision import Decisions, Outcomes, PackedDecisions
+from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions
 from kring.record.event import Segment
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 HEAD: Final = struct.Struct(">8sHHIH")
 HEAD_MAGIC: Final = b"KRINGLOG"
 CRC: Final = struct.Struct(">I")
@@ -43,14 +43,18 @@ MARK_EVERY: Final = 1 << 18
 DECISIONS: Final = 1
 OUTCOMES: Final = 2
 PACKED: Final = 3
+CLOSED: Final = 4
+HOLDS: Final = (DECISIONS, PACKED)
+"""The kinds that take up sequences; the others speak of decisions that were made."""
 
-Record = Decisions | PackedDecisions | Outcomes
+Record = Decisions | PackedDecisions | Outcomes | Closed
 
 _OUTLINE: Final = struct.Struct(">4sBIIQ")
 _encoder = msgspec.msgpack.Encoder()
 _decisions = msgspec.msgpack.Decoder(Decisions)
 _outcomes = msgspec.msgpack.Decoder(Outcomes)
 _packed = msgspec.msgpack.Decoder(PackedDecisions)
+_closed = msgspec.msgpack.Decoder(Closed)
 
 
 class Frame(NamedTuple):
@@ -90,11 +94,13 @@ def encode(record: Record) -> bytes:
     return payload
 
 
-def decode(frame: Frame, payload: bytes | memoryview, *, name: str) -> Decisions | Outcomes:
+def decode(frame: Frame, payload: bytes | memoryview, *, name: str) -> Decisions | Outcomes | Closed:
     """The record in `payload`, whose checksum fits; `IntegrityError` when it is no record."""
     try:
         if frame.kind == PACKED:
             return unpacked(_packed.decode(payload))
+        if frame.kind == CLOSED:
+            return _closed.decode(payload)
         return _decisions.decode(payload) if frame.kind == DECISIONS else _outcomes.decode(payload)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise damaged(name, frame.offset, str(error)) from error
@@ -133,7 +139,7 @@ def near(data: bytes, sequence: int) -> int:
         magic, kind, length, rows, first = read(data, position)
         if magic != FRAME_MAGIC or first > sequence:
             break
-        if kind != OUTCOMES and sequence < first + rows:
+        if kind in HOLDS and sequence < first + rows:
             return position
         position += FRAME_BYTES + length
     return -1
@@ -240,10 +246,10 @@ class Tally:
         for frame in frames:
             if not self.marks or frame.offset - self.marks[-1][1] >= MARK_EVERY:
                 self.marks.append((frame.first, frame.offset))
-            if frame.kind != OUTCOMES:
+            if frame.kind in HOLDS:
                 self.next = frame.first + frame.rows
                 self._decisions += frame.rows
-            else:
+            elif frame.kind == OUTCOMES:
                 self._outcomes += frame.rows
             low, high = self._span or (frame.at, frame.at)
             self._span = min(low, frame.at), max(high, frame.at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from kring.errors import DataError, NotFound, StorageError
 from kring.metrics.ids import decision_block, decision_bytes, decision_id, decision_ids
 from kring.metrics.packing import packed, unpacked
 from kring.ports.decision_log import DecisionLog
-from kring.record.decision import Decisions, Outcomes, PackedDecisions, Value
+from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions, Value
 
 SYSTEM = "suite"
 START = 1_700_000_000_000_000
@@ -39,6 +40,18 @@ def decisions(n: int, *, at: int = START, value: Value = 0.5) -> Decisions:
 def outcomes(ids: list[bytes], *, at: int = START) -> Outcomes:
     """What came of them, for tests."""
     return Outcomes(system=SYSTEM, at=at, ids=ids, values=[True] * len(ids))
+
+
+def closed(ids: list[bytes], *, at: int = START) -> Closed:
+    """How their streams ended, for tests: each second one was cut."""
+    return Closed(
+        system=SYSTEM,
+        at=at,
+        ids=ids,
+        how=["cut" if row % 2 else "stop" for row in range(len(ids))],
+        delivered=list(range(len(ids))),
+        outputs={"text": ["so it is"] * len(ids)},
+    )
 
 
 def packed_decisions(n: int, *, at: int = START) -> PackedDecisions:
@@ -68,13 +81,23 @@ class DecisionLogSuite(ABC):
 
     def test_what_was_committed_is_read_in_order(self, tmp_path: Path) -> None:
         log = self.make(tmp_path / "log")
-        written: list[Decisions | Outcomes] = [decisions(3), outcomes([bytes(16)]), decisions(1, at=START + 9)]
+        written: list[Decisions | Outcomes | Closed] = [
+            decisions(3),
+            outcomes([bytes(16)]),
+            closed([bytes(16)] * 2),
+            decisions(1, at=START + 9),
+        ]
         places = [log.append(record) for record in written]
         log.commit()
         found = list(log.read())
         assert [logged.record for logged in found] == written
         assert [logged.place for logged in found] == places
-        assert [list(log.read(after=logged.cursor)) for logged in found] == [found[1:], found[2:], []]
+        assert [list(log.read(after=logged.cursor)) for logged in found] == [
+            found[1:],
+            found[2:],
+            found[3:],
+            [],
+        ]
         log.close()
 
     def test_every_decision_is_found_by_its_id(self, tmp_path: Path) -> None:
@@ -82,6 +105,7 @@ class DecisionLogSuite(ABC):
         written = [decisions(n, at=START + n * 1000) for n in (1, 7, 2, 1000)]
         ids = [decision_ids(log.append(record), record.n) for record in written]
         log.append(outcomes([bytes(16)]))
+        log.append(closed([bytes(16)]))
         log.commit()
         flat = [id for some in ids for id in some]
         assert len(set(flat)) == len(flat) == sum(record.n for record in written)
@@ -181,6 +205,22 @@ class DecisionLogSuite(ABC):
         assert type(found.inputs["value"][row]) is type(value)
         log.close()
 
+    def test_a_record_that_does_not_hold_together_is_refused(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path / "log")
+        strange: list[Decisions | Closed | Outcomes] = [
+            msgspec.structs.replace(decisions(2), keys=["k"]),
+            msgspec.structs.replace(decisions(2), system="other"),
+            msgspec.structs.replace(closed([bytes(16)] * 2), delivered=[1]),
+            msgspec.structs.replace(outcomes([bytes(16)]), values=[]),
+        ]
+        for record in strange:
+            with pytest.raises(ValueError, match="does not fit"):
+                log.append(record)
+        log.append(msgspec.structs.replace(decisions(2), keys=["k", ""], sealed=["value"]))
+        log.commit()
+        assert [logged.place.sequence for logged in log.read()] == [0]
+        log.close()
+
     @pytest.mark.parametrize("value", [2**70, "\ud800"])
     def test_what_cannot_be_kept_is_refused(self, tmp_path: Path, value: Value) -> None:
         log = self.make(tmp_path / "log")
@@ -195,6 +235,7 @@ class DecisionLogSuite(ABC):
         log = self.make(tmp_path / "log")
         log.append(decisions(0))
         log.append(outcomes([]))
+        log.append(closed([]))
         log.commit()
         assert list(log.read()) == []
         log.close()

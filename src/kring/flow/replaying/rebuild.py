@@ -8,7 +8,7 @@ from kring.flow.replaying.windows import Windows
 from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
-from kring.record.decision import Outcomes
+from kring.record.decision import Closed, Outcomes
 from kring.record.system import System
 from kring.record.version import Policy
 from kring.watch.matching import Waiting
@@ -27,6 +27,8 @@ def rebuilt(system: System, task: Task, logged: Iterable[Logged], *, policies: M
         record, place = one.record, one.place
         if isinstance(record, Outcomes):
             windows.outcomes(record.ids, record.values)
+        elif isinstance(record, Closed):
+            continue
         elif record.arm == "shadow":
             first = decision_place(record.refers[0])
             windows.shadow(frames[first.writer, first.segment, first.sequence], record)
