@@ -23,6 +23,7 @@ from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.record.serving import Served
+from kring.record.version import Policy
 from kring.serve.decider import UNANSWERED, Decided, Decider
 from kring.serve.reading import Reader, Rows
 
@@ -118,6 +119,12 @@ class Line:
     @property
     def name(self) -> str:
         return self.served.system.name
+
+    @property
+    def policy(self) -> Policy:
+        """How the outputs of the live version become decisions; those of its baseline when it could not be opened."""
+        decider = self._decider
+        return decider.versions.get(decider.pointer.live, decider.baseline).policy
 
     @property
     def in_flight(self) -> int:

@@ -52,6 +52,11 @@ class Reader:
         ).decode
         self._made_at = [place for place, name in enumerate(self.names) if name in self._made]
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The fields that a caller has to name, in the contract's order: all but those that are made here."""
+        return tuple(name for name in self.names if name not in self._made)
+
     def quick(self, body: bytes) -> Rows | None:
         """The one row of `{"inputs": {…}}` when it is in order; None when `read` has to look at it."""
         try:
