@@ -59,7 +59,7 @@ SEEN_BY_SCHEMA = [
     ('by = "time"', 'by = "tiem"', [(37, "data.split.by", "did you mean `time`?")]),
     ('feedback = "none"', 'feedback = "non"', [(24, "frame.feedback", "did you mean `none`?")]),
     ('builtin = "linear"', 'builtin = "boostd"', [(56, "candidate[1].builtin", "did you mean `boosted`?")]),
-    ('out_of_contract = "reject"', 'out_of_contract = "impute"', [(84, "guard.out_of_contract", "")]),
+    ('out_of_contract = "reject"', 'out_of_contract = "inpute"', [(84, "guard.out_of_contract", "")]),
     ('role = "provider"', 'role = "importer"', [(99, "govern.role", "")]),
     ('"quality", "schedule"', '"quality", "scedule"', [(94, "learn.retrain_on[1]", "did you mean `schedule`?")]),
     ('"quality", "schedule"', '"quality", "quality"', [(94, "learn.retrain_on[1]", "remove one of the two")]),

@@ -177,6 +177,12 @@ def names_of(
     return {**{name: KINDS[kind] for name, kind in kinds.items()}, **types, **outputs_of(policy)}
 
 
+def says_review(policy: Policy) -> bool:
+    """Whether a row may be handed to a person."""
+    rules = any(rule.decision == REVIEW for rule in policy.rules)
+    return rules or bool(policy.abstain) or policy.outliers == "review"
+
+
 def pinned_rules(rules: Sequence[Ruling], policy: Policy) -> tuple[Ruling, ...]:
     """The rules with their decisions as `policy` takes them. `ConfigError` for a decision that it can't take."""
     return tuple(_pinned(rule, policy, key=f"policy.rule[{number}].decision") for number, rule in enumerate(rules))

@@ -12,7 +12,9 @@ import msgspec
 import polars as pl
 
 from kring.contracts.to_polars import DTYPES
-from kring.decide.guard import frame_guard
+from kring.decide.guard import frame_guard, frame_imputer
+from kring.decide.policy import judge_of
+from kring.decide.policy_frames import frame_masks
 from kring.decide.prepare import frame_preparer
 from kring.errors import Conflict, IntegrityError, NotFound
 from kring.flow import adapters
@@ -96,12 +98,14 @@ def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, b
         prepared = msgspec.json.decode(files[first.file], type=Prepared)
     except msgspec.MsgspecError as error:
         raise IntegrityError(f"{first.file} of {name} is not a prepare link", got=str(error)) from error
+    kinds = {column.name: column.kind for column in prepared.columns}
     return Answerer(
         version=name,
         prepare=frame_preparer(prepared, types=project.types),
         runtime=open_chain(chain, files, open_index=adapters.open_index),
         policy=chain.policy,
         decide=project.task.decide,
+        judge=judge_of(chain.policy, frame_masks(chain.policy, types=project.types, kinds=kinds)),
     )
 
 
@@ -126,6 +130,7 @@ def open_decider(
         default=system.frame.default,
         subject=system.data.subject,
         monotonic=clock.monotonic,
+        impute=frame_imputer(project.contract),
     )
 
 

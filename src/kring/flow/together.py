@@ -12,6 +12,7 @@ from kring.decide.prepare import declare
 from kring.errors import ConfigError, KringError
 from kring.experiment.evidence import MEASURES
 from kring.flow.asked import overdetermined, single_fold, untunable
+from kring.flow.policy_asked import unruly
 from kring.flow.scrutiny_asked import measured_beyond, unsliceable, untestable
 from kring.frame.wording import did_you_mean
 from kring.metrics.folds import CROSS_VALIDATED
@@ -34,6 +35,7 @@ def hold_together(system: System, contract: Contract, task: Task, *, lines: Mapp
     faults += untunable(system) + overdetermined(system) + single_fold(system)
     faults += timeless(system) + uses(system) + gated(system, contract, task) + priced(system, task)
     faults += unsliceable(system, contract) + untestable(system, contract, task)
+    faults += unruly(system, contract, task)
     if faults:
         faults = [fault if fault.file else located(fault, file=system.file, lines=lines) for fault in faults]
         name, other = Path(system.file).name, Path(contract.file).name

@@ -16,11 +16,13 @@ from kring.frame.tables import (
     FrameTable,
     GateTable,
     GovernTable,
+    GuardTable,
     KnowledgeTable,
     LearnTable,
     OidcTable,
     PeopleTable,
     PersonTable,
+    PolicyTable,
     RateTable,
     RolloutTable,
     TuneTable,
@@ -41,6 +43,7 @@ from kring.record.system import (
     Knowledge,
     Learn,
     Person,
+    PolicyPlan,
     RolloutPlan,
     Split,
     Stage,
@@ -48,6 +51,7 @@ from kring.record.system import (
     Tune,
     Watch,
 )
+from kring.record.version import Ruling
 
 
 def build(source: Source) -> System:
@@ -76,7 +80,8 @@ def build(source: Source) -> System:
             min_rows=file.gate.min_rows,
         ),
         rollout=_rollout(file.rollout),
-        guard=Guard(out_of_contract=file.guard.out_of_contract),
+        policy=_policy(file.policy),
+        guard=_guard(file.guard),
         watch=_watch(file.watch),
         learn=_learn(file.learn),
         govern=_govern(file.govern),
@@ -183,6 +188,15 @@ def _evidence(table: EvidenceTable) -> EvidencePlan:
 
 def _rollout(table: RolloutTable) -> RolloutPlan:
     return RolloutPlan(shadow_us=microseconds(table.shadow), steps=table.steps, bake_us=microseconds(table.bake))
+
+
+def _policy(table: PolicyTable) -> PolicyPlan:
+    rules = (Ruling(when=rule.when, decision=rule.decision, reason=rule.reason) for rule in table.rule)
+    return PolicyPlan(rules=tuple(rules), abstain=table.abstain)
+
+
+def _guard(table: GuardTable) -> Guard:
+    return Guard(out_of_contract=table.out_of_contract, outliers=table.outliers, timeout_us=table.timeout_ms * 1000)
 
 
 def _watch(table: WatchTable) -> Watch:

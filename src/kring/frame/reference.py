@@ -49,9 +49,10 @@ def _rows(table: type[msgspec.Struct], prefix: str) -> Iterator[str]:
     for field in fields_of(table).values():
         bare, _ = split(field.type)
         name = prefix + field.name
-        if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        inner = get_args(bare)[0] if get_origin(bare) is tuple else bare
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             yield _row(name, field.type, default="", meaning=description(field.type))
-            yield from _rows(bare, f"{name}.")
+            yield from _rows(inner, f"{name}[]." if inner is not bare else f"{name}.")
         else:
             yield _row(name, field.type, default=_default(field), meaning=description(field.type))
     if table in OTHERS:

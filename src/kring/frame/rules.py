@@ -199,6 +199,8 @@ def _expressions(reading: Reading) -> None:
     keys: list[Key] = [("prepare", name) for name in reading.entries(("prepare",))]
     keys += [("candidate", number, "rule") for number in range(reading.length(("candidate",)))]
     keys += [("evidence", "slices", name) for name in reading.entries(("evidence", "slices"))]
+    keys += [("policy", "rule", number, "when") for number in range(reading.length(("policy", "rule")))]
+    keys.append(("policy", "abstain"))
     used: set[str] = set()
     unclear = False
     for key in keys:

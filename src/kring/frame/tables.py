@@ -251,12 +251,42 @@ class RolloutTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bake: Annotated[Duration, Meta(description="How long a promoted version bakes before its rollout is done")] = "1d"
 
 
+class RuleTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A business rule. The first that fires decides, whatever the model says."""
+
+    when: Annotated[
+        Text, Meta(description="True or false over the contract's columns, prepared columns and the output")
+    ]
+    decision: Annotated[Scalar, Meta(description='The decision that is taken; `"review"` lets a person decide')]
+    reason: Annotated[Text, Meta(description="Why, in words; it goes on record")] = ""
+
+
+class PolicyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What decides beside the threshold. It is pinned in the version."""
+
+    rule: Annotated[tuple[RuleTable, ...], Meta(description="Business rules; the first that fires decides")] = ()
+    abstain: Annotated[
+        Text, Meta(description='Where this is true and no rule fires, the decision is `"review"`: a person decides')
+    ] = ""
+
+
 class GuardTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens at the door."""
 
     out_of_contract: Annotated[
-        Literal["reject", "flag"], Meta(description="What happens to an input that breaks the contract")
+        Literal["reject", "flag", "impute"],
+        Meta(
+            description="What happens to an input that breaks the contract: it is turned away, decided and flagged, or "
+            "decided without the values that break a rule of their column"
+        ),
     ] = "flag"
+    outliers: Annotated[
+        Literal["off", "flag", "review"],
+        Meta(description="What happens to an input that is unlike those that the version learned from"),
+    ] = "off"
+    timeout_ms: Annotated[
+        int, Meta(ge=1, le=600_000, description="An answer that takes longer comes from the next on the ladder")
+    ] = 1000
 
 
 class WatchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -352,6 +382,7 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     evidence: EvidenceTable = EvidenceTable()
     gate: GateTable = GateTable()
     rollout: RolloutTable = RolloutTable()
+    policy: PolicyTable = PolicyTable()
     guard: GuardTable = GuardTable()
     watch: WatchTable = WatchTable()
     learn: LearnTable = LearnTable()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kring.metrics.intervals import wilson
 from kring.record.alarm import Breach
+from kring.record.decision import OURS
 
 METRIC: Final = "violations"
+
+
+def breaches(guards: Mapping[int, Sequence[str]]) -> int:
+    """How many rows broke a rule of their contract, of those in which any guard fired."""
+    return sum(any(name not in OURS for name in names) for names in guards.values())
 
 
 def judge_inputs(*, rows: int, violations: int, allowed: float, since: int) -> Breach | None:

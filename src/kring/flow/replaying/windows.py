@@ -18,6 +18,7 @@ from kring.record.evidence import Measure
 from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
 from kring.record.system import System
 from kring.record.version import Policy
+from kring.watch.inputs import breaches
 from kring.watch.matching import Matcher, Waiting
 from kring.watch.quality import judge_quality
 from kring.watch.windows import merge_counts, window_start
@@ -84,7 +85,7 @@ class Windows:
         window = window_start(record.at, width=self._system.watch.window_us)
         inputs = self._inputs[window]
         inputs.decisions += record.n
-        inputs.violations += len(record.guards)
+        inputs.violations += breaches(record.guards)
         inputs.fallbacks += record.n if record.fallback else 0
         waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version)
         said = self._outputs(record)

@@ -16,9 +16,11 @@ from kring.contracts.grammar import fields_of, parse
 from kring.contracts.row_rules import text_markers
 from kring.contracts.to_polars import DTYPES
 from kring.contracts.values import MAX_DIGITS
+from kring.decide.policy import outputs_of
 from kring.errors import DataError
 from kring.flow.cleaning import mends_of_rows
 from kring.flow.deciding import PHYSICAL, Opened
+from kring.flow.policy_asked import fields_read
 from kring.flow.project import Project
 from kring.record.batch import Batch
 from kring.record.contract import Field, LogicalType
@@ -147,11 +149,12 @@ def needed(project: Project, fields: Sequence[Field], opened: Mapping[str, Opene
 
 
 def columns_read(opened: Opened) -> set[str]:
-    """The raw fields that a version and its baseline read."""
+    """The raw fields that a version and its baseline read, to answer and to judge the answer."""
     manifest, files = opened.loaded.manifest, opened.loaded.files
     links = [link for chain in (manifest.chain, manifest.baseline) for link in chain.links if link.kind == "prepare"]
     columns = [column for link in links for column in msgspec.json.decode(files[link.file], type=Prepared).columns]
-    return {name for column in columns for name in fields_of(parse(column.expression))}
+    judged = {*fields_read(manifest.chain.policy)} - {*outputs_of(manifest.chain.policy)}
+    return judged | {name for column in columns for name in fields_of(parse(column.expression))}
 
 
 def refuse_missing(path: Path, schema: pl.Schema, wanted: Sequence[str]) -> None:

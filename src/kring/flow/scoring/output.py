@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from kring.contracts.columns import MARK
+from kring.decide.policy import says_review
 from kring.metrics.ids import PAIRS, decision_bytes, decision_id
 from kring.metrics.packing import packed
 from kring.record.batch import Batch, Column
-from kring.record.decision import Packed, PackedDecisions, Place
+from kring.record.decision import OUTLIER, Packed, PackedDecisions, Place
 from kring.serve.decider import REJECTED, UNANSWERED, Decided
 from kring.serve.fallback import Answerer
 
@@ -49,9 +50,12 @@ def answer_schema(answerers: Sequence[Answerer[pl.DataFrame]], nothing: pl.DataF
         break
     else:
         columns = {answerers[0].policy.output: pl.Float64(), DECISION: pl.String()}
-    if answerers[0].policy.labels:
+    policy = answerers[0].policy
+    if policy.labels or says_review(policy):
         columns[DECISION] = pl.String()
-    others = {name: dtype for name, dtype in columns.items() if name != DECISION}
+    if policy.outliers != "off":
+        columns[OUTLIER] = pl.Float64()
+    others = {name: dtype for name, dtype in columns.items() if name not in (DECISION, REASON)}
     told = {VERSION: pl.String(), GUARDS: pl.String(), REASON: pl.String()}
     return pl.Schema({ID: pl.String(), DECISION: columns[DECISION], **others, **told})
 
@@ -60,7 +64,7 @@ def strengths(schema: pl.Schema) -> list[str]:
     """The answers that a work list can be ordered by: the numbers beside the decision, else the decision if it is
     one."""
     numbers = [name for name, dtype in schema.items() if dtype.is_numeric()]
-    return [name for name in numbers if name != DECISION] or numbers
+    return [name for name in numbers if name not in (DECISION, OUTLIER)] or numbers
 
 
 def dtype_of(column: Column) -> pl.DataType:
@@ -121,6 +125,8 @@ def told_of(decided: Decided[pl.DataFrame], answers: Mapping[str, pl.Series], sc
     nobody = not decided.answered
     reason = {REJECTED: BROKEN, UNANSWERED: f"nobody answered: {about.fallback}"}.get(about.answered_by, about.fallback)
     same = {VERSION: None if nobody else about.answered_by, REASON: reason or None}
+    if REASON in answers and reason:
+        answers = {**answers, REASON: answers[REASON].fill_null(reason)}
     columns = [
         answers[name]
         if name in answers

@@ -46,6 +46,7 @@ from kring.record.rollout import Pointer
 from kring.record.scored import Scored
 from kring.serve.decider import REJECTED, UNANSWERED, Decider
 from kring.sources import file as source
+from kring.watch.inputs import breaches
 
 WORKERS: Final = min(4, os.cpu_count() or 1)
 """Chunks that are decided at once; one more waits, and no others are held."""
@@ -79,7 +80,7 @@ class Course:
             self.unanswered += record.n
         else:
             self.decided += record.n
-            self.flagged += len(record.guards)
+            self.flagged += breaches(record.guards)
             self.fallback += record.n if record.fallback else 0
 
 

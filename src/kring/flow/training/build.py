@@ -194,8 +194,9 @@ def varied(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
 
 
 def chained(session: Session, candidate: Candidate, prepared: Prepared, made: Made) -> tuple[Chain, dict[str, bytes]]:
-    """The prepare link before the one that was made, and all their files."""
-    files = {PREPARE_FILE: msgspec.json.encode(prepared, order="sorted"), **made.files}
+    """The prepare link before the one that was made, and all their files. It prepares what the policy reads too."""
+    pinned = session.material.pinned_for(prepared)
+    files = {PREPARE_FILE: msgspec.json.encode(pinned, order="sorted"), **made.files}
     first = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(files[PREPARE_FILE]))
     return Chain(candidate=candidate.name, links=(first, made.link), policy=session.material.policy), files
 

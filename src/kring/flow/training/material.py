@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from kring.experiment.folds import Rows
 from kring.experiment.leaks import find_leaks
 from kring.experiment.split import micros, split
 from kring.flow.checking import KNOWN_AT, with_known_at
+from kring.flow.policy_asked import fields_read, pinned_policy
 from kring.flow.project import Project
 from kring.record.batch import Batch
 from kring.record.prepare import Prepared
@@ -67,7 +68,7 @@ class Material:
         wanted = set(candidate.columns)
         if candidate.rule:
             wanted = set(fields_of(parse(candidate.rule, key=f"candidate.{candidate.name}.rule")))
-        known = {column.name for column in self.prepared.columns}
+        known = self.names
         if wanted - known:
             raise CandidateError(
                 f"candidate {candidate.name} uses columns that are not prepared",
@@ -75,7 +76,19 @@ class Material:
                 allowed=", ".join(sorted(known)),
                 next="declare them under [prepare] in kring.toml",
             )
-        columns = tuple(column for column in self.prepared.columns if not wanted or column.name in wanted)
+        return self._only(wanted or known)
+
+    def pinned_for(self, prepared: Prepared) -> Prepared:
+        """`prepared`, and beside it the columns that the policy reads."""
+        return self._only({column.name for column in prepared.columns} | (set(fields_read(self.policy)) & self.names))
+
+    @property
+    def names(self) -> set[str]:
+        """What the prepared columns are called."""
+        return {column.name for column in self.prepared.columns}
+
+    def _only(self, wanted: Collection[str]) -> Prepared:
+        columns = tuple(column for column in self.prepared.columns if column.name in wanted)
         used = {call.name for column in columns for call in lookups_of(parse(column.expression))}
         return Prepared(columns=columns, tables=tuple(table for table in self.prepared.tables if table.name in used))
 
@@ -101,6 +114,7 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
     prepared = Prepared(columns=declared, tables=tables)
     looked_up = {spec.name: LOOKED_UP + spec.name for spec in project.system.lookups}
     policy = project.task.policy(project.system.frame, train[data.target].to_list(), positive=data.positive)
+    policy = pinned_policy(project.system, project.contract, policy, columns=declared)
     train_truth = project.task.truth(train[data.target].to_list(), policy)
     train_batch = prepare_frame(prepared, train, types=project.types, as_of=looked_up)
     if train_truth.ndim == 1:
