@@ -169,8 +169,8 @@ class Gatekeeper:
     def _spend(limits: Limits, principal: Principal, tick: float) -> None:
         who = _who(principal)
         for buckets, name in zip(limits.rates, (who, ""), strict=True):
-            wait = buckets.take(name, tick=tick) if buckets else 0.0
-            if buckets and wait:
+            wait = buckets.take(name, tick=tick) if buckets is not None else 0.0
+            if buckets is not None and wait:
                 raise TooMuch(
                     f"too many requests {'with this key' if name else 'to this system'}",
                     allowed=f"{buckets.per_second:g} a second on each worker",

@@ -36,7 +36,9 @@ class Buckets:
         self._most = most
         self._levels: dict[str, tuple[float, float]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """How many have a bucket here."""
         return len(self._levels)
 
     def wait(self, who: str, *, tick: float) -> float:
@@ -76,7 +78,9 @@ class Counter:
         self.most = most
         self._counts: dict[str, int] = {}
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """How many have a request under way."""
         return len(self._counts)
 
     def enter(self, who: str) -> bool:
