@@ -21,3 +21,25 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     pointer: Pointer
     public_key: bytes
     shadows: tuple[str, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a machine serves, as the supervisor tells it to every process. `state` is the folder in which they meet.
+
+    `hosts` are further names under which the server is called, `origins` pages of others that may ask.
+    """
+
+    state: str
+    folders: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    grpc_port: int = 0
+    workers: int = 1
+    certificate: str = ""
+    certificate_key: str = ""
+    behind_proxy: bool = False
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    most_bytes: int = 8 << 20
+    key_grace_s: float = 3600.0
+    drain_s: float = 20.0

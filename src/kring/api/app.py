@@ -1,0 +1,219 @@
+"""The door of a data worker: RSGI in, one route's handler, one answer out.
+
+In this order: the path, the host, who asks (before a byte of the body is read), the body within its limits, the
+handler, which comes to a system only through what its caller may do. What no route knows goes to the control process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any, Final, Protocol
+
+from kring.access.guard import Gatekeeper
+from kring.api.exchange import Action, Request, Response, Route, Streamed
+from kring.api.faults import native, status_of
+from kring.api.paths import Found, Paths
+from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError
+from kring.ports.clock import Clock
+from kring.record.access import Principal
+from kring.serve.desk import Desk
+from kring.serve.line import Line
+
+MOST_BYTES: Final = 8 << 20
+SYSTEM: Final = "x-kring-system"
+SLOWEST_S: Final = 10.0
+"""How long a body may take to arrive."""
+
+_log: Final = logging.getLogger("kring.api")
+
+
+class Meter(Protocol):
+    """Counts requests; `route` is the path with its parts left open."""
+
+    def answered(self, route: str, status: int, seconds: float) -> None: ...
+
+
+Forward = Callable[[Any, Any, bytes], Awaitable[None]]
+"""Passes a request (scope, protocol, body) on to the control process and sends its answer."""
+
+
+class Lines:
+    """The systems that one caller may come to, for one action; see `kring.api.exchange.Lines`."""
+
+    __slots__ = ("_action", "_door", "_entered", "principal")
+
+    def __init__(self, door: Door, principal: Principal | None, action: Action) -> None:
+        self.principal = principal
+        self._door = door
+        self._action = action
+        self._entered: ExitStack | None = None
+
+    def line(self, name: str) -> Line:
+        door, who = self._door, self._known()
+        if not name:
+            name = self._only()
+        line = door.desk.lines.get(name)
+        if line is None or not who.roles.get(name):
+            raise NotFound(
+                "there is no such system", got=repr(name)[:80], allowed=", ".join(self._names()) or "none for this key"
+            )
+        door.gate.allow(who, action=self._action, system=name, tick=door.clock.monotonic())
+        if door.gate.counts(name):
+            self._entered = self._entered or ExitStack()
+            self._entered.enter_context(door.gate.inside(who, system=name))
+        return line
+
+    def all(self) -> Sequence[Line]:
+        return [self._door.desk.lines[name] for name in self._names()]
+
+    def leave(self) -> None:
+        """The request has been answered."""
+        if self._entered is not None:
+            self._entered.close()
+
+    def _known(self) -> Principal:
+        if self.principal is None:
+            raise Unauthenticated("this route knows nobody", next="ask a route that takes a key")
+        return self.principal
+
+    def _names(self) -> list[str]:
+        return [name for name in self._door.desk.lines if self._known().roles.get(name)]
+
+    def _only(self) -> str:
+        names = self._names()
+        if len(names) == 1:
+            return names[0]
+        raise UserError(
+            "which system is meant?" if names else "this key opens no system here",
+            got="none was named",
+            allowed=", ".join(names) or "none",
+            next="name one in the header X-Kring-System, or put /systems/NAME before the path",
+        )
+
+
+class Door:
+    """An RSGI application. `hosts` says whether a request's Host and Origin are ours (`UserError`, `Forbidden`)."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        gate: Gatekeeper,
+        *,
+        routes: Iterable[Route],
+        forward: Forward,
+        check: Callable[[Any], None],
+        clock: Clock,
+        meter: Meter,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.desk = desk
+        self.gate = gate
+        self.clock = clock
+        self.is_draining = False
+        self._paths = Paths(routes)
+        self._forward = forward
+        self._check = check
+        self._meter = meter
+        self._most = most_bytes
+        self._reading: dict[asyncio.Task[Any], float] = {}
+
+    async def __rsgi__(self, scope: Any, proto: Any) -> None:
+        if scope.proto != "http":
+            proto.close(404)
+            return
+        began = self.clock.monotonic()
+        found = self._paths.find(scope.method, scope.path)
+        if found is None:
+            await self._pass_on(scope, proto)
+            return
+        lines = Lines(self, None, found.route.action)
+        try:
+            response = await self._handled(scope, proto, found, lines)
+        except KringError as error:
+            response = found.route.fault(error, status_of(error))
+        except Exception:  # noqa: BLE001  the edge: nobody above can tell it
+            _log.exception("a fault of Kring's own at %s", found.route.path)
+            response = found.route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
+        finally:
+            lines.leave()
+        await self._send(proto, response)
+        self._meter.answered(found.route.path, response.status, self.clock.monotonic() - began)
+
+    def expire(self) -> None:
+        """End the requests whose bodies take too long; called every second or so."""
+        before = self.clock.monotonic() - SLOWEST_S
+        for task, since in list(self._reading.items()):
+            if since < before:
+                task.cancel()
+
+    async def _handled(self, scope: Any, proto: Any, found: Found, lines: Lines) -> Response | Streamed:
+        headers = scope.headers
+        self._check(headers)
+        route = found.route
+        if not route.public:
+            lines.principal = self.gate.authenticate(
+                headers, now=self.clock.now(), tick=self.clock.monotonic(), address=scope.client.rpartition(":")[0]
+            )
+        body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
+        system = found.system or headers.get(SYSTEM) or ""
+        who = lines.principal.name if lines.principal else ""
+        request = Request(scope.method, scope.path, scope.query_string, headers, body, found.params, system, lines, who)
+        return await route.handler(request)
+
+    async def _body(self, headers: Any, proto: Any) -> bytes:
+        coding = headers.get("content-encoding")
+        if coding not in (None, "", "identity"):
+            raise UserError(
+                "compressed bodies are not read", got=coding[:40], next="send the body as it is", key="content-type"
+            )
+        length = headers.get("content-length")
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading[task] = self.clock.monotonic()
+        try:
+            if length is not None and length.isdecimal() and int(length) <= self._most:
+                return bytes(await proto())
+            return await self._counted(length, proto)
+        except asyncio.CancelledError:
+            raise UserError("the body did not arrive in time", allowed=f"{SLOWEST_S:.0f} s") from None
+        finally:
+            del self._reading[task]
+
+    async def _counted(self, length: str | None, proto: Any) -> bytes:
+        """A body of unknown length, as far as it may go."""
+        parts, size = [], int(length) if length is not None and length.isdecimal() else 0
+        if size <= self._most:
+            async for part in proto:
+                size += len(part)
+                parts.append(part)
+                if size > self._most:
+                    break
+        if size > self._most:
+            raise TooMuch(
+                "the body is too large", got=f"more than {self._most:,} bytes", allowed=f"{self._most:,} bytes",
+                next="send fewer rows at a time, or score a file with kring score",
+            )  # fmt: skip
+        return b"".join(parts)
+
+    async def _pass_on(self, scope: Any, proto: Any) -> None:
+        """A path of the control process, or of nobody."""
+        try:
+            self._check(scope.headers)
+            body = await self._body(scope.headers, proto)
+            await self._forward(scope, proto, body)
+        except KringError as error:
+            await self._send(proto, native(error, status_of(error)))
+
+    async def _send(self, proto: Any, response: Response | Streamed) -> None:
+        headers = [("content-type", response.media), *response.headers]
+        if self.is_draining:
+            headers.append(("connection", "close"))
+        if isinstance(response, Response):
+            proto.response_bytes(response.status, headers, response.body)
+            return
+        transport = proto.response_stream(response.status, headers)
+        async for chunk in response.chunks:
+            await transport.send_bytes(chunk)

@@ -1,0 +1,153 @@
+"""A served system opened in a data worker: verified versions, their chains, and the decider over them.
+
+Imports nothing heavy: what a worker knows of a system is in one record that somebody else wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from kring.decide.impute import row_imputer
+from kring.decide.policy import judge_of, row_masks
+from kring.decide.prepare_rows import row_preparer
+from kring.errors import IntegrityError, KringError
+from kring.flow import adapters
+from kring.flow.home import Home
+from kring.metrics.ids import fresh_id
+from kring.ports.clock import Clock
+from kring.ports.random import Random
+from kring.ports.runtime import Runtime
+from kring.ports.task import Task
+from kring.record.batch import Batch
+from kring.record.prepare import Prepared
+from kring.record.rollout import Pointer
+from kring.record.serving import Served
+from kring.record.version import Chain
+from kring.release.load import Loaded, open_version
+from kring.runtimes.broken import BrokenRuntime
+from kring.runtimes.chain import open_chain
+from kring.serve.decider import Decider
+from kring.serve.fallback import Answerer
+from kring.serve.reading import Reader
+
+Wrap = Callable[[str, Runtime], Runtime]
+"""Puts what watches over it round the runtime of a version."""
+
+
+@dataclass
+class Opener:
+    """Opens the versions of one system and keeps them: each is verified and loaded once."""
+
+    served: Served
+    task: Task
+    wrap: Wrap
+    say: Callable[[str], None]
+    rungs: dict[str, Answerer[Batch]] = field(default_factory=dict)
+
+    def decider(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
+        """The decider for `pointer`, without the versions that can't be opened: those below them answer.
+
+        `IntegrityError` when the live version can't be verified, since its baseline can't be either.
+        """
+        names = [name for name in dict.fromkeys((pointer.live, pointer.canary, pointer.previous)) if name]
+        opened = [name for name in names if self.open(name, needed=name == pointer.live)]
+        system = self.served.system
+        return Decider(
+            system=system.name,
+            pointer=pointer,
+            versions={name: self.rungs[name] for name in opened},
+            baseline=self.rungs[baseline_of(pointer.live)],
+            read=as_it_is,
+            guard=looked_at_already,
+            out_of_contract=system.guard.out_of_contract,
+            default=system.frame.default,
+            subject=system.data.subject,
+            monotonic=clock.monotonic,
+            impute=row_imputer(self.served.contract),
+        )
+
+    def open(self, id: str, *, needed: bool = False) -> bool:
+        """Whether version `id` is open now; what keeps it shut is said, and raised when it is `needed`."""
+        if id in self.rungs:
+            return True
+        try:
+            loaded = open_version(Home(Path(self.served.home)).versions / id, public_pem=self.served.public_key)
+        except KringError as error:
+            if needed:
+                raise IntegrityError(f"version {id} can't be verified: {error.message}", got=error.got) from error
+            self.say(f"version {id} can't be verified and answers nothing: {error.message}")
+            return False
+        for name, chain in ((id, loaded.manifest.chain), (baseline_of(id), loaded.manifest.baseline)):
+            self.rungs[name] = self._rung(name, chain, loaded)
+        return True
+
+    def keep(self, ids: set[str]) -> None:
+        """Close all versions but `ids`."""
+        for name in [name for name in self.rungs if name.partition("/")[0] not in ids]:
+            self.rungs.pop(name).runtime.close()
+
+    def _rung(self, name: str, chain: Chain, loaded: Loaded) -> Answerer[Batch]:
+        """The chain, or what says at each question why it can't be opened."""
+        types = {one.name: one.type for one in self.served.contract.fields}
+        try:
+            prepared = prepared_of(chain, loaded.files, name=name)
+            kinds = {column.name: column.kind for column in prepared.columns}
+            return Answerer(
+                version=name,
+                prepare=row_preparer(prepared, types=types),
+                runtime=self.wrap(name, open_chain(chain, loaded.files, open_index=adapters.open_index)),
+                policy=chain.policy,
+                decide=self.task.decide,
+                judge=judge_of(chain.policy, row_masks(chain.policy, types=types, kinds=kinds)),
+            )
+        except KringError as error:
+            self.say(f"{name} can't be opened and answers nothing: {error.message}")
+            return Answerer(
+                version=name,
+                prepare=as_it_is,
+                runtime=BrokenRuntime(error),
+                policy=chain.policy,
+                decide=self.task.decide,
+            )
+
+
+def reader_of(served: Served, *, clock: Clock, random: Random) -> Reader:
+    """Reads the rows of requests: a time that is left out is now, a key that is left out a fresh one."""
+    fields = [one for one in served.contract.fields if one.name not in served.known_later]
+    made: dict[str, Callable[[], object]] = {}
+    for one in fields:
+        if one.primary_key and one.type == "string":
+            made[one.name] = lambda: fresh_id("q", at=clock.now(), entropy=random.bytes(10))
+    if served.system.data.time:
+        made[served.system.data.time] = lambda: datetime.fromtimestamp(clock.now() / 1e6, tz=UTC)
+    return Reader(served.contract, fields=fields, out_of_contract=served.system.guard.out_of_contract, made=made)
+
+
+def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepared:
+    """The first link of a chain."""
+    file = chain.links[0].file
+    try:
+        return msgspec.json.decode(files[file], type=Prepared)
+    except msgspec.MsgspecError as error:
+        raise IntegrityError(f"{file} of {name} is not a prepare link", got=str(error)) from error
+
+
+def baseline_of(version: str) -> str:
+    """What a version's own baseline is called in records."""
+    return f"{version}/baseline"
+
+
+def as_it_is(rows: Batch) -> Batch:
+    """Rows that were read already."""
+    return rows
+
+
+def looked_at_already(rows: Batch) -> dict[int, list[str]]:
+    """The guard of rows whose reader has looked at them."""
+    del rows
+    return {}

@@ -1,0 +1,110 @@
+"""From ledgers and configuration to what the data workers read: the systems, and who may ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from kring.errors import KringError, NotFound, UserError
+from kring.flow import history
+from kring.flow.deciding import require_same_reading, verified
+from kring.flow.keys import access_list
+from kring.flow.operating import LEASE
+from kring.flow.project import Project
+from kring.flow.serving import meeting as meetings
+from kring.flow.serving.meeting import Meeting
+from kring.ports.ledger import Ledger
+from kring.ports.page import Page
+from kring.record.access import AccessList
+from kring.record.operator import OperatorState
+from kring.record.serving import Served
+
+
+@dataclass
+class Publisher:
+    """Publishes what has changed on the ledgers of `projects`. `page` is told what to read again."""
+
+    projects: Sequence[Project]
+    meeting: Meeting
+    page: Page | None
+    say: Callable[[str], None]
+    _heads: dict[str, int] = field(default_factory=dict)
+    _systems: list[Served] = field(default_factory=list)
+    _access: AccessList | None = None
+
+    def publish(self) -> None:
+        """Read every ledger that has grown, write what follows from it, say what changed.
+
+        A ledger that can't be read changes nothing: what was published last goes on. Raised is only what keeps the
+        first publication from being made.
+        """
+        first = not self._systems
+        try:
+            with ExitStack() as stack:
+                ledgers = {one.system.name: stack.enter_context(one.ledger()) for one in self.projects}
+                self._publish(ledgers)
+        except KringError as error:
+            if first:
+                raise
+            self.say(f"the ledger can't be read, what was known goes on: {error.message}")
+
+    def _publish(self, ledgers: dict[str, Ledger]) -> None:
+        heads = {name: ledger.head().seq for name, ledger in ledgers.items()}
+        project = self.projects[0]
+        if heads != self._heads:
+            systems = [served(one, ledgers[one.system.name]) for one in self.projects]
+            if systems != self._systems:
+                meetings.write(project.files, self.meeting.systems, systems)
+                self._systems = systems
+                self._bump("pointers")
+        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now()))
+        self._heads = heads
+        if self.page is not None:
+            self.page.ledger_seen(project.clock.monotonic())
+
+    def _publish_access(self, access: AccessList) -> None:
+        if access == self._access:
+            return
+        limits = self._access is None or access.policies != self._access.policies
+        meetings.write(self.projects[0].files, self.meeting.access, access)
+        self._access = access
+        self._bump("keys")
+        if limits:
+            self._bump("limits")
+
+    def _bump(self, kind: str) -> None:
+        if self.page is not None:
+            self.page.bump(kind)  # type: ignore[arg-type]
+
+
+def served(project: Project, ledger: Ledger) -> Served:
+    """What a worker must know of one system; `NotFound` without a live version, `Conflict` when the contract is not
+    the one that it was made with, `IntegrityError` when it is not what was signed."""
+    state = history.newest_with(ledger, OperatorState, LEASE)
+    if state is None or state.pointer is None:
+        raise NotFound(f"{project.system.name} has no live version yet", next=f"run kring go {project.folder} first")
+    require_same_reading(project, verified(project, state.pointer.live))
+    rollout = state.rollout
+    shadows = (rollout.version,) if rollout is not None and rollout.state == "shadow" else ()
+    return Served(
+        home=str(project.home.root.resolve()),
+        system=project.system,
+        contract=project.contract,
+        known_later=tuple(sorted(project.known_later)),
+        pointer=state.pointer,
+        public_key=project.files.read(project.home.public_key),
+        shadows=shadows,
+    )
+
+
+def require_apart(projects: Sequence[Project]) -> None:
+    """`UserError` unless there are systems, and each has a name of its own."""
+    names = [project.system.name for project in projects]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice or not names:
+        raise UserError(
+            "two systems of one name can't be served together" if twice else "there is nothing to serve",
+            got=f"{twice!r} in {', '.join(str(one.folder) for one in projects if one.system.name == twice)}",
+            allowed="folders of systems with different names",
+        )
