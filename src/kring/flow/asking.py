@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from kring.contracts.grammar import fields_of, parse
+from kring.contracts.questions import texts_read
 from kring.errors import KringError, Unsupported, UserError
 from kring.flow.deciding import Opened, answerer_of, open_decider, require_same_reading, verified
 from kring.flow.project import Project
@@ -59,12 +59,11 @@ def ask(project: Project, question: str) -> Reply:
 
 def question_field(project: Project) -> str:
     """The one text that prepared columns are made from."""
-    read = {name for text in project.system.prepare.values() for name in fields_of(parse(text))}
-    texts = sorted(name for name in read if project.types[name] == "string")
+    texts = texts_read(project.system.prepare, types=project.types)
     if project.task.output != ANSWER or len(texts) != 1:
         raise Unsupported(
             f"{project.system.name} does not answer questions in words",
-            got=f"columns made from {', '.join(sorted(read)) or 'nothing'}",
+            got=f"columns made from the texts {', '.join(texts)}" if texts else "no column that is made from a text",
             allowed="a system that answers from documents, with one text to prepare",
             next="decide rows of a file with kring score",
         )
