@@ -16,6 +16,7 @@ KringError                      what was got, what was allowed, what to do next
 └── Unavailable      exit 3     could not: disk, lock, newer ledger, damaged bytes
     ├── Busy                    somebody else holds it; trying again may help (retryable)
     ├── Overloaded              more is asked than can be answered in time (retryable)
+    ├── Late                    no answer by its deadline: it was stopped (retryable)
     ├── Conflict                compare-and-swap lost against a newer state (retryable)
     ├── StorageError            the disk or the database failed (final)
     ├── IntegrityError          bytes are not what their digest or signature says (final)
@@ -176,7 +177,18 @@ class Busy(Unavailable):
 
 
 class Overloaded(Unavailable):
+    """`after_s` is how many seconds later it may be tried again: whole ones, 1 or more."""
+
     code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, *, got: str = "", allowed: str = "", next: str = "", after_s: int = 1) -> None:
+        super().__init__(message, got=got, allowed=allowed, next=next)
+        self.after_s = after_s
+
+
+class Late(Unavailable):
+    code = "deadline"
     retryable = True
 
 

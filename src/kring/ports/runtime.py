@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kring.record.batch import Batch
 
@@ -16,4 +16,15 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Free what the link holds. Closing twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A runtime whose answer can be broken off from outside."""
+
+    def stop(self, thread: int) -> None:
+        """Break off the answer that the thread of that number (`threading.get_ident`) is waiting for; its `answer`
+        raises `Late` soon. Called by another thread, more than once for one answer when it takes its time; nothing
+        happens when that thread waits for none, and its next answer is not broken off."""
         ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import onnxruntime
 
-from kring.errors import IntegrityError, Unavailable
+from kring.errors import IntegrityError, Late, Unavailable
 from kring.record.batch import Batch, Column
 from kring.record.version import Link, Output
 from kring.runtimes.answers import answered, nothing
@@ -18,7 +19,7 @@ KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
 
 
 class OnnxRuntime:
-    """One session with one thread; safe to share between threads."""
+    """One session with one thread; safe to share between threads, each of which can be stopped by itself."""
 
     def __init__(self, session: Any, names: tuple[str, ...], *, output: Output, link: str, labels: int) -> None:
         self._session = session
@@ -28,23 +29,26 @@ class OnnxRuntime:
         self._inputs = [
             (node.name, name, KINDS[node.type]) for node, name in zip(session.get_inputs(), names, strict=True)
         ]
-        self._run = onnxruntime.RunOptions()
-        self._run.log_severity_level = FATAL_ONLY
+        self._runs: dict[int, Any] = {}
 
     def answer(self, batch: Batch) -> Batch:
         """`probability` or `value`: float64, shape (n,), or `probabilities`, (n, labels); NaN for a row without a
         usable answer.
 
-        Reads the columns of its link; others may be there. `Unavailable` when it can't be run on them.
+        Reads the columns of its link; others may be there. `Unavailable` when it can't be run on them, `Late` when
+        it was stopped.
         """
         if self._session is None:
             raise Unavailable(f"{self._link} is closed", next="open the version again")
         if batch.n == 0:
             return Batch(0, {self._output: nothing(self._output, labels=self._labels)})
+        run = self._run_of_this_thread()
         feed = {node: self._column(batch, name, kind) for node, name, kind in self._inputs}
         try:
-            values = self._session.run([self._output], feed, self._run)[0]
+            values = self._session.run([self._output], feed, run)[0]
         except Exception as error:  # the model boundary: whatever the engine raises, the model has no answer
+            if run.terminate:
+                raise Late(f"{self._link} was stopped at its deadline", got=f"{batch.n} rows") from error
             raise Unavailable(
                 f"{self._link} failed on {batch.n} rows", got=" ".join(str(error).split())[:400], key=self._output
             ) from error
@@ -52,8 +56,23 @@ class OnnxRuntime:
         usable = answered(numbers, n=batch.n, output=self._output, link=self._link, labels=self._labels)
         return Batch(batch.n, {self._output: usable})
 
+    def stop(self, thread: int) -> None:
+        run = self._runs.get(thread)
+        if run is not None:
+            run.terminate = True
+
     def close(self) -> None:
         self._session = None
+
+    def _run_of_this_thread(self) -> Any:
+        """The options of one run, as they were when new: a thread has one run at a time."""
+        thread = threading.get_ident()
+        run = self._runs.get(thread)
+        if run is None:
+            run = self._runs[thread] = onnxruntime.RunOptions()
+            run.log_severity_level = FATAL_ONLY
+        run.terminate = False
+        return run
 
     def _column(self, batch: Batch, name: str, kind: str) -> Any:
         if name not in batch.columns:
