@@ -13,6 +13,7 @@ import polars as pl
 
 from kring.contracts.to_polars import DTYPES
 from kring.decide.guard import frame_guard, frame_imputer
+from kring.decide.outliers import scorer_of
 from kring.decide.policy import judge_of
 from kring.decide.policy_frames import frame_masks
 from kring.decide.prepare import frame_preparer
@@ -105,7 +106,11 @@ def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, b
         runtime=open_chain(chain, files, open_index=adapters.open_index),
         policy=chain.policy,
         decide=project.task.decide,
-        judge=judge_of(chain.policy, frame_masks(chain.policy, types=project.types, kinds=kinds)),
+        judge=judge_of(
+            chain.policy,
+            frame_masks(chain.policy, types=project.types, kinds=kinds),
+            scorer_of(chain.policy, files, preparer=lambda whole: frame_preparer(whole, types=project.types)),
+        ),
     )
 
 

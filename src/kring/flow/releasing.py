@@ -243,6 +243,7 @@ def contents(project: Project, run: Run, evidence: Evidence, verdict: Verdict) -
         accountable=project.system.accountable("release"),
         environment=environment,
         recipe_digest=sha256(files[RECIPE_FILE]) if run.recipe else "",
+        companions=run.companions | {f"baseline/{name}": digest for name, digest in baseline_run.companions.items()},
     )
     return manifest, files
 

@@ -39,7 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What was fitted, on what, with which result. `chain_digest` is the SHA-256 of the stored chain,
     which in turn names the digests of its links. `tuned` is the search for its params, `variant` what sets a
     smaller variant apart from the candidate it comes from; `documents` is the SHA-256 over the digests of the
-    documents that it answers from."""
+    documents that it answers from. `companions` are the SHA-256 of files that a version carries beside its chain."""
 
     id: str
     system: str
@@ -65,3 +65,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     variant: Variant | None = None
     recipe: str = ""
     behaviours: str = ""
+    companions: dict[str, str] = {}

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from kring.record.contract import Scalar
 
-LinkKind = Literal["prepare", "rule", "onnx", "retrieval", "canned"]
+LinkKind = Literal["prepare", "rule", "onnx", "retrieval", "canned", "code"]
 Output = Literal["probability", "value", "probabilities", "answer"]
 """What the last link of a chain gives: the probability of yes, a value, a probability for each label, an answer."""
 
 Outliers = Literal["off", "flag", "review"]
 """What becomes of a row that is unlike those that were learned from: nothing, a flag, a person's decision."""
+
+
+CODE_FOLDER: Final = "links/code/"
+"""Where the files of a code link lie in a version, by the paths that they have in the system's folder."""
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """How a `code` link is run: `function` of its file, which finds its other `files` (by path, with their SHA-256),
+    within `memory_mb` MiB and `timeout_us` for one question."""
+
+    function: str
+    files: dict[str, str] = {}
+    memory_mb: int = 512
+    timeout_us: int = 1_000_000
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +41,12 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     expression: str = ""
     inputs: tuple[str, ...] = ()
+    code: Code | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Every file of the link by its path in the version, with its digest."""
+        return ({self.file: self.digest} if self.file else {}) | (self.code.files if self.code else {})
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +84,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`manifest.json` of a version folder. It holds no time, host or path, so that equal
-    content has an equal id. `recipe_digest` is the SHA-256 of `clean.toml`, empty without one."""
+    content has an equal id. `recipe_digest` is the SHA-256 of `clean.toml`, empty without one;
+    `companions` are those of the files beside the chains."""
 
     format: int
     system: str
@@ -85,6 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     accountable: str
     environment: dict[str, str]
     recipe_digest: str = ""
+    companions: dict[str, str] = {}
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

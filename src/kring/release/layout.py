@@ -7,7 +7,9 @@ prepare.json             columns and lookup tables of the chain
 links/*.onnx             its fitted estimators
 links/*.sqlite           what its answers are looked up in
 links/*.json             answers written by hand
-baseline/                the same two for the baseline
+background.json          rows that its answers are explained against
+outliers.json            what is usual among the rows that it learned from
+baseline/                the same for the baseline
 lineage.json             where it came from
 environment.json         what it was made with
 model.sig                the signature over all of them
@@ -23,6 +25,8 @@ from typing import Final
 import msgspec
 
 from kring.errors import Refused
+from kring.record.background import Background
+from kring.record.outliers import Usual
 from kring.record.prepare import Prepared
 from kring.record.version import Link, Manifest
 from kring.release.contents import check_contents
@@ -36,6 +40,14 @@ CONTRACT: Final = "contract.odcs.yaml"
 RECIPE: Final = "clean.toml"
 ALWAYS: Final = (MANIFEST, CONTRACT, "lineage.json", "environment.json")
 BASELINE: Final = "baseline/"
+RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
+    "prepare.json": Prepared,
+    "background.json": Background,
+    "outliers.json": Usual,
+}
+"""What the JSON files of a chain must hold."""
+
+COMPANIONS: Final = ("background.json", "outliers.json", "baseline/background.json")
 LINK_FILES: Final = {
     "prepare": re.compile(r"prepare\.json"),
     "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx"),
@@ -74,6 +86,10 @@ def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     wanted = dict.fromkeys(ALWAYS, "")
     if manifest.recipe_digest:
         wanted[RECIPE] = manifest.recipe_digest
+    for name, digest in manifest.companions.items():
+        if name not in COMPANIONS or not digest:
+            raise refused(name, got="a companion", allowed=f"{', '.join(COMPANIONS)}, each with its SHA-256")
+        wanted[name] = digest
     for link in _links(manifest):
         if wanted.setdefault(link.file, link.digest) != link.digest:
             raise refused(link.file, got="two links with different digests", allowed="one file for one link")
@@ -87,8 +103,7 @@ def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         found = hashlib.sha256(files[name]).hexdigest()
         if digest and found != digest:
             raise refused(name, got=f"SHA-256 {found}", allowed=f"SHA-256 {digest}, as the manifest says")
-        if name.endswith("prepare.json"):
-            _check_prepare(name, files[name])
+        _check_record(name, files[name])
 
 
 def _links(manifest: Manifest) -> Iterator[Link]:
@@ -110,11 +125,14 @@ def _links(manifest: Manifest) -> Iterator[Link]:
             yield link
 
 
-def _check_prepare(name: str, data: bytes) -> None:
+def _check_record(name: str, data: bytes) -> None:
+    kind = RECORDS.get(name.removeprefix(BASELINE))
+    if kind is None:
+        return
     try:
-        msgspec.json.decode(data, type=Prepared)
+        msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise refused(name, got=str(error), allowed="prepared columns and their tables") from error
+        raise refused(name, got=str(error), allowed=f"the record {kind.__name__}") from error
 
 
 def refused(name: str, *, got: str, allowed: str) -> Refused:

@@ -13,6 +13,7 @@ from kring.experiment.evidence import measure_evidence
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.flow.training.build import Built, Session, build
+from kring.flow.training.companions import companions_of
 from kring.flow.training.fold import cross_validated
 from kring.flow.training.keep import behaviours_digest, chain_bytes, keep, sha256
 from kring.flow.training.material import gather
@@ -145,6 +146,7 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     )
     evidence = scrutinised(session, candidate, built, evidence)
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
+    companions = companions_of(session, candidate)
     run = msgspec.structs.replace(
         run,
         fit_seconds=built.seconds,
@@ -152,8 +154,9 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
         warnings=(*built.warnings, *warnings),
         chain_digest=sha256(chain_bytes(built.chain)),
         documents=built.documents,
+        companions={name: sha256(data) for name, data in companions.items()},
     )
-    keep(project, run, built.chain, built.files)
+    keep(project, run, built.chain, built.files | companions)
     with project.ledger() as ledger:
         entries = [history.entry(one, id=one.id, actor=project.actor, at=run.at) for one in (run, evidence)]
         ledger.append(entries)
