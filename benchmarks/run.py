@@ -3,8 +3,9 @@
     python benchmarks/run.py            all
     python benchmarks/run.py startup    only startup.py; the rows of the others stay
 
-Every other program beside this file is a benchmark. On stdout it prints rows of the table and nothing else:
-`| command | date | ratio | beside it |`, where the ratio was measured in one run, of medians.
+Every other program beside this file is a benchmark, and so are those in serve/ that `SERVE` names. On stdout it
+prints rows of the table and nothing else: `| command | date | ratio | beside it |`, where the ratio was measured in
+one run, of medians.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
+SERVE = ("run",)
 HEAD = """# Results
 
 Made by `make bench`. Ratios are measured in one run, of medians, so that they hold on other machines too.
@@ -26,22 +28,26 @@ Made by `make bench`. Ratios are measured in one run, of medians, so that they h
 
 def rows_of(script: Path) -> list[str]:
     """What one benchmark printed."""
-    print(f"benchmarks/{script.name}", flush=True)
+    name = f"benchmarks/{script.relative_to(HERE)}"
+    print(name, flush=True)
     done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, check=False)
     rows = done.stdout.splitlines()
-    if done.returncode or any(not row.startswith("|") or f"benchmarks/{script.name}" not in row for row in rows):
-        sys.exit(f"benchmarks/{script.name} ended with {done.returncode} and printed {done.stdout!r}")
+    if done.returncode or any(not row.startswith("|") or name not in row for row in rows):
+        sys.exit(f"{name} ended with {done.returncode} and printed {done.stdout!r}")
     print(*rows, sep="\n", flush=True)
     return rows
 
 
 def main() -> None:
     scripts = {file.stem: file for file in sorted(HERE.glob("*.py")) if file.name != Path(__file__).name}
+    scripts |= {f"serve/{name}": HERE / "serve" / f"{name}.py" for name in SERVE}
     if unknown := set(sys.argv[1:]) - set(scripts):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(scripts)}")
     old = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
     chosen = sys.argv[1:] or list(scripts)
-    rows = {name: [row for row in old if f"benchmarks/{file.name}" in row] for name, file in scripts.items()}
+    rows = {
+        name: [row for row in old if f"benchmarks/{file.relative_to(HERE)}" in row] for name, file in scripts.items()
+    }
     for name in chosen:
         rows[name] = rows_of(scripts[name])
         RESULTS.write_text(HEAD + "".join(f"{row}\n" for name in rows for row in rows[name]), encoding="utf-8")
