@@ -7,6 +7,7 @@ import pytest
 
 from kring.errors import ConfigError, DataError, NotFound
 from kring.frame.read import read, read_with_lines
+from kring.record.access import AccessPolicy, Oidc, Rate
 from kring.record.prepare import LookupSpec
 from kring.record.system import (
     Candidate,
@@ -101,6 +102,18 @@ def test_every_key_reaches_the_record():
         watch=Watch(window_us=DAY, maturity_us=2 * DAY, quality_us=30 * DAY, min_windows=10, violations=0.02),
         learn=Learn(retrain_on=("quality", "schedule"), every_us=30 * DAY, cooldown_us=7 * DAY),
         govern=Govern(role="provider", risk="limited", retention_us=180 * DAY),
+        access=AccessPolicy(
+            oidc=Oidc(
+                issuer="https://login.example.org/main",
+                audience="deliveries",
+                jwks="jwks.json",
+                claim="groups",
+                roles={"drivers": "caller", "logistics it": "admin"},
+                max_age_us=2 * DAY,
+            ),
+            per_key=Rate(per_second=50, at_once=8),
+            per_system=Rate(per_second=400.5, at_once=64),
+        ),
         file=str(file),
         digest=hashlib.sha256(file.read_bytes()).hexdigest(),
     )

@@ -338,7 +338,7 @@ class OidcTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     issuer: Annotated[
         str,
         Meta(
-            pattern=r"^https://[^\s/?#@]+[^\s?#]*$",
+            pattern=r"^https://[^\s/?#@]+(/[^\s?#]*)?$",
             description="Who makes the tokens: exactly what their `iss` says",
             extra={"allowed": "an address that begins with https://"},
         ),
