@@ -1,0 +1,268 @@
+"""One process that runs a code link: started from bytes, asked within a deadline, dead when it does not keep it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import kring
+from kring.errors import Unavailable
+from kring.runtimes.code_child import CHUNK, HEAD, Answered, Failed, Ready
+
+PASSED_ON: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""The variables of this process that code sees."""
+
+ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+KEPT: Final = 1024
+"""Bytes of what it printed last that are kept for the reason."""
+
+MOST_ANSWERED: Final = 64 << 20
+REAPED_S: Final = 0.02
+
+
+SHARE: Final = 0.75
+"""A process is to be replaced when it has taken this share of the memory that was free when it was ready."""
+
+UNREAPED: Final[list[subprocess.Popen[bytes]]] = []
+"""Processes that were killed and took longer than `REAPED_S` to be gone."""
+
+_frames: Final = msgspec.msgpack.Decoder(Answered | Failed | Ready)
+
+
+class Lost(Unavailable):
+    """The process is dead, or was killed for what it did."""
+
+
+class Process:
+    """Frames in, frames out. Not for several threads at once."""
+
+    def __init__(self, job: int, *, folder: Path, link: str) -> None:
+        """Start it on the job in the file `job`; it is not waited for. `Lost` when it can't be started."""
+        self.denied: tuple[str, ...] = ()
+        self._used = -1
+        self._link = link
+        self._printed = b""
+        self._buffer = bytearray()
+        self.alive = False
+        ours, theirs = socket.socketpair()
+        lives_theirs, lives = os.pipe()
+        printed, prints = os.pipe()
+        try:
+            os.lseek(job, 0, os.SEEK_SET)
+            self._process = subprocess.Popen(
+                _command(theirs.fileno(), lives_theirs),
+                stdin=job,
+                stdout=prints,
+                stderr=prints,
+                pass_fds=(theirs.fileno(), lives_theirs),
+                cwd=folder,
+                env=_environment(folder),
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            _close(lives, printed)
+            raise Lost(f"the process of {link} can't be started", got=str(error)) from error
+        finally:
+            theirs.close()
+            _close(lives_theirs, prints)
+        ours.setblocking(False)
+        os.set_blocking(printed, False)
+        self.alive, self.since = True, time.monotonic()
+        self._socket, self._talks, self._prints = ours, ours.fileno(), printed
+        self._poll = select.poll()
+        self._poll.register(self._talks, select.POLLIN)
+        self._poll.register(printed, select.POLLIN)
+        self._end = weakref.finalize(self, _ended, os.getpid(), self._process, ours, (lives, printed))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self, *, until: float) -> bool:
+        """Whether it can be asked by the moment `until`. `Lost` with the reason when it never will be."""
+        if self._used < 0:
+            try:
+                told = self.receive(0, until=until)
+            except TimeoutError:
+                return False
+            if isinstance(told, Failed):
+                self.kill()
+                raise Lost(f"{self._link} can't be opened: {raised(told)}", got=joined(said(told), self.printed()))
+            if isinstance(told, Answered):
+                raise self._out_of_turn("an answer to no question")
+            self._used, self.denied = told.used, tuple(told.denied)
+        return True
+
+    def full(self, used: int, *, cap: int) -> bool:
+        """Whether, with `used` of at most `cap` bytes taken, it is to be replaced."""
+        return used > self._used + SHARE * (cap - self._used)
+
+    def send(self, number: int, data: bytes, *, until: float) -> None:
+        """Send one frame. `TimeoutError` when it was not taken by the moment `until`; `Lost` when nobody takes it."""
+        left = memoryview(HEAD.pack(len(data), number) + data)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                self._poll.modify(self._talks, select.POLLIN | select.POLLOUT)
+                try:
+                    self._wait(until)
+                finally:
+                    self._poll.modify(self._talks, select.POLLIN)
+            except OSError as error:
+                raise self._lost() from error
+
+    def receive(self, number: int, *, until: float) -> Answered | Failed | Ready:
+        """What it says to question `number`. `TimeoutError` when that is not there by the moment `until`; `Lost`
+        when the process is, or when it speaks out of turn: then it is killed."""
+        while (size := self._size(number)) < 0:
+            self._wait(until)
+            self._read()
+        data, self._buffer = memoryview(self._buffer)[HEAD.size : HEAD.size + size], bytearray()
+        try:
+            told: Answered | Failed | Ready = _frames.decode(data)
+        except msgspec.MsgspecError as error:
+            raise self._out_of_turn(str(error)) from error
+        return told
+
+    def _size(self, number: int) -> int:
+        """The length of the frame that is here as a whole, -1 while it is not."""
+        if len(self._buffer) < HEAD.size:
+            return -1
+        size, found = HEAD.unpack_from(self._buffer)
+        if found != number or size > MOST_ANSWERED or len(self._buffer) > HEAD.size + size:
+            raise self._out_of_turn(f"{size:,} bytes to question {found}")
+        return size if len(self._buffer) == HEAD.size + size else -1
+
+    def _out_of_turn(self, got: str) -> Lost:
+        self.kill()
+        return Lost(
+            f"{self._link} spoke out of turn and was stopped",
+            got=got,
+            allowed=f"one answer to each question, of at most {MOST_ANSWERED:,} bytes",
+        )
+
+    def end(self) -> None:
+        """Have it die; who waits for its answer finds it `Lost`. For any thread."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """End it now, whatever it is doing; nothing of it is left."""
+        if self.alive:
+            self.alive = False
+            self._end()
+
+    def printed(self) -> str:
+        """The end of what it printed, in one line."""
+        return " ".join(self._printed.decode(errors="replace").split())
+
+    def _wait(self, until: float) -> None:
+        """Wait for the socket, and take in what is printed meanwhile."""
+        while True:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            for descriptor, _ in (ready := self._poll.poll(left * 1000)):
+                if descriptor == self._prints:
+                    self._take_in()
+            if any(descriptor == self._talks for descriptor, _ in ready):
+                return
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self._lost() from error
+        if not data:
+            raise self._lost()
+        self._buffer += data
+
+    def _take_in(self) -> None:
+        if self._prints < 0:
+            return
+        try:
+            data = os.read(self._prints, CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            self._poll.unregister(self._prints)
+            self._prints = -1
+        self._printed = (self._printed + data)[-KEPT:]
+
+    def _lost(self) -> Lost:
+        """What became of a process that hung up."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(REAPED_S)
+        self._take_in()
+        code = self._process.returncode
+        self.kill()
+        how = (
+            "hung up" if code is None else f"ended with code {code}" if code >= 0 else f"was ended by {_signal(-code)}"
+        )
+        return Lost(f"the process of {self._link} {how}", got=self.printed())
+
+
+def raised(told: Failed) -> str:
+    """What happened, in a few words that hold none of the data."""
+    return f"it raised {told.kind}" if told.kind else "what it gives is no answer"
+
+
+def said(told: Failed) -> str:
+    """What the error says, and where."""
+    return joined(told.said, f"({told.where})" if told.where else "")
+
+
+def joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _command(talks: int, lives: int) -> list[str]:
+    return [sys.executable, "-s", "-P", "-B", "-m", "kring.runtimes.code_child", str(talks), str(lives)]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What code needs to run anywhere, and nothing that anybody keeps secret."""
+    own = {"PYTHONHASHSEED": "0", "PYTHONPATH": str(Path(kring.__file__).parents[1]), "TMPDIR": str(folder)}
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed_on, **own, **dict.fromkeys(ONE_THREAD, "1")}
+
+
+def _ended(owner: int, process: subprocess.Popen[bytes], ours: socket.socket, descriptors: tuple[int, ...]) -> None:
+    """Kill and reap; also when nobody did so before the end of this process. A copy made by fork leaves it alone."""
+    if os.getpid() != owner:
+        return
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    ours.close()
+    _close(*descriptors)
+    UNREAPED[:] = [one for one in UNREAPED if one.poll() is None]
+    try:
+        process.wait(REAPED_S)
+    except subprocess.TimeoutExpired:
+        UNREAPED.append(process)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
