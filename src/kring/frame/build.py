@@ -154,6 +154,11 @@ def _data(table: DataTable) -> Data:
 
 
 def _candidate(table: CandidateTable) -> Candidate:
+    timeout, memory_mb = ("1s", 512) if table.code else ("10m", 4096)
+    if not isinstance(table.timeout, msgspec.UnsetType):
+        timeout = table.timeout
+    if not isinstance(table.memory_mb, msgspec.UnsetType):
+        memory_mb = table.memory_mb
     return Candidate(
         name=table.name,
         baseline=table.baseline,
@@ -162,8 +167,10 @@ def _candidate(table: CandidateTable) -> Candidate:
         builtin="" if isinstance(table.builtin, msgspec.UnsetType) else table.builtin,
         columns=table.columns,
         params=dict(table.params),
-        timeout_us=microseconds(table.timeout),
-        memory_mb=table.memory_mb,
+        code=table.code,
+        files=table.files,
+        timeout_us=microseconds(timeout),
+        memory_mb=memory_mb,
         of=table.of,
         precision="" if isinstance(table.precision, msgspec.UnsetType) else table.precision,
         tune=None if isinstance(table.tune, msgspec.UnsetType) else _tune(table.tune),

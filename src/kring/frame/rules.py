@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Final
 
 from kring.contracts.grammar import lookups_of, parse
 from kring.errors import ConfigError, KringError
 from kring.frame import durations
+from kring.frame.files import read_files
 from kring.frame.places import Key
 from kring.frame.reading import Reading
-from kring.frame.tables import FORM, GateTable, WatchTable
+from kring.frame.tables import GateTable, WatchTable
 from kring.frame.wording import did_you_mean, nearest, shown
 from kring.metrics.gates import parse_line
 from kring.record.rollout import NOT_BUILT
 
-WAYS: Final = ("rule", "fit", "builtin", "of")
+WAYS: Final = ("rule", "fit", "builtin", "code", "of")
 
 
 def read_rules(reading: Reading) -> None:
@@ -77,13 +77,12 @@ def _way(reading: Reading, key: Key) -> None:
             key,
             "a candidate says in exactly one way how it answers",
             got=" and ".join(ways) or "none",
-            allowed="exactly one of rule, fit, builtin and of",
+            allowed="exactly one of rule, fit, builtin, code and of",
             next="make them two candidates" if ways else 'add rule = "…", fit = "models.py:name" or builtin = "linear"',
         )
     if ways == ["rule"] and reading.raw((*key, "params")):
         reading.fault((*key, "params"), "a rule takes no params", next="write the numbers into the rule")
-    if reading.text((*key, "fit")):
-        _fit(reading, (*key, "fit"))
+    read_files(reading, key)
     _variant(reading, key)
 
 
@@ -118,25 +117,6 @@ def _variant(reading: Reading, key: Key) -> None:
 def _misspelt_way(reading: Reading, key: Key) -> bool:
     """Whether an unknown key, which is a fault already, was meant to be the missing one."""
     return any(nearest(name, WAYS) for name in reading.entries(key) if (*key, name) not in reading.good)
-
-
-def _fit(reading: Reading, key: Key) -> None:
-    text = reading.text(key)
-    file = PurePosixPath(text.rpartition(":")[0])
-    folder = reading.source.folder
-    inside = not file.is_absolute() and ".." not in file.parts
-    try:
-        there = inside and (folder / file).is_file()
-        if there and (folder / file).resolve().is_relative_to(folder.resolve()):
-            return
-        others = [path.name for path in sorted(folder.glob("*.py"))]
-    except OSError:  # a name that no disk takes
-        there, others = False, []
-    if inside and not there:
-        message, next = f"there is no file {file}", did_you_mean(str(file), others, otherwise="write the file")
-    else:
-        message, next = "the file lies outside of the system's folder", "copy it into the folder"
-    reading.fault(key, message, got=shown(text), allowed=f'"{FORM}" in the system\'s folder', next=next)
 
 
 def _data(reading: Reading) -> None:

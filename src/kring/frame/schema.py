@@ -11,7 +11,7 @@ from kring.frame.tables import OTHERS, CandidateTable, DataTable, File, RolloutT
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 RULES: Final[dict[type[msgspec.Struct], dict[str, object]]] = {
-    CandidateTable: {"oneOf": [{"required": [way]} for way in ("rule", "fit", "builtin", "of")]},
+    CandidateTable: {"oneOf": [{"required": [way]} for way in ("rule", "fit", "builtin", "code", "of")]},
     DataTable: {"oneOf": [{"required": [key]} for key in ("outcome_at", "outcome_after")]},
 }
 """The rules between keys that a schema can say."""

@@ -46,6 +46,13 @@ LongerDuration = Annotated[
 ]
 Share = Annotated[float, Meta(gt=0, lt=1, extra={"allowed": "a share between 0 and 1 (5 % is 0.05)"})]
 Price = Annotated[float, Meta(ge=0, description="The price of one such mistake; MISTAKE is a word of the task")]
+Function = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^:\\\s][^:\\]*\.py:[A-Za-z_][A-Za-z0-9_]*$",
+        extra={"allowed": f'"{FORM}" in the system\'s folder'},
+    ),
+]
 GateText = Annotated[
     str,
     Meta(
@@ -189,28 +196,33 @@ class TuneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CandidateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way to do the job: exactly one of `rule`, `fit`, `builtin` and `of`. One candidate is the baseline."""
+    """One way to do the job: exactly one of `rule`, `fit`, `builtin`, `code` and `of`. One is the baseline."""
 
     name: Annotated[Name, Meta(description="The candidate's name; no two share one")]
     baseline: Annotated[bool, Meta(description="The one that the others have to beat")] = False
     rule: Annotated[Text, Meta(description="An expression over prepared columns that gives the answer")] = ""
-    fit: Annotated[
-        str,
-        Meta(
-            pattern=r"^[^:\\\s][^:\\]*\.py:[A-Za-z_][A-Za-z0-9_]*$",
-            description="Your function that returns an unfitted estimator",
-            extra={"allowed": f'"{FORM}" in the system\'s folder'},
-        ),
-    ] = ""
+    fit: Annotated[Function, Meta(description="Your function that returns an unfitted estimator")] = ""
     builtin: Annotated[Builtin | UnsetType, Meta(description="A candidate that Kring brings along")] = UNSET
+    code: Annotated[
+        Function, Meta(description="Your function that answers: Python at prediction time, in its own process")
+    ] = ""
+    files: Annotated[
+        tuple[Text, ...], Unique, Meta(description="What `code` needs beside its file: sources and data, in the folder")
+    ] = ()
     of: Annotated[Text, Meta(description="The candidate of which this is a smaller variant; needs `precision`")] = ""
     precision: Annotated[
         Literal["int8", "fp16"] | UnsetType, Meta(description="How the numbers of a smaller variant are kept")
     ] = UNSET
     columns: Annotated[tuple[Text, ...], Unique, Meta(description="The prepared columns it sees; all if left out")] = ()
     params: Annotated[dict[Text, Scalar], Meta(description="Settings handed to `fit` or `builtin`")] = {}
-    timeout: Annotated[LongerDuration, Meta(description="How long training may take")] = "10m"
-    memory_mb: Annotated[int, Meta(ge=64, description="How much memory training may take, in MB")] = 4096
+    timeout: Annotated[
+        LongerDuration | UnsetType,
+        Meta(description='How long training may take, "10m" if left out; of `code`, one question, "1s" if left out'),
+    ] = UNSET
+    memory_mb: Annotated[
+        Annotated[int, Meta(ge=64, le=1_048_576)] | UnsetType,
+        Meta(description="How much memory training may take, in MB, 4096 if left out; of `code`, its process, 512"),
+    ] = UNSET
     tune: Annotated[TuneTable | UnsetType, Meta(description="A search for better `params` of a `builtin`")] = UNSET
 
 

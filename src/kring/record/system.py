@@ -80,14 +80,17 @@ class Tune(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to do the job: exactly one of `rule`, `fit` ("file.py:function"), `builtin`, and `of`: the
-    candidate of which this is a variant in another `precision`."""
+    """One way to do the job: exactly one of `rule`, `fit` ("file.py:function"), `builtin`, `code`
+    ("file.py:function", with the `files` it needs) and `of`: the candidate of which this is a variant in another
+    `precision`. `timeout_us` and `memory_mb` bound its training; those of code, each question it is asked."""
 
     name: str
     baseline: bool = False
     rule: str = ""
     fit: str = ""
     builtin: str = ""
+    code: str = ""
+    files: tuple[str, ...] = ()
     of: str = ""
     precision: Literal["int8", "fp16", ""] = ""
     columns: tuple[str, ...] = ()
@@ -98,8 +101,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """`rule`, `fit`, the built-in's name, or a variant's precision."""
-        return self.builtin or self.precision or ("rule" if self.rule else "fit")
+        """`rule`, `fit`, `code`, the built-in's name, or a variant's precision."""
+        return self.builtin or self.precision or ("rule" if self.rule else "code" if self.code else "fit")
 
 
 class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
