@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "go": Entry("kring.cli.go", "Check, train, compare and release in one go."),
     "score": Entry("kring.cli.score", "Decide every row of a file; keep the record of it."),
     "ask": Entry("kring.cli.ask", "Put a question to the live version."),
+    "serve": Entry("kring.cli.serve", "Answer requests of programs, in the protocols they speak."),
     "replay": Entry("kring.cli.replay", "Run the system over history, as it would have been."),
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
