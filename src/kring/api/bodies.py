@@ -10,7 +10,7 @@ from kring.api.exchange import Headers
 from kring.errors import UserError
 
 JSON_TYPES: Final = ("application/json", "text/json", "application/x-www-form-urlencoded", "")
-"""The form type is what curl says when nobody tells it otherwise; no key comes with a form, so nothing is opened by it."""
+"""The form type is what curl says when nobody tells it otherwise; no form brings a key, so it opens nothing."""
 
 
 def json_of(body: bytes) -> Any:

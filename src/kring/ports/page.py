@@ -59,8 +59,10 @@ class Seat(Protocol):
 class Page(Protocol):
     """Shared by the processes of one start of the server; no process that dies can harm it."""
 
-    seats: Sequence[Seat]
-    """One for each worker."""
+    @property
+    def seats(self) -> Sequence[Seat]:
+        """One for each worker."""
+        ...
 
     def generation(self, kind: Kind) -> int:
         """How often `kind` has changed since the page was made."""
