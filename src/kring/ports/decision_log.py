@@ -44,6 +44,11 @@ class DecisionLog(Protocol):
         `NotFound` when the id is not in this log."""
         ...
 
+    def cursor(self, since: int | None = None) -> tuple[int, int]:
+        """The end of what is committed; with `since` (microseconds UTC) a cursor before the first committed frame of
+        that moment or a later one."""
+        ...
+
     def seal(self) -> list[Segment]:
         """Commit, close the current segment unless it is empty, and describe every complete segment,
         in order; whoever asks compares their ids with those it has heard of."""

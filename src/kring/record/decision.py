@@ -31,9 +31,9 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     `answered_by` differs from `version` when a fallback answered; `fallback` says why. `guards` names,
     per row number, the guards that fired. Ids follow from the place in the log, see `kring.metrics.ids`.
     `refers` holds, for shadow answers only, the ids of the decisions they shadow. `batch` is the id of the
-    file that was scored, if any, and `rows` the places of these rows in it, from 0. `keys` are the idempotency keys of
-    the rows, empty where a request had none. `sealed` names the columns whose values are encrypted. Of the kind
-    `streamed` this is only the opening: a `Closed` says what was delivered.
+    file that was scored, if any, and `rows` the places of these rows in it, from 0. `keys` are the tags of the rows'
+    idempotency keys (`kring.metrics.claims`), empty where a request had none. `sealed` names the columns whose values
+    are encrypted. Of the kind `streamed` this is only the opening: a `Closed` says what was delivered.
     """
 
     system: str

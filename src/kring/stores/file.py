@@ -164,6 +164,14 @@ class FileLog:
     def find(self, id: str) -> tuple[Decisions, int]:
         return self._reader.find(id)
 
+    def cursor(self, since: int | None = None) -> tuple[int, int]:
+        if since is not None:
+            late = (number for number, known in self._sealed.items() if known.segment.last >= since)
+            number = min(late, default=0)
+            if number or self._tally is not None:
+                return number or self._number, 0
+        return self._number, self._tally.size if self._tally is not None else self._end_of(self._number)
+
     def seal(self) -> list[Segment]:
         """Commits first. Every complete segment there is, so that a caller who compares ids with
         what it knows misses none, however often either of them died."""
@@ -182,6 +190,9 @@ class FileLog:
             if self._appender is not None:
                 self._appender.close()
             self._lock.close()
+
+    def _end_of(self, number: int) -> int:
+        return self._sealed[number].segment.bytes if number in self._sealed else 0
 
     def _check(self) -> None:
         if self._stopped:
