@@ -110,6 +110,12 @@ def parse(text: str) -> Shown:
     )
 
 
+def id_in(text: str) -> str:
+    """The id of a key, when the whole key is given in its place: nobody has to cut it out, and no secret goes on."""
+    parts = text.split("_", 3)
+    return parts[2][:ID_LENGTH] if text.startswith(PREFIX) and len(parts) > 2 else text
+
+
 def require_strong(keys: Iterable[ApiKey]) -> None:
     """`Refused` when a key has a secret that anybody could guess or read in the handbook."""
     for key in keys:

@@ -84,7 +84,8 @@ def list_(output: Output, folders: tuple[Path, ...]) -> None:
 @click.option("--by", "actor", default="command line", show_default=True, help="Who ends it.")
 @answers
 def revoke_(output: Output, id: str, folders: tuple[Path, ...], *, actor: str) -> None:
-    """End the key ID in the systems in DIR.... Whoever shows it is refused within a second."""
+    """End the key ID in the systems in DIR...; the whole key will do as well. Whoever shows it is refused within a
+    second. The exit code is 1 when it still holds in a system that is not named."""
     projects = opened(output, folders)
     key = revoke_key(projects, id, owner=actor)
     here = {project.system.name for project in projects}

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from kring.access.keys import make_key, require_strong
+from kring.access.keys import id_in, make_key, require_strong
 from kring.access.roles import may_mint, may_revoke
 from kring.access.tokens import signers
 from kring.errors import Conflict, DataError, Forbidden, KringError, NotFound, UserError
@@ -87,11 +87,13 @@ def list_keys(projects: Sequence[Project]) -> tuple[ApiKey, ...]:
 
 
 def revoke_key(projects: Sequence[Project], id: str, *, owner: str, by: Principal | None = None) -> ApiKey:
-    """End the key `id` on every ledger of `projects` that has it; ending it twice changes nothing.
+    """End the key `id` on every ledger of `projects` that has it; ending it twice changes nothing. The whole key will
+    do as well.
 
     `NotFound` when none has it, or `by` may not know that one does.
     """
     _names(projects)
+    id = id_in(id)
     ended: ApiKey | None = None
     for project in projects:
         with project.ledger() as ledger:
