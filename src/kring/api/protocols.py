@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kring.api import health, native
+from kring.api import health, metrics, native, openai
 from kring.api.exchange import Route
 from kring.api.health import Readiness
+from kring.api.metrics import Tallies
 
 
-def routes_of(readiness: Readiness, *, environ: Mapping[str, str]) -> tuple[Route, ...]:
+def routes_of(readiness: Readiness, *, environ: Mapping[str, str], tallies: Tallies = tuple) -> tuple[Route, ...]:
     """Every route of a data worker; some containers are told their paths by the environment."""
     del environ
-    return (*native.ROUTES, *health.routes(readiness))
+    return (*native.ROUTES, *openai.ROUTES, *health.routes(readiness), *metrics.routes(tallies))

@@ -91,6 +91,14 @@ def read_log(folder: Path, *, system: str) -> DecisionHistory:
     return reading.read_log(folder, system=system)
 
 
+def newest_segments(folder: Path) -> dict[int, tuple[int, int]]:
+    """By writer the beginning of the newest segment of a log, or of the one before it."""
+    from kring.stores import reading
+
+    numbers = {writer: reading.segment_numbers(folder, writer) for writer in reading.writers_in(folder)}
+    return {writer: (found[-2:][0], 0) for writer, found in numbers.items() if found}
+
+
 def verify_segment(folder: Path, segment: Segment) -> None:
     """`IntegrityError` unless the sealed segment lies in `folder` as the ledger says."""
     from kring.stores import sealed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from kring.record.decision import Decisions
@@ -21,7 +21,8 @@ BUCKETS: Final[dict[str, tuple[float, ...]]] = {
 }
 """The upper ends of the ranges of each spread."""
 
-Gauges = Callable[[], Iterable[tuple[str, Labels, float]]]
+Gauge = tuple[str, Labels, float]
+"""What is so at the moment: the name of a family, the values of its labels, and a number."""
 
 
 class Counts:
@@ -77,14 +78,14 @@ class Counts:
         """Somebody was told which arm a unit belongs to."""
         self._grow("kring_flag_evaluations_total", (system, variant), 1)
 
-    def tally(self, at: float, gauges: Gauges) -> Tally:
+    def tally(self, at: float, gauges: Iterable[Gauge]) -> Tally:
         """All of it at `at`, monotonic seconds, with what `gauges` say is so now."""
         tally = Tally(seat=self._seat, at=at, grown={}, spreads={}, now={})
         for (name, labels), value in self._grown.items():
             tally.grown.setdefault(name, []).append((labels, value))
         for (name, labels), spread in self._spreads.items():
             tally.spreads.setdefault(name, []).append((labels, spread))
-        for name, labels, value in gauges():
+        for name, labels, value in gauges:
             tally.now.setdefault(name, []).append((labels, value))
         return tally
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -31,14 +31,16 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.opening import Opener, reader_of
+from kring.flow.serving.tallies import Tallies
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.page import open_page
 from kring.host.random import SystemRandom
-from kring.host.vitals import Usage
+from kring.host.vitals import Usage, open_files
 from kring.ports.page import Seat
-from kring.record.decision import Decisions
 from kring.record.serving import Plan, Served
+from kring.record.tally import Tally
+from kring.serve.counting import Counts, Gauge
 from kring.serve.desk import Desk
 from kring.serve.line import Line
 
@@ -64,6 +66,8 @@ class Worker:
         self.openers: dict[str, Opener] = {}
         self.desk = Desk({})
         self.usage = Usage()
+        self.tallies = Tallies(self.meeting.metrics, seat=seat)
+        self.counts = Counts(seat, before=self.tallies.before())
         self._known = {"pointers": -1, "keys": -1}
         self._closing = ExitStack()
 
@@ -81,11 +85,11 @@ class Worker:
         return Door(
             self.desk,
             self.gate,
-            routes=routes_of(self.desk.readiness, environ=os.environ),
+            routes=routes_of(self.desk.readiness, environ=os.environ, tallies=self._all_tallies),
             forward=forward_to(self.meeting.control),
             check=check,
             clock=self.clock,
-            meter=Uncounted(),
+            meter=self.counts,
             most_bytes=self.plan.most_bytes,
         )
 
@@ -103,7 +107,7 @@ class Worker:
             log=log,
             clock=self.clock,
             committing=self.committer,
-            meter=Uncounted(),
+            meter=self.counts,
         )
 
     def look(self) -> None:
@@ -121,6 +125,26 @@ class Worker:
         self._look_at_ledger()
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
+
+    def tell(self) -> None:
+        """Write down what was counted, where the other workers can read it."""
+        self.tallies.write(self._tally())
+
+    def _all_tallies(self) -> list[Tally]:
+        """What every worker has counted, this one up to now."""
+        return [self._tally(), *self.tallies.others()]
+
+    def _tally(self) -> Tally:
+        return self.counts.tally(self.clock.monotonic(), self._gauges())
+
+    def _gauges(self) -> Iterator[Gauge]:
+        """What is so at the moment."""
+        for name, line in self.desk.lines.items():
+            yield "kring_in_flight_rows", (name,), line.in_flight
+        yield "kring_worker_ready", (), float(self.desk.readiness()[0])
+        yield "kring_worker_resident_memory_bytes", (), self.usage.rss()
+        yield "kring_worker_open_fds", (), open_files()
+        yield "kring_worker_cpu_seconds_total", (), sum(os.times()[:2])
 
     def close(self) -> None:
         """After the last answer: nothing is left undone."""
@@ -161,16 +185,6 @@ class Worker:
         self.page.set_read_only(error.got or error.message)
 
 
-class Uncounted:
-    """A meter that counts nothing."""
-
-    def decided(self, about: Decisions) -> None:
-        """A group was answered."""
-
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
-
-
 async def serve(plan: Plan, *, seat: int) -> None:
     """Serve until SIGTERM or SIGINT; then answer what was asked, and return."""
     loop = asyncio.get_running_loop()
@@ -207,6 +221,7 @@ async def watch(worker: Worker, door: Door) -> None:
         if now - swept > SWEEP_S:
             swept = now
             door.expire()
+            worker.tell()
         await asyncio.sleep(POLL_S)
 
 

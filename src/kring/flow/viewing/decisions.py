@@ -1,0 +1,197 @@
+"""One decision as it stands on record, and the newest ones of a system."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from kring.flow import adapters
+from kring.flow.project import Project
+from kring.flow.streams import delivered
+from kring.metrics.ids import decision_ids
+from kring.ports.decision_log import DecisionHistory
+from kring.record.contract import LogicalType
+from kring.record.decision import Decisions, Outcomes, Value
+
+KEPT: Final = 200
+EPOCH: Final = date(1970, 1, 1)
+
+
+class OutcomeView(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody said turned out to be true; `at` is when it became known, as a moment of ISO 8601."""
+
+    value: Value
+    at: str
+    source: str
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision. `outcome` is the last word on what turned out to be true, `outcomes` all of them.
+
+    Moments and days are those of ISO 8601. `sealed` names fields that only the holder of a key can read.
+    """
+
+    id: str
+    system: str
+    at: str
+    decision: Value
+    outputs: dict[str, Value]
+    inputs: dict[str, Value]
+    version: str
+    arm: str
+    answered_by: str
+    kind: str
+    latency_us: int
+    fallback: str = ""
+    guards: tuple[str, ...] = ()
+    subject: str = ""
+    batch: str = ""
+    row: int | None = None
+    delivered: str = ""
+    sealed: tuple[str, ...] = ()
+    outcome: OutcomeView | None = None
+    outcomes: tuple[OutcomeView, ...] = ()
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision in a list of them."""
+
+    id: str
+    at: str
+    decision: Value
+    version: str
+    arm: str
+    answered_by: str
+    guards: tuple[str, ...]
+    latency_us: int
+
+
+class Lately(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were decided in the last hour, how many of them another answered, and how many broke a promise
+    of the contract. `since` is from when on they were counted."""
+
+    decided: int
+    fallbacks: int
+    guarded: int
+    since: str
+
+
+def decision_view(project: Project, id: str) -> DecisionView:
+    """The decision `id`. `NotFound` when this system did not make it."""
+    log = adapters.read_log(project.home.log, system=project.system.name)
+    record, row = log.find(id)
+    types = project.types
+    outcomes = tuple(outcome_view(one, place) for one, place in log.outcomes(id))
+    outputs = row_of(record.outputs, row, types=types)
+    return DecisionView(
+        id=id,
+        system=project.system.name,
+        at=moment(record.at),
+        decision=outputs.pop("decision", None),
+        outputs=outputs,
+        inputs=row_of(record.inputs, row, types=types),
+        version=record.version,
+        arm=record.arm,
+        answered_by=record.answered_by,
+        kind=record.kind,
+        latency_us=record.latency_us,
+        fallback=record.fallback,
+        guards=tuple(record.guards.get(row, ())),
+        subject=record.subjects[row] if record.subjects else "",
+        batch=record.batch,
+        row=record.rows[row] if record.rows else None,
+        delivered=delivered(log.closed(id)) if record.kind == "streamed" else "",
+        sealed=tuple(record.sealed),
+        outcome=outcomes[-1] if outcomes else None,
+        outcomes=outcomes,
+    )
+
+
+def outcome_view(record: Outcomes, row: int) -> OutcomeView:
+    return OutcomeView(value=record.values[row], at=moment(record.at), source=record.source)
+
+
+def row_of(columns: Mapping[str, list[Value]], row: int, *, types: Mapping[str, LogicalType]) -> dict[str, Value]:
+    """One row of a record, times as ISO 8601 says them."""
+    return {name: written(column[row], types.get(name)) for name, column in columns.items()}
+
+
+def written(value: Value, type: LogicalType | None) -> Value:
+    """A value as it is told: microseconds as a moment, days as a day, what is no number as nothing."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if type == "timestamp":
+            return moment(value)
+        if type == "date":
+            return (EPOCH + timedelta(days=value)).isoformat()
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124  NaN
+
+
+def moment(at: int) -> str:
+    """Microseconds UTC as ISO 8601."""
+    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Follower:
+    """The newest decisions of one system, read on from where the last reading ended. May be asked from any thread.
+
+    It begins with the newest segment of each writer: what is older is looked up by id.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._log: DecisionHistory = adapters.read_log(project.home.log, system=project.system.name)
+        self._cursors: dict[int, tuple[int, int]] = {}
+        self._rows: deque[DecisionRow] = deque(maxlen=KEPT)
+        self._counts: deque[tuple[int, int, int, int]] = deque()
+        self._began = project.clock.now()
+        self._lock = threading.Lock()
+
+    def newest(self, most: int) -> tuple[DecisionRow, ...]:
+        """At the most `most` rows, the newest first; shadows and batches are left out."""
+        with self._lock:
+            self._read_on()
+            return tuple(reversed(self._rows))[:most]
+
+    def lately(self) -> Lately:
+        """The last hour."""
+        with self._lock:
+            self._read_on()
+            since = self._project.clock.now() - 3_600_000_000
+            while self._counts and self._counts[0][0] < since:
+                self._counts.popleft()
+            decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
+            return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=moment(since))
+
+    def _read_on(self) -> None:
+        now = self._project.clock.now()
+        for writer, cursor in adapters.newest_segments(self._project.home.log).items():
+            self._cursors.setdefault(writer, cursor)
+        for logged in self._log.read(self._cursors, until=now):
+            self._cursors[logged.place.writer] = logged.cursor
+            record = logged.record
+            if isinstance(record, Decisions) and record.kind in ("online", "streamed"):
+                self._take(record, decision_ids(logged.place, record.n))
+
+    def _take(self, record: Decisions, ids: list[str]) -> None:
+        types = self._project.types
+        said = record.outputs.get("decision") or [None] * record.n
+        for row, id in enumerate(ids):
+            self._rows.append(
+                DecisionRow(
+                    id=id,
+                    at=moment(record.at),
+                    decision=written(said[row], types.get("decision")),
+                    version=record.version,
+                    arm=record.arm,
+                    answered_by=record.answered_by,
+                    guards=tuple(record.guards.get(row, ())),
+                    latency_us=record.latency_us,
+                )
+            )
+        stood_in = record.n if record.answered_by != record.version else 0
+        self._counts.append((record.at, record.n, stood_in, len(record.guards)))
