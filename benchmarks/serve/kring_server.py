@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model import rows
 from servers import Row, Server
-from system import Kind, make, personal_rows
+from system import KEY, Kind, make, personal_rows
 
 PATH = "/api/decisions"
 
@@ -25,6 +25,7 @@ def kring(kind: Kind, folder: Path) -> tuple[Server, Callable[[], None]]:
         command=lambda port, _: command(port, system),
         path=PATH,
         body=inputs,
+        headers=lambda: key_of(system),
         rows=personal_rows if kind == "b" else rows,
     )
     return server, lambda: _made(kind, system)
@@ -41,13 +42,17 @@ def three_systems(folder: Path) -> Server:
         command=lambda port, _: command(port, *systems),
         path=PATH,
         body=inputs,
-        headers={"X-Kring-System": "three-0"},
+        headers=lambda: {**key_of(systems[0]), "X-Kring-System": "three-0"},
     )
 
 
 def command(port: int, *systems: Path, workers: int = 1) -> list[str]:
     where = [str(system) for system in systems]
     return [sys.executable, "-m", "kring", "serve", *where, "--port", str(port), "--workers", str(workers)]
+
+
+def key_of(system: Path) -> dict[str, str]:
+    return {"Authorization": f"Bearer {(system / KEY).read_text()}"}
 
 
 def _made(kind: Kind, system: Path) -> None:

@@ -60,17 +60,17 @@ def require_wrk() -> None:
         raise SystemExit("this benchmark needs wrk: apt-get install wrk")
 
 
-def load(running: Running, *, connections: int, seconds: int, headers: Sequence[str] = ()) -> Run:
+def load(running: Running, *, connections: int, seconds: int) -> Run:
     """`seconds` (at most 5) of requests over `connections`; every body is another row. `NoServer` when wrk fails."""
     server = running.server
     bodies = running.log.with_name("bodies.jsonl")
     if not bodies.exists():
         bodies.write_text("".join(json.dumps(server.body(row)) + "\n" for row in server.rows(BODIES)))
-    given = [f"{name}: {value}" for name, value in server.headers.items()]
+    given = [f"{name}: {value}" for name, value in server.headers().items()]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{min(seconds, MOST_S)}s", "-s", str(SCRIPT), running.url]
     before = {one: cpu_us(one) for one in tree(running.process.pid)}
     done = subprocess.run(
-        [*command, "--", str(bodies), *given, *headers], capture_output=True, text=True, timeout=60, check=False
+        [*command, "--", str(bodies), *given], capture_output=True, text=True, timeout=60, check=False
     )
     names = tree(running.process.pid)
     spent = {one: cpu_us(one) - before.get(one, 0) for one in names}

@@ -90,12 +90,18 @@ def all_running(given: argparse.Namespace, folder: Path, absent: dict[str, str])
             one.end()
 
 
-def measured(running: list[Running], given: argparse.Namespace) -> Table:
+def measured(running: list[Running], given: argparse.Namespace, absent: dict[str, str]) -> Table:
+    """Every run; a server that does not last through all rounds is told as absent, with the end of its log."""
     table: Table = {}
     for number in range(given.rounds):
         for connections in given.connections:
-            for one in running:
-                run = load(one, connections=connections, seconds=given.seconds)
+            for one in [one for one in running if one.server.name not in absent]:
+                try:
+                    run = load(one, connections=connections, seconds=given.seconds)
+                except NoServer as error:
+                    absent[one.server.name] = f"round {number + 1}: {error}; {one.log.read_text()[-300:]}"
+                    say(f"{one.server.name} is gone: {absent[one.server.name]}")
+                    continue
                 table.setdefault((one.server.name, connections), []).append(run)
                 say(
                     f"round {number + 1}, {connections} connections, {one.server.name}: {run.worker.us:.1f} µs worker, "
@@ -202,7 +208,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kring-serve-") as place:
         folder = Path(place)
         with all_running(given, folder, absent) as running:
-            table = measured(running, given)
+            table = measured(running, given, absent)
         print(*lines(table), sep="\n", file=sys.stderr)
         for found in result_rows(table, absent):
             print(found, flush=True)

@@ -42,7 +42,7 @@ class Server:
     """What pip installs into the peer's environment; none for what runs in this one."""
     prepare: Sequence[str] = ()
     """Arguments for the peer's own Python that make its model in the folder."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Callable[[], Mapping[str, str]] = dict
     rows: Callable[[int], list[Row]] = rows
     home: str = ""
     """Whose environment it shares; its own when left out."""
@@ -95,7 +95,7 @@ def start(server: Server, folder: Path) -> Running:
     last = "nothing"
     while time.monotonic() - began < READY_S and process.poll() is None:
         try:
-            status, last = asked(port, server.path, body, server.headers)
+            status, last = asked(port, server.path, body, server.headers())
         except OSError as error:
             status, last = 0, str(error)
         if status == 200:

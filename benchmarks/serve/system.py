@@ -8,6 +8,7 @@ Everything that a system does by itself is on: ranges, prepare, route, fallback,
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ from model import FIELDS, REACH, SEED, data, rows
 from servers import NoServer
 
 Kind = Literal["a", "b"]
-KRING = [sys.executable, "-m", "kring"]
+KEY = "key.txt"
+"""Beside kring.toml: the key of the benchmark's caller."""
 
 CONTRACT = """apiVersion: v3.1.0
 kind: DataContract
@@ -110,10 +112,19 @@ def make(kind: Kind, folder: Path, *, name: str = "") -> Path:
     (folder / "contract.odcs.yaml").write_text(CONTRACT.format(name=name, fields=fields))
     (folder / "kring.toml").write_text(SYSTEM.format(name=name, prepare=prepare, guard=guard))
     (folder / "models.py").write_text(MODELS)
-    done = subprocess.run([*KRING, "go", str(folder)], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        raise NoServer(f"path {kind} could not be made: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    told("go", folder)
+    secret = json.loads(told("key", "create", folder, "--role", "caller", "--name", "benchmark", "--json"))["secret"]
+    (folder / KEY).write_text(secret)
     return folder
+
+
+def told(*words: object) -> str:
+    """What one command of Kring wrote to stdout. `NoServer` when it failed."""
+    command = [sys.executable, "-m", "kring", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        raise NoServer(f"kring {' '.join(map(str, words))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def personal(text: str, count: int) -> list[str]:
