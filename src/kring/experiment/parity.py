@@ -18,7 +18,8 @@ Apart = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.fl
 
 CURE: Final = (
     "train trees on unscaled numbers (a float32 scaler moves values across split points), calibrate by sigmoid "
-    "instead of isotonic, encode categories one-hot instead of telling trees which columns are categorical"
+    "instead of isotonic, encode categories one-hot instead of telling trees which columns are categorical; or say "
+    'that it needs Python when it answers: code = "file.py:function"'
 )
 
 
@@ -59,6 +60,6 @@ def require_parity(parity: Parity, *, candidate: str) -> None:
             f"candidate {candidate} answers single rows otherwise than whole columns",
             got=f"largest difference {parity.row_path:.2g} over {parity.rows:,} rows",
             allowed=f"up to {CLOSE:g}",
-            next="round in [prepare]: some column comes out differently row by row",
+            next="round in [prepare]: some column comes out differently row by row; code answers each row by itself",
             key=f"candidate.{candidate}",
         )

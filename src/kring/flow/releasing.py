@@ -282,7 +282,10 @@ def moved_under(prefix: str, chain: Chain) -> Chain:
 
 
 def move(prefix: str, link: Link) -> Link:
-    return msgspec.structs.replace(link, file=prefix + link.file) if link.file else link
+    code = link.code and msgspec.structs.replace(
+        link.code, files={prefix + name: digest for name, digest in link.code.files.items()}
+    )
+    return msgspec.structs.replace(link, file=prefix + link.file, code=code) if link.file else link
 
 
 def pinned_environment() -> dict[str, str]:

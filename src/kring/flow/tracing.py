@@ -161,10 +161,12 @@ def from_evidence(project: Project, ledger: Ledger, evidence: Evidence) -> Itera
 
 def from_run(project: Project, ledger: Ledger, run: Run) -> Iterator[Node]:
     facts = {"candidate": run.candidate, "kind": run.kind, "commit": run.commit, "seed": str(run.seed)}
+    if run.kind == "code":
+        facts["runs"] = "Python when it answers, in a process of its own: what was measured is what is served"
     for part in run.parts:
         span = f", decided {moment(part.first)} to {moment(part.last)}" if part.last else ""
         facts[part.name] = f"{part.rows:,} rows{span}"
-    if run.parity is not None:
+    if run.parity is not None and run.kind != "code":
         facts["exported equals trained"] = f"largest difference {run.parity.largest:.1e} on {run.parity.rows:,} rows"
     if run.documents:
         facts["documents"] = f"SHA-256 {run.documents}"

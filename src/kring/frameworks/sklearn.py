@@ -237,7 +237,8 @@ def _convert(fitted: Any, columns: tuple[PreparedColumn, ...], output: Output) -
 
 EXPORT_CURE: Final = (
     "build it as Pipeline([ColumnTransformer([...]), model] from scikit-learn's own parts; calibrate or vote inside "
-    "that pipeline, not around it; leave out functions and classes of your own"
+    "that pipeline, not around it; leave out functions and classes of your own, or say that it needs Python when it "
+    'answers: code = "file.py:function"'
 )
 
 

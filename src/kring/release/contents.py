@@ -1,7 +1,8 @@
 """What a version folder may hold: JSON, YAML, text, ONNX and tables of SQLite, and each is what its name says.
 
-Everything is parsed, nothing is run. An ONNX model is complete in itself: no data in other files,
-no operators outside the standard, no bytes that no field of the format names.
+Python, and tables as text, only where the files of a code link lie. Everything is parsed, nothing is run. An ONNX
+model is complete in itself: no data in other files, no operators outside the standard, no bytes that no field of the
+format names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from google.protobuf.message import DecodeError
 
 from kring.errors import Refused
+from kring.record.version import CODE_FOLDER
 from kring.release.folder import shown
 from kring.release.pickles import CURE, refuse_pickle
 
@@ -29,9 +31,10 @@ def check_contents(name: str, data: bytes) -> None:
     """`Refused` unless `data` is of a kind a version may hold and what the name's ending says."""
     refuse_pickle(name, data)
     ending = name[name.rfind(".") :] if "." in name else ""
-    check = KINDS.get(ending)
+    kinds = {**KINDS, **OF_CODE} if name.removeprefix("baseline/").startswith(CODE_FOLDER) else KINDS
+    check = kinds.get(ending)
     if check is None:
-        raise refused(name, got=f"a file ending with {ending or 'nothing'}", allowed=f"{', '.join(KINDS)} files")
+        raise refused(name, got=f"a file ending with {ending or 'nothing'}", allowed=f"{', '.join(kinds)} files")
     check(name, data)
 
 
@@ -162,3 +165,4 @@ KINDS: Final[dict[str, Callable[[str, bytes], None]]] = {
     ".txt": check_text,
     ".md": check_text,
 }
+OF_CODE: Final[dict[str, Callable[[str, bytes], None]]] = dict.fromkeys((".py", ".csv", ".tsv"), check_text)

@@ -7,6 +7,7 @@ prepare.json             columns and lookup tables of the chain
 links/*.onnx             its fitted estimators
 links/*.sqlite           what its answers are looked up in
 links/*.json             answers written by hand
+links/code/**            Python that answers, and what it needs
 background.json          rows that its answers are explained against
 outliers.json            what is usual among the rows that it learned from
 baseline/                the same for the baseline
@@ -28,7 +29,7 @@ from kring.errors import Refused
 from kring.record.background import Background
 from kring.record.outliers import Usual
 from kring.record.prepare import Prepared
-from kring.record.version import Link, Manifest
+from kring.record.version import CODE_FOLDER, Code, Link, Manifest
 from kring.release.contents import check_contents
 from kring.release.folder import shown
 
@@ -53,12 +54,15 @@ LINK_FILES: Final = {
     "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx"),
     "retrieval": re.compile(r"links/[A-Za-z0-9_-]+\.sqlite"),
     "canned": re.compile(r"links/[A-Za-z0-9_-]+\.json"),
+    "code": re.compile(rf"{CODE_FOLDER}(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){{0,4}}[A-Za-z0-9_][A-Za-z0-9_.-]*\.py"),
 }
+BESIDE_CODE: Final = re.compile(rf"{CODE_FOLDER}(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){{0,4}}[A-Za-z0-9_][A-Za-z0-9_.-]*")
 ENDINGS: Final = {
     "prepare": "prepare.json",
     "onnx": "links/<name>.onnx",
     "retrieval": "links/<name>.sqlite",
     "canned": "links/<name>.json",
+    "code": f"{CODE_FOLDER}<name>.py",
 }
 
 
@@ -83,16 +87,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """`Refused` unless `files` (the signature apart) are exactly what `manifest` pins, each of a kind
     a version may hold and with the digest its link names."""
-    wanted = dict.fromkeys(ALWAYS, "")
-    if manifest.recipe_digest:
-        wanted[RECIPE] = manifest.recipe_digest
-    for name, digest in manifest.companions.items():
-        if name not in COMPANIONS or not digest:
-            raise refused(name, got="a companion", allowed=f"{', '.join(COMPANIONS)}, each with its SHA-256")
-        wanted[name] = digest
-    for link in _links(manifest):
-        if wanted.setdefault(link.file, link.digest) != link.digest:
-            raise refused(link.file, got="two links with different digests", allowed="one file for one link")
+    wanted = _pinned(manifest)
     for name in sorted(wanted.keys() - files.keys()):
         raise refused(name, got="no such file", allowed=f"{name}, which the manifest pins")
     for name in sorted(files.keys() - wanted.keys()):
@@ -104,6 +99,22 @@ def check_layout(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         if digest and found != digest:
             raise refused(name, got=f"SHA-256 {found}", allowed=f"SHA-256 {digest}, as the manifest says")
         _check_record(name, files[name])
+
+
+def _pinned(manifest: Manifest) -> dict[str, str]:
+    """Every file that belongs to the version by name, with its digest, empty for those that have none."""
+    wanted = dict.fromkeys(ALWAYS, "")
+    if manifest.recipe_digest:
+        wanted[RECIPE] = manifest.recipe_digest
+    for name, digest in manifest.companions.items():
+        if name not in COMPANIONS or not digest:
+            raise refused(name, got="a companion", allowed=f"{', '.join(COMPANIONS)}, each with its SHA-256")
+        wanted[name] = digest
+    for link in _links(manifest):
+        for name, digest in link.files.items():
+            if wanted.setdefault(name, digest) != digest:
+                raise refused(name, got="two links with different digests", allowed="one file for one link")
+    return wanted
 
 
 def _links(manifest: Manifest) -> Iterator[Link]:
@@ -120,9 +131,22 @@ def _links(manifest: Manifest) -> Iterator[Link]:
             if not link.file.startswith(folder) or not LINK_FILES[link.kind].fullmatch(name):
                 allowed = f"{folder}{ENDINGS[link.kind]}"
                 raise refused(link.file or MANIFEST, got=f"{link.kind} link {link.file!r}", allowed=allowed)
-            if not link.digest:
+            if not all(link.files.values()):
                 raise refused(link.file, got="a link without digest", allowed="the SHA-256 of its file")
+            _check_code(link, folder)
             yield link
+
+
+def _check_code(link: Link, folder: str) -> None:
+    """A code link, and no other, says how it is run, and what lies beside it lies where its code does."""
+    if (link.kind == "code") != (link.code is not None):
+        raise refused(link.file, got=f"a {link.kind} link", allowed="how code is run, for a code link and no other")
+    code = link.code or Code(function="none")
+    if not (code.function.isidentifier() and code.memory_mb > 0 and code.timeout_us > 0):
+        raise refused(link.file, got=str(code), allowed="the name of a function, memory and time above 0")
+    for name in code.files:
+        if not name.startswith(folder) or not BESIDE_CODE.fullmatch(name.removeprefix(folder)):
+            raise refused(name, got=f"a file of {link.file}", allowed=f"{folder}{CODE_FOLDER}<name>")
 
 
 def _check_record(name: str, data: bytes) -> None:

@@ -193,7 +193,7 @@ def open_code(
             got=f"the columns {', '.join(unknown)}, which are not prepared" if unknown else "no function",
             next="train the candidate again and release it",
         )
-    start = link.file.rfind(CODE_FOLDER) + len(CODE_FOLDER)
+    start = link.file.find(CODE_FOLDER) + len(CODE_FOLDER)
     runtime = CodeRuntime(
         Job(
             file=link.file[start:],

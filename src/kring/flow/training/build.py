@@ -16,6 +16,7 @@ from kring.experiment.evidence import LatencySample
 from kring.experiment.parity import parity, require_parity
 from kring.flow import adapters, knowledge
 from kring.flow.project import Project
+from kring.flow.training.code import code_link
 from kring.flow.training.fit import fit_candidate
 from kring.flow.training.keep import sha256
 from kring.flow.training.material import Material, select
@@ -27,7 +28,7 @@ from kring.record.run import Parity
 from kring.record.snapshot import Snapshot
 from kring.record.system import Candidate
 from kring.record.version import Chain, Link
-from kring.runtimes.chain import open_chain
+from kring.runtimes.chain import OpenChain, open_chain
 
 LATENCY_TRIES: Final = 400
 PREPARE_FILE: Final = "prepare.json"
@@ -83,7 +84,7 @@ def build(session: Session, candidate: Candidate) -> Built:
     prepared = material.prepared_for(candidate)
     made = maker_of(candidate)(session, candidate, prepared)
     chain, files = chained(session, candidate, prepared, made)
-    with open_chain(chain, files, open_index=adapters.open_index) as runtime:
+    with opened(candidate, chain, files) as runtime:
         outputs = answers(session, candidate, runtime, select(material.test_batch, names_of(prepared)))
         by_rows, latency = row_path(session, candidate, prepared, runtime)
     proof = parity(
@@ -114,13 +115,37 @@ def maker_of(candidate: Candidate) -> Maker:
         return varied
     if candidate.builtin in knowledge.BUILTINS:
         return worded
+    if candidate.code:
+        return coded
     return written if candidate.rule else fitted
+
+
+def opened(candidate: Candidate, chain: Chain, files: dict[str, bytes]) -> OpenChain:
+    """The chain in the runtime that will serve it. `CandidateError` for code that can't be started."""
+    try:
+        return open_chain(chain, files, open_index=adapters.open_index)
+    except Unavailable as error:
+        if not candidate.code:
+            raise
+        raise CandidateError(
+            f"candidate {candidate.name}: {error.message}",
+            got=error.got,
+            allowed=error.allowed,
+            next=error.next or "mend the file; it sees what is named in files, Python's own folders, and nothing else",
+            key=f"candidate.{candidate.name}.code",
+        ) from error
 
 
 def written(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
     """A rule is its own link."""
     del session
     return Made(link=Link(kind="rule", expression=candidate.rule, inputs=names_of(prepared)))
+
+
+def coded(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
+    """Code is its own link too, with the files that it needs: nothing is fitted or exported."""
+    link, files = code_link(session.project, candidate, names_of(prepared))
+    return Made(link=link, files=files)
 
 
 def fitted(session: Session, candidate: Candidate, prepared: Prepared) -> Made:
@@ -228,14 +253,17 @@ def answers(session: Session, candidate: Candidate, runtime: Runtime, batch: Bat
     try:
         outputs = task.outputs(runtime.answer(batch), session.material.policy)
     except Unavailable as error:
-        raise CandidateError(f"candidate {candidate.name}: {error.message}", got=error.got, key=key) from error
+        raise CandidateError(
+            f"candidate {candidate.name}: {error.message}", got=error.got, next=error.next, key=key
+        ) from error
     missing = batch.n - int(task.answered(outputs).sum())
     if missing:
         raise CandidateError(
             f"candidate {candidate.name} has no answer for {missing:,} of {batch.n:,} held-out rows",
             got=f"missing, infinite or out of range: {missing:,} rows",
             allowed=f"a {task.output} for every row",
-            next="let a rule answer rows with missing inputs too: where(is_null(x), 0.5, ...)",
+            next="let it answer rows with missing inputs too"
+            + (": where(is_null(x), 0.5, ...)" if candidate.rule else ", which are NaN" if candidate.code else ""),
             key=key,
         )
     return outputs

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError, DataError
 from kring.experiment.folds import Fold, fold_rows
 from kring.flow import adapters
-from kring.flow.training.build import Session, chained, names_of, written
+from kring.flow.training.build import Session, answers, chained, maker_of, names_of, opened
 from kring.flow.training.fit import fold_candidate
 from kring.flow.training.material import select
 from kring.frameworks.params import PARAMS
 from kring.metrics.folds import CROSS_VALIDATED, folded
 from kring.record.evidence import Curve, Measure
 from kring.record.system import Candidate
-from kring.runtimes.chain import open_chain
 
 FOLDS: Final = 5
 """How many, where `evidence.folds` names none and something needs them."""
@@ -45,14 +44,15 @@ def folds_of(session: Session) -> tuple[Fold, ...]:
 
 
 def fold_answers(session: Session, candidate: Candidate, folds: tuple[Fold, ...]) -> Answers:
-    """For each fold the answers to its rows, by `candidate` fitted on the fold's rows to learn from; a rule answers
-    as it is. `CandidateError` when it can't be fitted within its time and memory."""
+    """For each fold the answers to its rows, by `candidate` fitted on the fold's rows to learn from; a rule
+    or code answers as it is. `CandidateError` when it can't be fitted within its time and memory."""
     material, project = session.material, session.project
     prepared = material.prepared_for(candidate)
     batch = select(material.train_batch, names_of(prepared))
-    if candidate.rule:
-        runtime = open_chain(*chained(session, candidate, prepared, written(session, candidate, prepared)))
-        outputs = project.task.outputs(runtime.answer(batch), material.policy)
+    if candidate.rule or candidate.code:
+        made = maker_of(candidate)(session, candidate, prepared)
+        with opened(candidate, *chained(session, candidate, prepared, made)) as runtime:
+            outputs = answers(session, candidate, runtime, batch)
         return tuple(outputs[fold.answer] for fold in folds)
     return fold_candidate(
         candidate,

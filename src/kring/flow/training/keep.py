@@ -41,7 +41,8 @@ def kept(project: Project, run: Run) -> tuple[Chain, dict[str, bytes]]:
     """A run's chain and files, its companions among them. `IntegrityError` when they are not what the ledger says."""
     folder = project.home.runs / run.id
     chain = msgspec.json.decode(as_stored(project, folder / CHAIN_FILE, digest=run.chain_digest), type=Chain)
-    files = {link.file: as_stored(project, folder / link.file, digest=link.digest) for link in chain.links if link.file}
+    pinned = {name: digest for link in chain.links for name, digest in link.files.items()}
+    files = {name: as_stored(project, folder / name, digest=digest) for name, digest in pinned.items()}
     files |= {name: as_stored(project, folder / name, digest=digest) for name, digest in run.companions.items()}
     return chain, files
 

@@ -36,20 +36,21 @@ class MemoryJob(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, list[str]]
 
 
-def peak() -> int:
-    """The largest resident size of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+def peak(*, of: int = resource.RUSAGE_SELF) -> int:
+    """The largest resident size so far of this process, or of the largest that it started and that ended, in bytes."""
+    return resource.getrusage(of).ru_maxrss * UNIT
 
 
 def grown(job: MemoryJob) -> int:
-    """By how many bytes this process grows while it opens the chain and answers all rows."""
+    """By how many bytes this process, and one that it starts, grow while it opens the chain and answers all rows."""
     columns: dict[str, Column] = {name: np.frombuffer(data, np.float32) for name, data in job.numbers.items()}
     columns |= {name: np.array(texts, dtype=object) for name, texts in job.texts.items()}
     batch = Batch(job.n, columns)
     before = peak()
     with open_chain(job.chain, job.files, open_index=adapters.open_index) as chain:
         chain.answer(batch)
-        return peak() - before
+        own = peak() - before
+    return own + peak(of=resource.RUSAGE_CHILDREN)
 
 
 def tried(job: MemoryJob) -> int | None:
