@@ -98,6 +98,11 @@ def test_a_right_token_is_believed(algorithm: str) -> None:
     assert found.key == ""
 
 
+def test_a_token_begins_when_it_says_or_was_made() -> None:
+    for begins in ({"nbf": None, "iat": NOW}, {"iat": NOW}, {"nbf": NOW + 29, "iat": NOW - 60}):
+        assert reader().principal(token(claims(**begins)), now=NOW * US).name == "ann"
+
+
 def test_without_a_name_the_only_key_is_meant() -> None:
     text = jwt.encode(claims(), private("ES256"), algorithm="ES256")
     assert reader(key_set(jwk("ES256", kid="one"))).principal(text, now=NOW * US).name == "ann"
@@ -146,7 +151,8 @@ def test_roles_come_from_the_claim_by_the_mapping_alone(claim: str, value: objec
         (claims(iss=None), "no iss"),
         (claims(aud=None), "no aud"),
         (claims(exp=None), "no exp"),
-        (claims(nbf=None), "no nbf"),
+        (claims(nbf=None), "neither nbf nor iat"),
+        (claims(nbf=None, iat=NOW + 31), "not valid yet"),
         (claims(sub=None), "no sub"),
         (claims(sub=""), "not a name"),
         (claims(sub="a\nb"), "not a name"),

@@ -28,6 +28,7 @@ PRELOAD: Final = [
     "kring.cli.clean",
     "kring.cli.demo",
     "kring.cli.go",
+    "kring.cli.key",
     "kring.cli.new",
     "kring.cli.release",
     "kring.cli.replay",

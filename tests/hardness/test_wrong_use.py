@@ -20,6 +20,9 @@ SYSTEM: Final = (
     ("snapshot", "restore", "latest"),
     ("snapshot", "diff", "previous", "latest"),
     ("ask", "why?"),
+    ("key", "list"),
+    ("key", "create", "--role", "caller", "--name", "till 4"),
+    ("key", "revoke", "aaaaaaaaaaaaaaaa"),
 )
 
 WRONG: Final = {
@@ -83,6 +86,16 @@ WRONG: Final = {
     "release the baseline": (("release", "DIR", "--candidate", "by-stops"), 2, "not_found"),
     "ask who answers in numbers": (("ask", "Will it be late?", "DIR"), 2, "unsupported"),
     "ask nothing": (("ask", "", "DIR"), 2, "use"),
+    "a key without a role": (("key", "create", "DIR", "--name", "till 4"), 2, "use"),
+    "a key for a role that is none": (("key", "create", "DIR", "--role", "boss", "--name", "till 4"), 2, "use"),
+    "a key without a name": (("key", "create", "DIR", "--role", "caller", "--name", " "), 2, "use"),
+    "a key that is over at once": (
+        ("key", "create", "DIR", "--role", "caller", "--name", "till 4", "--expires", "0d"),
+        2,
+        "use",
+    ),
+    "a key for one system twice": (("key", "create", "DIR", "DIR", "--role", "caller", "--name", "till 4"), 2, "use"),
+    "end a key that is none": (("key", "revoke", "aaaaaaaaaaaaaaaa", "DIR"), 2, "not_found"),
     "a system in a system": (("new", "DIR", "--from", "DIR/feed.csv", "--target", "late"), 2, "use"),
     "a system from itself": (("new", "DIR/n", "--from", "DIR/n", "--target", "late"), 2, "not_found"),
     "a system from the net": (("new", "DIR/n", "--from", "https://example.org/a.csv", "--target", "y"), 2, "not_found"),

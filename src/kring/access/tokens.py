@@ -24,7 +24,9 @@ LEEWAY_S: Final = 30
 LONGEST_S: Final = 86_400
 LEAST_RSA: Final = 2048
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-REQUIRED: Final = ("iss", "aud", "exp", "nbf", "sub")
+REQUIRED: Final = ("iss", "aud", "exp", "sub")
+BEGINS: Final = ("nbf", "iat")
+"""One of them says from when on; many issuers leave out `nbf`."""
 
 Claims = Mapping[str, object]
 
@@ -210,10 +212,13 @@ def _algorithm(jwk: _Jwk) -> str:
 
 def _check_times(claims: Claims, *, now: float) -> float:
     """When the token ends, in seconds; refused unless it has begun, lasts, and ends soon enough."""
-    begin, end = _moment(claims, "nbf"), _moment(claims, "exp")
+    end, begins = _moment(claims, "exp"), [_moment(claims, name) for name in BEGINS if name in claims]
+    if not begins:
+        raise _refused("it has neither nbf nor iat")
+    begin = max(begins)
     if now >= end + LEEWAY_S:
         raise _refused("it has expired")
-    if now < begin - LEEWAY_S or ("iat" in claims and now < _moment(claims, "iat") - LEEWAY_S):
+    if now < begin - LEEWAY_S:
         raise _refused("it is not valid yet")
     if end - begin > LONGEST_S:
         raise _refused(f"it lasts longer than {LONGEST_S // 3600} hours, and tokens can't be revoked")
