@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "replay": Entry("kring.cli.replay", "Run the system over history, as it would have been."),
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
+    "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
     "schema": Entry("kring.cli.schema", "Print the JSON Schema of kring.toml for editors."),

@@ -22,6 +22,7 @@ from kring.record.tuning import Range
 from kring.record.version import Output
 
 if TYPE_CHECKING:
+    from kring.explain.row import Explainer
     from kring.ports.decision_log import DecisionHistory, DecisionLog
     from kring.ports.framework import Framework
     from kring.ports.index import Index
@@ -173,6 +174,12 @@ def open_tuner(ranges: Sequence[Range], *, seed: int) -> Tuner:
         "Tuner",
         _with_extra("kring.tuners.optuna", extra="tune", purpose=purpose, key=key).open_tuner(ranges, seed=seed),
     )
+
+
+def lime() -> Explainer:
+    """LIME as an explainer; `MissingExtra` without its package."""
+    module = _with_extra("kring.explain.lime", extra="explain", purpose="method lime", key="")
+    return cast("Explainer", module.by_lime)
 
 
 def require_extras(candidates: Iterable[Candidate]) -> None:

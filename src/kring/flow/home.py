@@ -37,6 +37,10 @@ class Home:
         return self.root / "log"
 
     @property
+    def explanations(self) -> Path:
+        return self.root / "explanations"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
