@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kring.decide.impute import row_imputer
+from kring.decide.outliers import scorer_of
 from kring.decide.policy import judge_of, row_masks
 from kring.decide.prepare_rows import row_preparer
 from kring.errors import IntegrityError, KringError
@@ -103,7 +104,11 @@ class Opener:
                 runtime=self.wrap(name, open_chain(chain, loaded.files, open_index=adapters.open_index)),
                 policy=chain.policy,
                 decide=self.task.decide,
-                judge=judge_of(chain.policy, row_masks(chain.policy, types=types, kinds=kinds)),
+                judge=judge_of(
+                    chain.policy,
+                    row_masks(chain.policy, types=types, kinds=kinds),
+                    scorer_of(chain.policy, loaded.files, preparer=lambda whole: row_preparer(whole, types=types)),
+                ),
             )
         except KringError as error:
             self.say(f"{name} can't be opened and answers nothing: {error.message}")
