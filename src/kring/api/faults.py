@@ -59,6 +59,13 @@ def told(error: KringError) -> dict[str, str]:
     return {name: text for name, text in (facts | {"next": error.next, "key": error.key}).items() if text}
 
 
+def sentence(error: KringError) -> str:
+    """An error in one line, for protocols whose errors are one text."""
+    parts = (("got", error.got), ("allowed", error.allowed), ("next", error.next))
+    said = "; ".join(f"{label}: {text}" for label, text in parts if text)
+    return f"{error.message} ({said})" if said else error.message
+
+
 def native(error: KringError, status: int) -> Response:
     """`{"error": {…}}`: the native form."""
     return Response(status, msgspec.json.encode({"error": told(error)}), headers=headers_of(error, status))

@@ -1,0 +1,276 @@
+"""Open Inference Protocol v2 over gRPC, on a port of its own: the same tensors and lines as over HTTP.
+
+The key comes as metadata (`authorization: Bearer …` or `x-api-key`), an error goes as a status with our message.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import kring
+from kring.api.exchange import Action, Headers, Lines
+from kring.api.faults import sentence
+from kring.api.health import Readiness
+from kring.api.open_inference import EXTENSIONS, PLATFORM, forms_of
+from kring.api.open_inference_messages import RPCS, SERVICE, classes
+from kring.api.tables import inputs_of, outputs_of, read, require_version
+from kring.api.tensors import (
+    DATATYPES,
+    Tensor,
+    outputs,
+    packed,
+    parameters,
+    require_content_type,
+    rows_of,
+    tensor,
+    unpacked,
+)
+from kring.errors import (
+    Conflict,
+    Forbidden,
+    KringError,
+    MissingExtra,
+    NotFound,
+    Refused,
+    StorageError,
+    TooMuch,
+    Unauthenticated,
+    Unavailable,
+    UserError,
+)
+from kring.serve.line import Line
+
+try:
+    import grpc
+    import grpc.aio
+except ImportError as missing:
+    raise MissingExtra("grpcio", extra="grpc", purpose="the Open Inference Protocol over gRPC") from missing
+
+MOST_BYTES: Final = 8 << 20
+MOST_CALLS: Final = 256
+"""Calls at once; more are told to come back."""
+
+CODES: Final = (
+    (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (Forbidden, grpc.StatusCode.PERMISSION_DENIED),
+    (NotFound, grpc.StatusCode.NOT_FOUND),
+    (TooMuch, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (Conflict, grpc.StatusCode.ABORTED),
+    (Refused, grpc.StatusCode.INVALID_ARGUMENT),
+    (UserError, grpc.StatusCode.INVALID_ARGUMENT),
+    (Unavailable, grpc.StatusCode.UNAVAILABLE),
+)
+"""The first kind that fits says the code."""
+
+CONTENTS: Final = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+PARAMETERS: Final = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}
+
+LinesFor = Callable[[Headers, Action, str], AbstractContextManager[Lines]]
+"""(metadata, action, address of the caller) → the systems that the caller may come to, left when the call is answered;
+`Unauthenticated` for nobody we know."""
+
+_log: Final = logging.getLogger("kring.api")
+_messages: Final = classes()
+
+
+async def serve_grpc(
+    lines_for: LinesFor,
+    *,
+    readiness: Readiness,
+    host: str,
+    port: int,
+    credentials: tuple[bytes, bytes] | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> tuple[grpc.aio.Server, int]:
+    """A started server on this loop and its port; `await server.stop(grace)` ends it. Several processes may share the
+    port. `credentials` are a private key and a certificate chain (PEM); without them it speaks in clear.
+
+    `StorageError` when the port can't be had.
+    """
+    limits = [
+        ("grpc.max_receive_message_length", most_bytes),
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_metadata_size", 16 << 10),
+    ]
+    server = grpc.aio.server(options=limits, maximum_concurrent_rpcs=MOST_CALLS)
+    server.add_generic_rpc_handlers((Calls(lines_for, readiness).handlers(),))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, grpc.ssl_server_credentials([credentials]))
+    except RuntimeError as error:
+        raise StorageError("the port for gRPC can't be had", got=address, next="choose another one") from error
+    await server.start()
+    return server, bound
+
+
+class Calls:
+    """The six calls of the service."""
+
+    def __init__(self, lines_for: LinesFor, readiness: Readiness) -> None:
+        self._lines_for = lines_for
+        self._readiness = readiness
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """What a gRPC server dispatches to."""
+        calls: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ModelReady": self.model_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelMetadata": self.model_metadata,
+            "ModelInfer": self.model_infer,
+        }
+        made = {
+            name: grpc.unary_unary_rpc_method_handler(
+                functools.partial(self._called, calls[name]),
+                request_deserializer=_messages[f"{name}Request"].FromString,
+                response_serializer=lambda message: message.SerializeToString(),
+            )
+            for name in RPCS
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, made)
+
+    async def server_live(self, asked: Any, context: Any) -> Any:
+        """Whether the worker lives; nobody needs a key."""
+        del asked, context
+        return _messages["ServerLiveResponse"](live=True)
+
+    async def server_ready(self, asked: Any, context: Any) -> Any:
+        """Whether all models can be asked; nobody needs a key."""
+        del asked, context
+        return _messages["ServerReadyResponse"](ready=self._readiness()[0])
+
+    async def server_metadata(self, asked: Any, context: Any) -> Any:
+        """Name, version and extensions."""
+        del asked
+        with self._lines(context):
+            return _messages["ServerMetadataResponse"](name="kring", version=kring.__version__, extensions=EXTENSIONS)
+
+    async def model_ready(self, asked: Any, context: Any) -> Any:
+        """Whether the system acknowledges decisions."""
+        with self._lines(context) as lines:
+            return _messages["ModelReadyResponse"](ready=not line_of(lines, asked.name, asked.version).stopped)
+
+    async def model_metadata(self, asked: Any, context: Any) -> Any:
+        """The tensors of one system."""
+        with self._lines(context) as lines:
+            line = line_of(lines, asked.name, asked.version)
+        told = _messages["ModelMetadataResponse"](
+            name=line.name, versions=[line.served.pointer.live], platform=PLATFORM
+        )
+        for tensors, columns in ((told.inputs, inputs_of(line)), (told.outputs, outputs_of(line))):
+            for form in forms_of(columns):
+                tensors.add(name=form.name, datatype=form.datatype, shape=form.shape)
+        return told
+
+    async def model_infer(self, asked: Any, context: Any) -> Any:
+        """One answer per row, durable before it is told; raw where the request is raw."""
+        with self._lines(context) as lines:
+            line = line_of(lines, asked.model_name, asked.model_version)
+            names = [one.name for one in asked.outputs]
+            outputs(line, (), asked=names)
+            answers = await line.ask(read(line, rows_of(line, tensors_of(asked))))
+        told = _messages["ModelInferResponse"](
+            model_name=line.name, model_version=line.served.pointer.live, id=asked.id
+        )
+        for name, text in parameters(answers).items():
+            told.parameters[name].string_param = text
+        _tell(told, outputs(line, answers, asked=names), raw=bool(asked.raw_input_contents))
+        return told
+
+    def _lines(self, context: Any) -> AbstractContextManager[Lines]:
+        metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
+        return self._lines_for(metadata, "decide", context.peer())
+
+    async def _called(self, call: Callable[[Any, Any], Awaitable[Any]], asked: Any, context: Any) -> Any:
+        try:
+            return await call(asked, context)
+        except KringError as error:
+            await context.abort(code_of(error), sentence(error)[:4000])
+        except Exception:  # noqa: BLE001  the edge: nobody above can tell it
+            _log.exception("a fault of Kring's own in a gRPC call")
+            await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+
+
+def code_of(error: KringError) -> grpc.StatusCode:
+    """The status that gRPC gives an error."""
+    return next((code for kind, code in CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+
+
+def line_of(lines: Lines, name: str, version: str) -> Line:
+    """The line of a system by its live version; of the only system for an empty name."""
+    line = lines.line(name)
+    require_version(line, version)
+    return line
+
+
+def tensors_of(asked: Any) -> list[Tensor]:
+    """The tensors of a request, typed or raw, never both."""
+    raw: Sequence[bytes] = asked.raw_input_contents
+    if raw and len(raw) != len(asked.inputs):
+        raise UserError(
+            "raw contents do not fit the inputs", got=f"{len(raw)} of {len(asked.inputs)}", allowed="one for each input"
+        )
+    if not asked.inputs:
+        raise UserError("there are no inputs", got="none", allowed="one tensor per field")
+    return [_tensor(one, raw[place] if raw else None) for place, one in enumerate(asked.inputs)]
+
+
+def _tensor(one: Any, raw: bytes | None) -> Tensor:
+    content_type = one.parameters["content_type"].string_param if "content_type" in one.parameters else None
+    require_content_type(one.name, content_type)
+    given = [descriptor.name for descriptor, _ in one.contents.ListFields()]
+    if raw is not None:
+        if given:
+            raise UserError(
+                f"input {one.name[:80]!r} has raw and typed contents", got=given[0], allowed="one of the two"
+            )
+        return unpacked(one.name, list(one.shape), one.datatype, raw)
+    wanted = CONTENTS.get(one.datatype)
+    if wanted is None:
+        raise UserError(
+            f"input {one.name[:80]!r} has no typed contents of this datatype",
+            got=one.datatype[:80],
+            allowed=", ".join(CONTENTS) if one.datatype not in DATATYPES else "raw_input_contents",
+        )
+    if given and given != [wanted]:
+        raise UserError(f"the contents of input {one.name[:80]!r} do not fit", got=", ".join(given), allowed=wanted)
+    data = list(getattr(one.contents, wanted))
+    return tensor(one.name, list(one.shape), one.datatype, _read(one.name, data) if one.datatype == "BYTES" else data)
+
+
+def _read(name: str, data: list[bytes]) -> list[str]:
+    try:
+        return [one.decode() for one in data]
+    except UnicodeDecodeError as error:
+        raise UserError(f"input {name[:80]!r} holds no texts", got=str(error)[:200], allowed="UTF-8") from error
+
+
+def _tell(told: Any, tensors: Sequence[Tensor], *, raw: bool) -> None:
+    for one in tensors:
+        made = told.outputs.add(name=one.name, datatype=one.datatype, shape=one.shape)
+        if raw:
+            told.raw_output_contents.append(packed(one))
+        else:
+            data = [text.encode() for text in one.data] if one.datatype == "BYTES" else one.data
+            getattr(made.contents, CONTENTS[one.datatype]).extend(data)
