@@ -16,6 +16,8 @@ OVERSHOOT: Final = 1e-6
 WHOLE: Final = 1e-3
 """How far the probabilities of a row may add up to something else than 1."""
 
+LARGEST: Final = float(np.finfo(np.float64).max)
+
 
 def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str, labels: int = 0) -> NDArray[np.float64]:
     """`values`, shape (n,), or (n, labels) for `probabilities`, with NaN where a row has no usable answer,
@@ -25,19 +27,19 @@ def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str, 
     add up to 1 within `WHOLE`; float32 sums may overshoot by `OVERSHOOT` and are clipped. `Unavailable` for
     values that do not belong to rows.
     """
-    shape = nothing(output, rows=n, labels=labels).shape
+    shape = (n, labels) if output == "probabilities" else (n,)
     if values.shape != shape:
         raise Unavailable(
             f"{link} does not answer row by row", got=f"shape {values.shape}", allowed=f"shape {shape}", key=output
         )
-    low, high = (-np.inf, np.inf) if output == "value" else (-OVERSHOOT, 1 + OVERSHOOT)
-    usable: NDArray[np.bool_] = np.isfinite(values) & (values >= low) & (values <= high)
+    low, high = (-LARGEST, LARGEST) if output == "value" else (-OVERSHOOT, 1 + OVERSHOOT)
+    usable: NDArray[np.bool_] = (values >= low) & (values <= high)
     if output == "probabilities":
         whole = np.abs(np.where(usable, values, 0.0).sum(axis=1) - 1) <= WHOLE
         usable = np.repeat((usable.all(axis=1) & whole)[:, None], labels, axis=1)
     if not usable.all():
         values = np.where(usable, values, np.nan)
-    return values if output == "value" else np.clip(values, 0.0, 1.0)
+    return values if output == "value" else np.minimum(np.maximum(values, 0.0), 1.0)
 
 
 def nothing(output: Output, *, rows: int = 0, labels: int = 0) -> NDArray[np.float64]:

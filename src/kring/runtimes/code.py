@@ -29,6 +29,7 @@ PIECE: Final = 1024
 """Rows of one question; each has the whole of the link's time."""
 
 PATIENCE_S: Final = 30.0
+SINGLE: Final = np.dtype(np.float32)
 
 
 class CodeRuntime:
@@ -148,7 +149,15 @@ class CodeRuntime:
         return Batch(n, {self._output: usable})
 
     def _question(self, batch: Batch) -> bytes:
-        numbers = b"".join([self._column(batch, name).tobytes() for name in self._job.numbers])
+        columns = batch.columns
+        numbers = b"".join(
+            [
+                column.tobytes()
+                if isinstance(column := columns.get(name), np.ndarray) and column.dtype == SINGLE
+                else self._column(batch, name).tobytes()
+                for name in self._job.numbers
+            ]
+        )
         texts = [self._column(batch, name) for name in self._job.texts]
         return msgspec.msgpack.encode(Question(batch.n, numbers, texts))
 

@@ -32,10 +32,13 @@ from kring.runtimes.confine import confine
 HEAD: Final = struct.Struct("<II")
 """Before every frame: its length, and the number of the question it belongs to."""
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
 SAID: Final = 300
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 LOAD: Final = "load"
+SELDOM: Final = 16
+"""Memory is looked at once in so many questions, and after each while it grows."""
+
 WORDS: Final = ("answer", "citations")
 
 
@@ -218,16 +221,19 @@ def failed(error: BaseException, files: Mapping[str, bytes], used: int) -> Faile
     return Failed(used, "" if isinstance(error, Misfit) else type(error).__name__, said, places[-1] if places else "")
 
 
-def read(talks: int, size: int) -> bytes:
-    """`size` bytes; fewer when the other side is gone."""
-    parts, missing = [], size
-    while missing:
-        data = os.read(talks, min(missing, CHUNK))
+def read(talks: int) -> tuple[int, bytes]:
+    """The next question's number and its frame. `EOFError` when nobody asks any more."""
+    found = bytearray()
+    missing = HEAD.size
+    while missing > 0:
+        data = os.read(talks, CHUNK)
         if not data:
-            break
-        parts.append(data)
-        missing -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            raise EOFError
+        found += data
+        missing = HEAD.size - len(found)
+        if missing <= 0:
+            missing = HEAD.size + HEAD.unpack_from(found)[0] - len(found)
+    return HEAD.unpack_from(found)[1], bytes(memoryview(found)[HEAD.size :])
 
 
 def tell(talks: int, number: int, record: Ready | Answered | Failed) -> None:
@@ -247,9 +253,12 @@ def serve(talks: int, job: Job, *, denied: Sequence[str], used: Callable[[], int
         tell(talks, 0, failed(error, job.files, used()))
         return
     tell(talks, 0, Ready(used(), list(denied)))
-    while len(head := read(talks, HEAD.size)) == HEAD.size:
-        size, number = HEAD.unpack(head)
-        question = decoder.decode(read(talks, size))
+    while True:
+        try:
+            number, data = read(talks)
+        except EOFError:
+            return
+        question = decoder.decode(data)
         record: Answered | Failed
         try:
             record = asked.answer(question, used=used)
@@ -265,9 +274,16 @@ def memory() -> Callable[[], int]:
     except OSError:
         return lambda: 0
 
+    last, until_next = 0, 0
+
     def used() -> int:
-        pages = os.pread(opened, 128, 0).split()
-        return max(int(pages[1]), int(pages[5])) * PAGE
+        nonlocal last, until_next
+        until_next -= 1
+        if until_next <= 0:
+            pages = os.pread(opened, 128, 0).split()
+            now = max(int(pages[1]), int(pages[5])) * PAGE
+            last, until_next = now, 1 if now > last else SELDOM
+        return last
 
     return used
 
