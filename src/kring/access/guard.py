@@ -123,6 +123,10 @@ class Gatekeeper:
                 ) from None
             raise
 
+    def holder_of(self, key: str, *, now: int) -> Principal:
+        """Who holds the key with that id: for sessions, which remember that it was shown."""
+        return self._keys.holder_of(key, now=now)
+
     def counts(self, system: str) -> bool:
         """Whether `system` limits how many requests are under way."""
         limits = self._limits.get(system)

@@ -160,6 +160,18 @@ class KeyTable:
                 allowed="a live key of a system that is served here",
                 next="kring key list shows which keys there are, kring key create makes a new one",
             )
+        return self._still(known, now=now)
+
+    def holder_of(self, id: str, *, now: int) -> Principal:
+        """Who holds the key with that id, of which a session remembers that it was shown; `Unauthenticated` once it
+        is gone."""
+        known = self._known.get(id)
+        if known is None:
+            raise Unauthenticated("the key of this session is gone", next="sign in with another one")
+        return self._still(known, now=now)
+
+    def _still(self, known: _Known, *, now: int) -> Principal:
+        """The holder of a key that lives at `now` and may be shown here."""
         if known.expires and now >= known.expires:
             raise Unauthenticated("this key has expired", next="kring key create makes a new one")
         if known.env == "dev" and not self._dev:

@@ -50,6 +50,10 @@ class Meeting:
     def metrics(self) -> Path:
         return self.root / "metrics"
 
+    @property
+    def drawings(self) -> Path:
+        return self.root / "drawings"
+
 
 def write(files: Files, path: Path, value: object) -> None:
     """`value` as JSON, whole or not at all."""

@@ -1,0 +1,60 @@
+"""The control process: the management side and the pages behind one private socket.
+
+python -m kring.console.serve PLAN
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from kring.api import management
+from kring.api.control import application
+from kring.api.protocols import routes_of
+from kring.flow.serving import meeting as meetings
+from kring.flow.serving.control import Control, kept_up, open_control
+from kring.flow.serving.meeting import Meeting
+from kring.host.files import LocalFiles
+from kring.record.serving import Plan
+
+MASK: Final = 0o077
+"""Files that are made here are their owner's alone: so is the socket."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+async def serve(plan: Plan, control: Control) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    workers = routes_of(lambda: (True, {}), environ=os.environ)
+    app = application(control, management.ROUTES, workers=workers)
+    socket = Meeting(Path(plan.state)).control
+    socket.unlink(missing_ok=True)
+    server = Server(app, uds=socket, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The process."""
+    os.umask(MASK)
+    plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
+    control = open_control(plan, say=say)
+    with kept_up(control, say=say):
+        uvloop.run(serve(plan, control))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,146 @@
+"""What the control process holds: projects, the gatekeeper, the newest decisions; and what it keeps up to date."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kring.access.guard import Gatekeeper
+from kring.access.hosts import Headers, is_loopback
+from kring.access.roles import may
+from kring.access.sessions import Sessions
+from kring.access.tokens import token_readers
+from kring.errors import KringError, NotFound
+from kring.flow.project import Project, open_project
+from kring.flow.serving import meeting as meetings
+from kring.flow.serving.drawings import Drawings
+from kring.flow.serving.meeting import Meeting
+from kring.flow.serving.publish import Publisher
+from kring.flow.viewing.decisions import Follower
+from kring.host.page import open_page
+from kring.ports.page import Page
+from kring.record.access import Action, Principal
+from kring.record.serving import Plan
+
+POLL_S: Final = 0.25
+"""How often the ledgers are looked at: a key that is revoked is dead within a second."""
+
+
+@dataclass
+class Control:
+    """Everything that the management side answers from. May be used from any thread."""
+
+    plan: Plan
+    projects: Mapping[str, Project]
+    gate: Gatekeeper
+    sessions: Sessions
+    followers: Mapping[str, Follower]
+    drawings: Drawings
+    publisher: Publisher
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers come by https."""
+        return bool(self.plan.certificate) or self.plan.behind_proxy
+
+    def now(self) -> int:
+        return self._any.clock.now()
+
+    def refresh(self) -> None:
+        """Publish what the ledgers say now, and believe it here too."""
+        with self._lock:
+            try:
+                self.publisher.publish()
+            finally:
+                access = meetings.read_access(self._any.files, self.publisher.meeting)
+                self.gate.replace(keys=access.keys, policies=access.policies, tokens=token_readers(access))
+
+    def whoever(self, headers: Headers, *, address: str) -> Principal:
+        """Who shows a key or token; `Unauthenticated`, or `TooMuch` after too many wrong ones."""
+        return self.gate.authenticate(headers, now=self.now(), tick=self._any.clock.monotonic(), address=address)
+
+    def in_session(self, text: str) -> Principal:
+        """Whose session this is; `Unauthenticated` when it has ended, or its key has."""
+        return self.gate.holder_of(self.sessions.key_of(text, now=self.now()), now=self.now())
+
+    def allow(self, who: Principal, action: Action, system: str) -> Project:
+        """The project of a system in which `who` may do `action`. `NotFound` for systems that are not theirs to see,
+        `Forbidden`, `TooMuch`."""
+        project = self.projects.get(system)
+        if project is None or not who.roles.get(system):
+            raise NotFound(
+                "there is no such system",
+                got=repr(system)[:80],
+                allowed=", ".join(one.system.name for one in self.seen(who)) or "none for this key",
+            )
+        self.gate.allow(who, action=action, system=system, tick=project.clock.monotonic())
+        return project
+
+    def may(self, who: Principal, action: Action, system: str) -> bool:
+        """Whether a role of `who` in the system allows it."""
+        return may(who, action, system=system)
+
+    def seen(self, who: Principal) -> list[Project]:
+        """The projects of the systems in which `who` has any role."""
+        return [project for name, project in self.projects.items() if who.roles.get(name)]
+
+    @property
+    def _any(self) -> Project:
+        return next(iter(self.projects.values()))
+
+
+def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
+    """Open every system of the plan. A ledger that can't be read keeps nothing from being opened."""
+    projects = [open_project(Path(folder), say=say) for folder in plan.folders]
+    meeting = Meeting(Path(plan.state))
+    control = Control(
+        plan=plan,
+        projects={project.system.name: project for project in projects},
+        gate=Gatekeeper(dev_keys=is_loopback(plan.host)),
+        sessions=Sessions(projects[0].random),
+        followers={project.system.name: Follower(project) for project in projects},
+        drawings=Drawings(meeting.drawings, files=projects[0].files),
+        publisher=Publisher(projects, meeting, _page(meeting), say),
+    )
+    try:
+        control.refresh()
+    except KringError as error:
+        say(f"what was published last goes on: {error.message}")
+    return control
+
+
+@contextmanager
+def kept_up(control: Control, *, say: Callable[[str], None]) -> Iterator[None]:
+    """Look at the ledgers again and again while the block runs. What fails is said once, and tried again."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        failed = ""
+        while not stopped.wait(POLL_S):
+            try:
+                control.refresh()
+                failed = ""
+            except KringError as error:
+                if error.message != failed:
+                    say(f"what the ledgers say could not be published: {error.message}")
+                failed = error.message
+
+    thread = threading.Thread(target=run, name="ledgers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _page(meeting: Meeting) -> Page | None:
+    try:
+        return open_page(meeting.page, writer=True)
+    except NotFound:
+        return None
