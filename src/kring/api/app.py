@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Protocol
 
 from kring.access.guard import Gatekeeper
-from kring.api.exchange import Action, Request, Response, Route, Streamed
+from kring.api.exchange import Action, Headers, Request, Response, Route, Streamed
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
 from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError
@@ -141,6 +141,16 @@ class Door:
             lines.leave()
         await self._send(proto, response)
         self._meter.answered(found.route.path, response.status, self.clock.monotonic() - began)
+
+    @contextmanager
+    def entered(self, headers: Headers, action: Action, address: str) -> Iterator[Lines]:
+        """The systems that a caller may come to by another way than HTTP, until the call is answered."""
+        now, tick = self.clock.now(), self.clock.monotonic()
+        lines = Lines(self, self.gate.authenticate(headers, now=now, tick=tick, address=address), action)
+        try:
+            yield lines
+        finally:
+            lines.leave()
 
     def expire(self) -> None:
         """End the requests whose bodies take too long; called every second or so."""

@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+import grpc
+import grpc.aio
+
 import kring
 from kring.api.exchange import Action, Headers, Lines
 from kring.api.faults import sentence
@@ -33,7 +36,6 @@ from kring.errors import (
     Conflict,
     Forbidden,
     KringError,
-    MissingExtra,
     NotFound,
     Refused,
     StorageError,
@@ -43,12 +45,6 @@ from kring.errors import (
     UserError,
 )
 from kring.serve.line import Line
-
-try:
-    import grpc
-    import grpc.aio
-except ImportError as missing:
-    raise MissingExtra("grpcio", extra="grpc", purpose="the Open Inference Protocol over gRPC") from missing
 
 MOST_BYTES: Final = 8 << 20
 MOST_CALLS: Final = 256
@@ -200,7 +196,7 @@ class Calls:
 
     def _lines(self, context: Any) -> AbstractContextManager[Lines]:
         metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
-        return self._lines_for(metadata, "decide", context.peer())
+        return self._lines_for(metadata, "decide", address_of(context.peer()))
 
     async def _called(self, call: Callable[[Any, Any], Awaitable[Any]], asked: Any, context: Any) -> Any:
         try:
@@ -210,6 +206,11 @@ class Calls:
         except Exception:  # noqa: BLE001  the edge: nobody above can tell it
             _log.exception("a fault of Kring's own in a gRPC call")
             await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+
+
+def address_of(peer: str) -> str:
+    """The address in what gRPC calls a peer: `ipv4:127.0.0.1:50051`, `ipv6:[::1]:50051`."""
+    return peer.partition(":")[2].rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
 def code_of(error: KringError) -> grpc.StatusCode:

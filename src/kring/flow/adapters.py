@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import kring.tasks
 from kring.errors import MissingExtra, Unsupported, UserError
@@ -180,6 +180,12 @@ def lime() -> Explainer:
     """LIME as an explainer; `MissingExtra` without its package."""
     module = _with_extra("kring.explain.lime", extra="explain", purpose="method lime", key="")
     return cast("Explainer", module.by_lime)
+
+
+def grpc_server() -> Callable[..., Awaitable[Any]]:
+    """What serves the Open Inference Protocol over gRPC; `MissingExtra` without its package."""
+    module = _with_extra("kring.api.open_inference_grpc", extra="grpc", purpose="--grpc-port", key="")
+    return cast("Callable[..., Awaitable[Any]]", module.serve_grpc)
 
 
 def require_extras(candidates: Iterable[Candidate]) -> None:

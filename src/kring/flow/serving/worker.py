@@ -46,6 +46,9 @@ from kring.serve.line import Line
 
 POLL_S: Final = 0.1
 SWEEP_S: Final = 1.0
+GRACE_S: Final = 10.0
+"""How long calls that have begun may take when the server is stopped."""
+
 HEADER_MS: Final = 10_000
 """How long the headers of a request may take to arrive."""
 
@@ -203,12 +206,31 @@ async def serve(plan: Plan, *, seat: int) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
+    second = await second_port(door, plan) if plan.grpc_port else None
     watching = asyncio.create_task(watch(worker, door))
     try:
         await server.serve()
     finally:
         watching.cancel()
+        if second is not None:
+            await second.stop(GRACE_S)
         worker.close()
+
+
+async def second_port(door: Door, plan: Plan) -> Any:
+    """A started gRPC server beside the other one, by the same lines and keys."""
+    pair = None
+    if plan.certificate:
+        pair = (Path(plan.certificate_key).read_bytes(), Path(plan.certificate).read_bytes())
+    serving, _ = await adapters.grpc_server()(
+        door.entered,
+        readiness=door.desk.readiness,
+        host=plan.host,
+        port=plan.grpc_port,
+        credentials=pair,
+        most_bytes=plan.most_bytes,
+    )
+    return serving
 
 
 async def watch(worker: Worker, door: Door) -> None:
