@@ -19,6 +19,8 @@ KringError                      what was got, what was allowed, what to do next
     ├── Late                    no answer by its deadline: it was stopped (retryable)
     ├── Conflict                compare-and-swap lost against a newer state (retryable)
     ├── StorageError            the disk or the database failed (final)
+    │   ├── NoRoom              no space or no open file left; nothing was acknowledged (retryable)
+    │   └── ReadOnly            nothing more is recorded until a restart: what the disk holds is not known (final)
     ├── IntegrityError          bytes are not what their digest or signature says (final)
     └── NewerFormat             written by a newer Kring (final)
 """
@@ -199,6 +201,15 @@ class Conflict(Unavailable):
 
 class StorageError(Unavailable):
     code = "storage"
+
+
+class NoRoom(StorageError):
+    code = "no_room"
+    retryable = True
+
+
+class ReadOnly(StorageError):
+    code = "read_only"
 
 
 class IntegrityError(Unavailable):

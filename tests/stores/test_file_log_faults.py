@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from kring.errors import StorageError
+from kring.errors import NoRoom, ReadOnly, StorageError
 from kring.host.faults import Crash, FaultyFiles, Plan
-from kring.host.files import LocalFiles
+from kring.host.files import LocalFiles, storage_error
 from kring.metrics.ids import decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
@@ -178,6 +178,7 @@ def test_a_full_disk_is_survived_without_a_restart(quick: None, tmp_path: Path) 
         plan.nth, failed = nth + plan.count, 0
         acknowledged: list[str] = []
         tried: list[str] = []
+        unsure: list[str] = []
         for _ in range(8):
             try:
                 ids = decision_ids(log.append(decisions(2, at=START)), 2)
@@ -185,13 +186,15 @@ def test_a_full_disk_is_survived_without_a_restart(quick: None, tmp_path: Path) 
                 tried += ids
                 log.commit()
                 acknowledged += ids
-            except StorageError as caught:
+            except NoRoom:
                 failed += 1
-                if "make durable" in str(caught):
-                    break
+            except ReadOnly as caught:
+                unsure.append(str(caught))
+                break
         else:
             assert failed <= 1
             assert len(acknowledged) == 2 * (8 - failed)
+        assert all("make durable" in reason for reason in unsure)
         assert ids_in(log) == acknowledged
         log.close()
         check_recovered(tmp_path / str(nth), acknowledged)
@@ -207,17 +210,78 @@ def test_after_a_failed_fsync_nothing_is_acknowledged(tmp_path: Path) -> None:
     log.commit()
     plan.nth = plan.count + 2
     log.append(decisions(1, at=START + 1))
-    with pytest.raises(StorageError, match="make durable"):
+    with pytest.raises(ReadOnly, match="make durable"):
         log.commit()
     for _ in range(2):
-        with pytest.raises(StorageError, match="no more records"):
+        with pytest.raises(ReadOnly, match="no more records"):
             log.append(decisions(1))
-        with pytest.raises(StorageError, match="no more records"):
+        with pytest.raises(ReadOnly, match="no more records"):
             log.commit()
-        with pytest.raises(StorageError, match="no more records"):
+        with pytest.raises(ReadOnly, match="no more records"):
             log.seal()
     assert contents(log) == [START]
     log.close()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_disk_that_stays_full_and_then_has_room(quick: None, tmp_path: Path, error: int, groups: int) -> None:
+    """From any operation on: every group fails as long as nobody makes room; then the same log goes on."""
+    for nth in operations():
+        plan = Plan(0, error=error, stays=True)
+        log = opened(tmp_path / str(nth), files=FaultyFiles(LocalFiles(), plan), segment_bytes=SMALL)
+        plan.nth = nth + plan.count
+        acknowledged: list[str] = []
+        begun = plan.count
+        for number in range(10):
+            try:
+                ids = [id for _ in range(groups) for id in decision_ids(log.append(decisions(2, at=START)), 2)]
+                log.commit()
+                acknowledged += ids
+            except NoRoom:
+                if number > 6:
+                    plan.nth = 0
+            except ReadOnly:
+                break
+        else:
+            plan.nth = 0
+            ids = decision_ids(log.append(decisions(2, at=START)), 2)
+            log.commit()
+            assert ids_in(log) == [*acknowledged, *ids]
+            acknowledged += ids
+        done = plan.count - begun
+        log.close()
+        check_recovered(tmp_path / str(nth), acknowledged)
+        if nth > done:
+            return
+    pytest.fail("the work has no end")
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+def test_a_failed_fsync_of_a_new_segment_ends_it_too(tmp_path: Path, error: int) -> None:
+    plan = Plan(0, error=error)
+    log = opened(tmp_path / "log", files=FaultyFiles(LocalFiles(), plan), segment_bytes=1)
+    log.append(decisions(1, at=START))
+    log.commit()
+    before = plan.count
+    log.append(decisions(1, at=START + 1))
+    operations_of_a_new_segment = plan.count - before
+    log.commit()
+    plan.nth = plan.count + operations_of_a_new_segment
+    with pytest.raises(ReadOnly, match="make durable"):
+        log.append(decisions(1, at=START + 2))
+    for _ in range(2):
+        with pytest.raises(ReadOnly):
+            log.append(decisions(1, at=START + 3))
+    assert contents(log) == [START, START + 1]
+    log.close()
+
+
+def test_what_may_pass_is_retryable_and_what_may_not_is_final(tmp_path: Path) -> None:
+    assert NoRoom("full").retryable
+    assert not ReadOnly("fsync").retryable
+    for error, kind in [(errno.ENOSPC, NoRoom), (errno.EMFILE, NoRoom), (errno.EIO, StorageError)]:
+        assert type(storage_error("write", tmp_path, OSError(error, os.strerror(error)))) is kind
 
 
 def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +299,7 @@ def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.Mo
         patched.setattr(os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             log.commit()
-    with pytest.raises(StorageError, match="no more records"):
+    with pytest.raises(ReadOnly, match="no more records"):
         log.append(decisions(1))
     log.close()
     log = opened(tmp_path / "log")
@@ -249,7 +313,7 @@ def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.Mo
 KILLED = """
 import os, sys
 from pathlib import Path
-from kring.host.files import LocalFiles
+from kring.host.files import LocalFiles, storage_error
 from kring.metrics.ids import decision_ids
 from kring.stores.file import open_log
 from kring.testing.decision_log import SYSTEM, START, decisions

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kring.errors import IntegrityError, NewerFormat
+from kring.errors import IntegrityError, NewerFormat, NoRoom
 from kring.host.files import LocalFiles
 from kring.metrics.claims import Tag, body_digest, claim_name, claim_tags, read_tag
 from kring.ports.claims import Claimed, Claims, Owner, Pending, Taken, Won
@@ -198,4 +198,16 @@ def test_the_file_is_private_and_names_nobody(tmp_path: Path) -> None:
     for path in (tmp_path / "serve").iterdir():
         assert path.stat().st_mode & 0o077 == 0
         assert b"ada@example" not in path.read_bytes()
+    claims.close()
+
+
+def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
+    claims = open_claims(tmp_path / "claims.db")
+    (pages,) = claims._connection.execute("PRAGMA page_count").fetchone()
+    claims._connection.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(NoRoom):
+        claims.claim_many([claim(str(number)) for number in range(5000)], owner=MINE, now=START)
+    assert claims.look([claim("0").name]) == [None]
+    claims._connection.execute("PRAGMA max_page_count=1000000")
+    assert claims.claim_many([claim("0")], owner=MINE, now=START) == [Won()]
     claims.close()

@@ -10,14 +10,18 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from kring.errors import Busy, Conflict, NotFound, StorageError
+from kring.errors import Busy, Conflict, NoRoom, NotFound, StorageError
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 
 
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+"""What passes when somebody makes room."""
+
+
 def storage_error(action: str, path: Path, error: OSError) -> StorageError:
-    """What the disk said, with what to do about the usual causes."""
+    """What the disk said, with what to do about the usual causes; `NoRoom` for what may pass."""
     remedy = {
         errno.ENOSPC: "free some space on this disk and run the command again; nothing was half-written",
         errno.EDQUOT: "free some space in this quota and run the command again; nothing was half-written",
@@ -25,7 +29,8 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
         errno.EACCES: "give this user the right to write here",
         errno.EMFILE: "raise the limit of open files (ulimit -n) and run the command again",
     }.get(error.errno or 0, "check the disk and run the command again")
-    return StorageError(f"could not {action} {path.name}", got=str(error), next=remedy, file=str(path))
+    kind = NoRoom if error.errno in NO_ROOM else StorageError
+    return kind(f"could not {action} {path.name}", got=str(error), next=remedy, file=str(path))
 
 
 def sync_folder(path: Path) -> None:

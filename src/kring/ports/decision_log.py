@@ -29,9 +29,9 @@ class DecisionLog(Protocol):
         ...
 
     def commit(self) -> None:
-        """Write and fsync all that is buffered: one group. After a failure the log is read-only
-        and every later call that writes raises `StorageError`; only a full disk, whose failed group
-        was cut off again, may be tried once more, with new records."""
+        """Write and fsync all that is buffered: one group. After `NoRoom` the failed group was cut off again, none
+        of it will ever be read, and new records may be tried. After anything else the log is read-only: this call and
+        every later one that writes raises `ReadOnly`, and only the next opening knows what of the group there is."""
         ...
 
     def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:

@@ -111,7 +111,7 @@ class SqliteClaims:
 
     def look(self, names: Sequence[str]) -> list[Taken | Pending | None]:
         with self._using("look up claims"):
-            return [self._state(row) if (row := self._row(name)) else None for name in names]
+            return [_state(row) if (row := self._row(name)) else None for name in names]
 
     def take_over(self, log: DecisionLog, *, owner: Owner, now: int) -> tuple[int, int]:
         """Durable before this returns, and with it all that any process wrote before."""
@@ -146,16 +146,12 @@ class SqliteClaims:
             return Won()
         row = self._row(asked.name)
         assert row is not None
-        return Differs() if row[0] != asked.digest else self._state(row)
+        return Differs() if row[0] != asked.digest else _state(row)
 
     def _row(self, name: str) -> tuple[str, str, int, bytes | None] | None:
         query = "SELECT digest, system, writer, ids FROM claim WHERE name = ?"
         row: tuple[str, str, int, bytes | None] | None = self._connection.execute(query, (name,)).fetchone()
         return row
-
-    def _state(self, row: tuple[str, str, int, bytes | None]) -> Taken | Pending:
-        _, system, writer, ids = row
-        return Pending(Owner(system, writer)) if ids is None else Taken(_split(ids))
 
     def _marked(self, owner: Owner) -> tuple[int, int]:
         query = "SELECT segment, offset FROM mark WHERE system = ? AND writer = ?"
@@ -217,6 +213,11 @@ def recorded(frames: Iterable[Logged], oldest: int) -> list[tuple[Tag, int, byte
         for (name, digest, n), ids in rows.items()
         if sorted(ids) == list(range(n))
     ]
+
+
+def _state(row: tuple[str, str, int, bytes | None]) -> Taken | Pending:
+    _, system, writer, ids = row
+    return Pending(Owner(system, writer)) if ids is None else Taken(_split(ids))
 
 
 def _split(ids: bytes) -> tuple[bytes, ...]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from kring.errors import Busy, IntegrityError, NewerFormat, StorageError, Unavailable
+from kring.errors import Busy, IntegrityError, NewerFormat, NoRoom, StorageError, Unavailable
 
 Journal = Literal["WAL", "DELETE"]
 
@@ -20,6 +20,7 @@ MAGIC: Final = b"SQLite format 3\0"
 SIGNS: Final = ("no such table", "no such column", "Could not decode")
 """What damage sounds like when the file is a database still."""
 
+FULL: Final = {sqlite3.SQLITE_FULL}
 BROKEN: Final = {sqlite3.SQLITE_IOERR}
 """Primary result codes of an input or output error: what reached the disk is unknown then."""
 
@@ -31,7 +32,7 @@ def primary(error: sqlite3.Error) -> int:
 
 
 def explain(error: sqlite3.Error, *, action: str, path: Path) -> Unavailable:
-    """`error` in our words: `Busy`, `IntegrityError` or `StorageError`."""
+    """`error` in our words: `Busy`, `IntegrityError`, `NoRoom` or `StorageError`."""
     if primary(error) in BUSY:
         return Busy(
             f"could not {action}: {path.name} is locked by another process",
@@ -46,7 +47,8 @@ def explain(error: sqlite3.Error, *, action: str, path: Path) -> Unavailable:
             next="put back the last backup of this file; do not edit it",
             file=str(path),
         )
-    return StorageError(
+    kind = NoRoom if primary(error) in FULL else StorageError
+    return kind(
         f"could not {action}: the database {path.name} failed",
         got=str(error),
         next="check that this disk has space and may be written, then run the command again",

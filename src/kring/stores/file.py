@@ -9,21 +9,22 @@ What may go wrong, and what happens then:
 - the process or the machine dies: whatever was not written to its end is cut off when the log is
   opened again. The bytes that were cut are kept beside the segment as `<name>-<offset>.torn`, since
   a damaged last group looks the same as a torn one;
-- the disk is full: the group fails, what reached the file of it is cut off again, and the log goes
-  on when there is space. Its ids are not given out a second time before the log is closed;
-- any other failed write, and any failed fsync: the log is read-only until it is opened anew;
+- the disk is full, or no file can be opened (`NoRoom`): the group fails, what reached the file of it is
+  cut off again, and the log goes on when there is room. Its ids are not given out a second time before
+  the log is closed;
+- any other failed write, and any failed fsync, also for want of space: the log is read-only until it is
+  opened anew (`ReadOnly`);
 - damage before the last group: an `IntegrityError` with segment and offset, and no step further.
 """
 
 from __future__ import annotations
 
-import errno
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kring.errors import Busy, StorageError
+from kring.errors import Busy, NoRoom, StorageError
 from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
 from kring.metrics.packing import length_of
 from kring.ports.decision_log import Logged
@@ -47,9 +48,9 @@ from kring.stores.segment import (
     head_of,
     pack,
 )
+from kring.stores.stopping import Stop
 
 SEGMENT_BYTES: Final = 64 << 20
-FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_log(
@@ -88,14 +89,15 @@ def free_writer(
 
 
 class FileLog:
-    """Fulfils `kring.ports.decision_log.DecisionLog`. For one thread at a time."""
+    """Fulfils `kring.ports.decision_log.DecisionLog`. For one thread at a time. `writer` is the number that stands in
+    the ids it gives out."""
 
     def __init__(
         self, folder: Path, *, files: Files, writer: int, segment_bytes: int, system: str, lock: Appender
     ) -> None:
         self._folder = folder
         self._files = files
-        self._writer = writer
+        self.writer = writer
         self._segment_bytes = segment_bytes
         self._system = system
         self._lock = lock
@@ -110,18 +112,18 @@ class FileLog:
         self._parts: list[bytes] = []
         self._buffered = 0
         self._next = 0
-        self._stopped = ""
+        self._stop = Stop(folder)
         if found.left is not None:
             self._continue(found.left)
 
     def append(self, record: Record) -> Place:
         """A record without rows leaves no frame."""
-        self._check()
+        self._stop.check()
         kind, rows = _shape(record, self._system)
         payload = encode(record)
         tally = self._room()
         offset = tally.size + self._buffered
-        place = Place(at_ms=record.at // 1000, writer=self._writer, segment=self._number, sequence=self._next)
+        place = Place(at_ms=record.at // 1000, writer=self.writer, segment=self._number, sequence=self._next)
         decision_bytes(place)  # a moment that no id can hold is refused before anything is buffered
         if not rows:
             return place
@@ -133,30 +135,23 @@ class FileLog:
         return place
 
     def commit(self) -> None:
-        self._check()
+        self._stop.check()
         if not self._frames or self._tally is None or self._appender is None:
             return
         frames, data = self._frames, b"".join(self._parts)
         self._drop()
-        self._stopped = "a write that was interrupted"
+        self._stop.reason = "a write that was interrupted"
         try:
             self._appender.write(data)
         except StorageError as error:
             self._repair(error)
+            if self._stop.reason:
+                self._stop.check(error)
             raise
-        try:
-            self._appender.sync()
-        except StorageError as error:
-            self._stopped = str(error)
-            raise
+        self._stop.sync(self._appender)
         self._tally.add(frames, data)
         self._reader.committed[self._number] = self._tally.size
-        self._stopped = ""
-
-    @property
-    def writer(self) -> int:
-        """The number that stands in the ids it gives out."""
-        return self._writer
+        self._stop.reason = ""
 
     def read(self, after: tuple[int, int] = (0, 0)) -> Iterator[Logged]:
         return self._reader.read(after)
@@ -166,71 +161,63 @@ class FileLog:
 
     def cursor(self, since: int | None = None) -> tuple[int, int]:
         if since is not None:
-            late = (number for number, known in self._sealed.items() if known.segment.last >= since)
-            number = min(late, default=0)
-            if number or self._tally is not None:
-                return number or self._number, 0
-        return self._number, self._tally.size if self._tally is not None else self._end_of(self._number)
+            late = [number for number, known in self._sealed.items() if known.segment.last >= since]
+            if late or self._tally is not None:
+                return min(late, default=self._number), 0
+        if self._tally is not None:
+            return self._number, self._tally.size
+        known = self._sealed.get(self._number)
+        return self._number, known.segment.bytes if known else 0
 
     def seal(self) -> list[Segment]:
         """Commits first. Every complete segment there is, so that a caller who compares ids with
         what it knows misses none, however often either of them died."""
         self.commit()
         if self._tally is not None and self._tally.frames:
-            self._close_segment(self._tally)
+            with self._stop.unless_it_passes():
+                self._close_segment(self._tally)
         return [self._sealed[number].segment for number in sorted(self._sealed)]
 
     def close(self) -> None:
         try:
-            if not self._stopped:
+            if not self._stop.reason:
                 self.commit()
         finally:
-            self._stopped = self._stopped or "it was closed"
+            self._stop.reason = self._stop.reason or "it was closed"
             self._drop()
             if self._appender is not None:
                 self._appender.close()
             self._lock.close()
-
-    def _end_of(self, number: int) -> int:
-        return self._sealed[number].segment.bytes if number in self._sealed else 0
-
-    def _check(self) -> None:
-        if self._stopped:
-            raise StorageError(
-                "the decision log takes no more records",
-                got=self._stopped,
-                next="check the disk, then start again: what was acknowledged is safe",
-                file=str(self._folder),
-            )
 
     def _drop(self) -> None:
         self._frames, self._parts, self._buffered = [], [], 0
 
     def _room(self) -> Tally:
         """The open segment; a new one when there is none or it is full and nothing of it is waiting."""
-        if self._tally is not None and not self._frames and self._tally.size >= self._segment_bytes:
-            self._close_segment(self._tally)
-        if self._tally is None:
-            self._tally = self._open_segment(self._number + 1)
+        with self._stop.unless_it_passes():
+            if self._tally is not None and not self._frames and self._tally.size >= self._segment_bytes:
+                self._close_segment(self._tally)
+            if self._tally is None:
+                self._tally = self._open_segment(self._number + 1)
         if self._next >> SEQUENCE_BITS:
             raise StorageError(f"segment {self._tally.name} holds as many decisions as ids can count")
         return self._tally
 
     def _open_segment(self, number: int) -> Tally:
         if number >> SEGMENT_BITS:
-            raise StorageError(f"writer {self._writer} has used up its {1 << SEGMENT_BITS} segments")
+            raise StorageError(f"writer {self.writer} has used up its {1 << SEGMENT_BITS} segments")
         path = self._reader.path(number)
-        head = head_of(self._system, writer=self._writer, number=number)
+        head = head_of(self._system, writer=self.writer, number=number)
         self._files.remove(path)
         appender = self._files.append(path)
         try:
             appender.write(head)
-            appender.sync()
+            self._stop.sync(appender)
         except BaseException:
             appender.close()
             raise
         self._number, self._next, self._appender = number, 0, appender
-        tally = Tally(f"{self._writer}-{number}", writer=self._writer, number=number, head=head)
+        tally = Tally(f"{self.writer}-{number}", writer=self.writer, number=number, head=head)
         self._follow(tally)
         return tally
 
@@ -247,10 +234,9 @@ class FileLog:
         self._reader.marks[tally.number] = tally.marks
 
     def _repair(self, error: StorageError) -> None:
-        """After a failed write: cut off what reached the file, if only space was missing."""
-        self._stopped = str(error)
-        cause = error.__cause__
-        if not isinstance(cause, OSError) or cause.errno not in FULL or self._tally is None:
+        """After a failed write: cut off what reached the file, if only room was missing."""
+        self._stop.reason = str(error)
+        if not isinstance(error, NoRoom) or self._tally is None:
             return
         path = self._reader.path(self._number)
         try:
@@ -259,9 +245,9 @@ class FileLog:
             self._files.truncate(path, self._tally.size)
             self._appender = self._files.append(path)
         except StorageError as second:
-            self._stopped = str(second)
+            self._stop.reason = str(second)
             return
-        self._stopped = ""
+        self._stop.reason = ""
 
     def _continue(self, tally: Tally) -> None:
         """Append to a segment that was left open; what a dead process wrote is made durable first. One of an

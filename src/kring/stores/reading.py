@@ -6,7 +6,6 @@ import heapq
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Final
@@ -106,10 +105,6 @@ class LogReader:
 
     def read(self, after: tuple[int, int] = (0, 0), *, until: int | None = None) -> Iterator[Logged]:
         """Frames after a cursor, up to the first one of a later moment than `until`."""
-        found = self._read(after)
-        return found if until is None else takewhile(lambda logged: logged.record.at <= until, found)
-
-    def _read(self, after: tuple[int, int]) -> Iterator[Logged]:
         number, offset = after
         if not self.path(number).exists():
             later = (found for found in segment_numbers(self._folder, self._writer) if found > number)
@@ -117,6 +112,8 @@ class LogReader:
         while self.path(number).exists():
             newest = not self.path(number + 1).exists()
             for frame, found in self._frames(number, offset, newest=newest):
+                if until is not None and frame.at > until:
+                    return
                 yield self._logged(frame, found, number=number)
             if newest:
                 return
@@ -145,12 +142,12 @@ class LogReader:
             newest = not self.path(number + 1).exists()
             for frame, found in self._frames(number, 0, newest=newest):
                 if frame.kind == kind and raw in bytes(found):
-                    yield decode(frame, found, name=self._name(number))
+                    yield decode(frame, found, name=self.path(number).stem)
 
     def find(self, id: str) -> tuple[Decisions, int]:
         place = decision_place(decision_raw(id))
         if place.writer != self._writer or not self.path(place.segment).exists():
-            raise self._missing(id)
+            raise _missing(id, writer=self._writer, system=self._system)
         with _opened(self.path(place.segment)) as file:
             begin, end = self._range(file, place)
             data = _take(file, begin, end - begin)
@@ -162,17 +159,21 @@ class LogReader:
             stopped = frame.end
         if stopped < begin + len(data):
             self._judge(data[stopped - begin :], place.segment, stopped)
-        raise self._missing(id)
+        raise _missing(id, writer=self._writer, system=self._system)
 
     def _row(self, frame: Frame, data: bytes, *, begin: int, place: Place) -> tuple[Decisions, int]:
         found = payload(data, frame, offset=begin)
         if found is None:
             self._judge(data[frame.offset - begin :], place.segment, frame.offset)
         if found is None or frame.at // 1000 != place.at_ms:
-            raise self._missing(f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms")
-        record = decode(frame, found, name=self._name(place.segment))
+            place_told = f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms"
+            raise _missing(place_told, writer=self._writer, system=self._system)
+                writer=self._writer,
+                system=self._system,
+            )
+        record = decode(frame, found, name=self.path(place.segment).stem)
         if not isinstance(record, Decisions):
-            raise damaged(self._name(place.segment), frame.offset, "something else where decisions were announced")
+            raise damaged(self.path(place.segment).stem, frame.offset, "something else where decisions were announced")
         return record, place.sequence - frame.first
 
     def _range(self, file: BinaryIO, place: Place) -> tuple[int, int]:
@@ -209,7 +210,7 @@ class LogReader:
                     self._judge(_take(file, base, end - base), number, base)
                     return
             if not body and not newest:
-                raise damaged(self._name(number), 0, "a segment without its head")
+                raise damaged(self.path(number).stem, 0, "a segment without its head")
 
     def _judge(self, rest: bytes, number: int, offset: int) -> None:
         """`rest` begins with something that is no whole frame. Right only at the end of the newest
@@ -217,11 +218,11 @@ class LogReader:
         newest = number not in self.committed and not self.path(number + 1).exists()
         sealed = self.path(number).with_suffix(".seal").exists()
         if sealed or not newest or not torn(rest, offset=offset):
-            raise damaged(self._name(number), offset, "bytes that are no whole frame")
+            raise damaged(self.path(number).stem, offset, "bytes that are no whole frame")
 
     def _logged(self, frame: Frame, found: memoryview, *, number: int) -> Logged:
         place = Place(at_ms=frame.at // 1000, writer=self._writer, segment=number, sequence=frame.first)
-        record = decode(frame, found, name=self._name(number))
+        record = decode(frame, found, name=self.path(number).stem)
         return Logged(place=place, record=record, cursor=(number, frame.end))
 
     def _body(self, file: BinaryIO, number: int) -> int:
@@ -229,21 +230,19 @@ class LogReader:
         head = _take(file, 0, head_bytes(self._system) + (1 << 16))
         size = check_head(head, system=self._system, writer=self._writer, number=number)
         if not size and len(head) > head_bytes(self._system):
-            raise damaged(self._name(number), 0, "bytes that are no head")
+            raise damaged(self.path(number).stem, 0, "bytes that are no head")
         return size
 
     def _end(self, file: BinaryIO, number: int) -> int:
         return self.committed.get(number) or _size(file)
 
-    def _name(self, number: int) -> str:
-        return f"{self._writer}-{number}"
 
-    def _missing(self, id: str) -> NotFound:
-        return NotFound(
-            "this decision is not in the log",
-            got=id,
-            allowed=f"ids that writer {self._writer} of {self._system} gave out and committed",
-        )
+def _missing(id: str, *, writer: int, system: str) -> NotFound:
+    return NotFound(
+        "this decision is not in the log",
+        got=id,
+        allowed=f"ids that writer {writer} of {system} gave out and committed",
+    )
 
 
 def _opened(path: Path) -> BinaryIO:
