@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import handbook
 import pytest
 
+import handbook
 from fruit import write_fruit
 from served import Server, serving
 from systems import kring, write_loans, write_parcels
+
+VERTEX = {"AIP_HEALTH_ROUTE": "/vertex/health", "AIP_PREDICT_ROUTE": "/vertex/predict"}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,7 @@ def server(released: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     """All four systems on one port, and gRPC beside it. Tests may ask and wrong it; none may stop it."""
     base = tmp_path_factory.mktemp("served")
     copies = [Path(shutil.copytree(folder, base / name)) for name, folder in released.items()]
-    with serving(copies, grpc=True) as running:
+    with serving(copies, grpc=True, environ=VERTEX) as running:
         yield running
         assert running.process.poll() is None, running.log.read_text()
         assert "Traceback" not in running.log.read_text()

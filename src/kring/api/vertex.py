@@ -1,4 +1,4 @@
-"""Vertex AI's container contract: paths and port come from the environment, rows as instances."""
+"""Vertex AI's container contract: paths come from the environment (and the port, see `kring serve`), rows as instances."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from kring.api.mlflow import Predictions, from_instances
 from kring.api.tables import decoded, predictions, read
 from kring.errors import ConfigError, KringError, UserError
 
-PORT: Final = "AIP_HTTP_PORT"
 HEALTH: Final = "AIP_HEALTH_ROUTE"
 PREDICT: Final = "AIP_PREDICT_ROUTE"
-DEFAULT_PORT: Final = 8080
 STATUSES: Final = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -60,16 +58,6 @@ def fault(error: KringError, status: int) -> Response:
     """`{"error": {"code", "message", "status"}}`."""
     told = Told(status, sentence(error), STATUSES.get(status, "INTERNAL"))
     return Response(status, msgspec.json.encode(Fault(told)), headers=headers_of(error, status))
-
-
-def port(environ: Mapping[str, str]) -> int | None:
-    """The port that Vertex asks us to listen on; None outside of Vertex."""
-    if PREDICT not in environ and PORT not in environ:
-        return None
-    text = environ.get(PORT, str(DEFAULT_PORT))
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) < 65536):
-        raise ConfigError(f"{PORT} is no port", got=text[:40], allowed="1 to 65535")
-    return int(text)
 
 
 def routes(readiness: Readiness, *, environ: Mapping[str, str]) -> tuple[Route, ...]:

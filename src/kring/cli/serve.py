@@ -17,7 +17,14 @@ from kring.record.serving import Plan
 @click.command(short_help="Answer requests of programs, in the protocols they speak.")
 @click.argument("folders", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The port of everything.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    envvar="AIP_HTTP_PORT",
+    type=click.IntRange(1, 65535),
+    help="The port of everything; where Vertex AI sets AIP_HTTP_PORT, that one.",
+)
 @click.option("--grpc-port", default=0, type=click.IntRange(0, 65535), help="A second port, for gRPC; none when 0.")
 @click.option("--workers", default=0, type=click.IntRange(0, 256), help="Data workers; one for each core when 0.")
 @click.option("--tls-cert", default="", metavar="FILE", help="A certificate (PEM), for https.")
