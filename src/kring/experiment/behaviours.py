@@ -38,6 +38,16 @@ class Trial(NamedTuple):
     fine: bool
 
 
+Judge = Callable[[Sequence[Inputs], Batch], Batch]
+"""(rows, outputs with `decision`) → what the rest of the policy makes of them."""
+
+
+def as_decided(rows: Sequence[Inputs], outputs: Batch) -> Batch:
+    """The judge of a policy that is its threshold and nothing more."""
+    del rows
+    return outputs
+
+
 class Answered(NamedTuple):
     """What the chain says about rows: outputs as the task reads them, decisions, and which rows have an answer."""
 
@@ -47,11 +57,19 @@ class Answered(NamedTuple):
 
 
 class Tryout:
-    """What every test needs: the chain's answers, and held-out rows to draw from, of which no value in the columns
-    `hidden` is shown."""
+    """What every test needs: the chain's answers, what is decided, and held-out rows to draw from, of which no value
+    in the columns `hidden` is shown."""
 
     def __init__(
-        self, task: Task, answer: Answer, held: Batch, *, policy: Policy, seed: int, hidden: Collection[str] = ()
+        self,
+        task: Task,
+        answer: Answer,
+        held: Batch,
+        *,
+        policy: Policy,
+        seed: int,
+        hidden: Collection[str] = (),
+        judge: Judge = as_decided,
     ) -> None:
         self.task = task
         self.policy = policy
@@ -59,6 +77,7 @@ class Tryout:
         self._held = held
         self._seed = seed
         self._hidden = hidden
+        self._judge = judge
 
     def shown(self, field: str, value: Scalar) -> Scalar:
         """`value` of a row, or that it may not be shown."""
@@ -68,7 +87,7 @@ class Tryout:
         """The answers to `rows`, in their order."""
         batch = self._answer(rows)
         outputs = self.task.outputs(batch, self.policy)
-        decisions = list(self.task.decide(batch, self.policy).columns["decision"])
+        decisions = list(self._judge(rows, self.task.decide(batch, self.policy)).columns["decision"])
         return Answered(outputs, decisions, self.task.answered(outputs))
 
     def rows(self, test: Invariance | Direction) -> list[tuple[str, Inputs]]:

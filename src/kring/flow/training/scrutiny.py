@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kring.contracts.grammar import fields_of, parse
 from kring.data.profile import private
+from kring.decide.policy import judge_of, row_masks
 from kring.decide.prepare import frame_preparer
 from kring.decide.prepare_rows import row_preparer
 from kring.errors import Unavailable
@@ -130,7 +131,7 @@ def tryout_of(session: Session, held: HeldOut, chain: Chained) -> Tryout:
     """The chain and the held-out rows, of which no value of a personal column or an identifier is shown."""
     hidden = [field.name for field in session.project.contract.fields if private(field)]
     raw = session.material.test_raw
-    return Tryout(held.task, chain.answer, raw, policy=held.policy, seed=held.seed, hidden=hidden)
+    return Tryout(held.task, chain.answer, raw, policy=held.policy, seed=held.seed, hidden=hidden, judge=chain.judged)
 
 
 def protected_of(session: Session, rows: NDArray[np.intp]) -> dict[str, Grouped]:
@@ -164,6 +165,10 @@ class Chained:
         self._chain: OpenChain = open_chain(built.chain, built.files, open_index=adapters.open_index)
         self._by_rows = row_preparer(self.prepared, types=self.types)
         self._by_columns = frame_preparer(self.prepared, types=self.types)
+        pinned = session.material.pinned_for(self.prepared)
+        kinds = {column.name: column.kind for column in pinned.columns}
+        self._judge = judge_of(self._policy, row_masks(self._policy, types=self.types, kinds=kinds))
+        self._pinned = row_preparer(pinned, types=self.types)
         one = _part(session.material.test_batch, 0, 1)
         self._silent = _silence(self._chain.answer(select(one, names_of(self.prepared))))
 
@@ -175,6 +180,11 @@ class Chained:
         """The answers to rows of raw fields, as columns; a field that is left out is missing."""
         raw = Batch(len(rows), {name: [row.get(name) for row in rows] for name in self.fields})
         return self._answer(self._by_rows(raw))
+
+    def judged(self, rows: Sequence[Inputs], outputs: Batch) -> Batch:
+        """What business rules and abstention make of decided answers; there is no outlier score yet."""
+        raw = Batch(len(rows), {name: [row.get(name) for row in rows] for name in self.types})
+        return self._judge(raw, self._pinned(raw), outputs).outputs
 
     def _answer(self, batch: Batch) -> Batch:
         return answer_rows(self._chain.answer, batch, silent=self._silent)
