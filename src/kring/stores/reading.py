@@ -168,9 +168,6 @@ class LogReader:
         if found is None or frame.at // 1000 != place.at_ms:
             place_told = f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms"
             raise _missing(place_told, writer=self._writer, system=self._system)
-                writer=self._writer,
-                system=self._system,
-            )
         record = decode(frame, found, name=self.path(place.segment).stem)
         if not isinstance(record, Decisions):
             raise damaged(self.path(place.segment).stem, frame.offset, "something else where decisions were announced")
