@@ -31,7 +31,8 @@ def surprise_of(usual: Usual) -> Callable[[Batch], Floats]:
     absence does. Categories cost minus the log of their share. Both are taken as independent of each other.
     """
     numbers = usual.numbers
-    names, whiten = numbers.names, np.array(numbers.whiten, dtype=np.float64).reshape(len(numbers.names), -1)
+    names = numbers.names
+    whiten = np.array(numbers.whiten, dtype=np.float64).reshape(len(names), len(names))
     present, absent = np.array(numbers.present), np.array(numbers.absent)
     scaled = scaler(numbers)
     words = [(one.name, dict(zip(one.words, one.surprise, strict=True)), one.other) for one in usual.words]

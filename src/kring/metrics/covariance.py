@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-14
+"""A sample that is as near to a multiple of the identity is one."""
 
 
 def shrunk_covariance(rows: Floats, *, least: float = 0.0) -> tuple[Floats, float]:
@@ -21,5 +23,5 @@ def shrunk_covariance(rows: Floats, *, least: float = 0.0) -> tuple[Floats, floa
     squares = float(np.sum(sample**2))
     away = squares / k - mean**2
     noise = (float(np.sum(np.sum(rows**2, axis=1) ** 2)) / n - squares) / (n * k)
-    share = min(1.0, max(least, min(noise, away) / away if away > 0 else 1.0))
+    share = min(1.0, max(least, min(noise, away) / away if away > ROUNDING * mean**2 else 0.0))
     return (1 - share) * sample + share * mean * np.eye(k), share
