@@ -13,6 +13,7 @@ from kring.access.hosts import (
     client_address,
     hosts_allowed,
     is_loopback,
+    is_private,
     require_host,
     require_listening,
     require_origin,
@@ -26,11 +27,14 @@ LOCAL = hosts_allowed("127.0.0.1")
 def test_this_machine_only(host: str) -> None:
     assert is_loopback(host)
     require_listening(host, auth=False, tls=False, behind_proxy=False)
+    assert is_private(host, behind_proxy=False)
+    assert not is_private(host, behind_proxy=True), "a proxy lets others in"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "kring.example.org", "localhost.example.org"])
 def test_beyond_this_machine_it_takes_authentication_and_tls(host: str) -> None:
     assert not is_loopback(host)
+    assert not is_private(host, behind_proxy=False)
     for auth, tls in ((False, False), (True, False), (False, True)):
         with pytest.raises(Refused) as caught:
             require_listening(host, auth=auth, tls=tls, behind_proxy=False)

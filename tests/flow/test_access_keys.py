@@ -32,7 +32,7 @@ from kring.flow.keys import (
 )
 from kring.flow.project import Project, open_project
 from kring.host.clock import SimulatedClock
-from kring.record.access import AccessPolicy, ApiKey, Oidc, Principal, Role
+from kring.record.access import AccessList, AccessPolicy, ApiKey, Oidc, Principal, Role
 from systems import day, write_loans, write_parcels, write_prices
 
 DAY = 86_400_000_000
@@ -148,14 +148,22 @@ def test_a_ledger_speaks_for_its_own_system_only(projects: list[Project]) -> Non
     assert parcels.system.name == "parcels"
 
 
-def test_an_example_on_a_ledger_stops_the_start(projects: list[Project]) -> None:
+def told(projects: list[Project], before: AccessList | None = None) -> AccessList:
+    with ExitStack() as stack:
+        ledgers = {project.system.name: stack.enter_context(project.ledger()) for project in projects}
+        return access_list(projects, ledgers, now=projects[0].clock.now(), before=before)
+
+
+def test_an_example_on_a_ledger_stops_the_start_and_is_never_taken(projects: list[Project]) -> None:
     made = create_key(projects, role="admin", label="copied", owner="x")
+    before = told(projects)
     append(projects[0], msgspec.structs.replace(made.key, id="a" * 16, digest=digest(EXAMPLE)))
     with pytest.raises(Refused, match="anybody knows") as caught:
-        live(projects)
+        told(projects)
     assert EXAMPLE not in str(caught.value)
+    assert [key.id for key in told(projects, before).keys] == [made.key.id]
     revoke_key(projects[:1], "a" * 16, owner="x")
-    assert [key.id for key in live(projects)] == [made.key.id]
+    assert [key.id for key in told(projects).keys] == [made.key.id]
 
 
 def admin(*systems: str, expires: int = 0) -> Principal:
@@ -266,6 +274,12 @@ def with_tokens(project: Project) -> Project:
     return replace(project, system=msgspec.structs.replace(project.system, access=AccessPolicy(oidc=oidc)))
 
 
+def write_key_set(file: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    member = json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(key.public_key()))
+    file.write_text(json.dumps({"keys": [{**member, "kid": "one"}]}))
+
+
 def test_the_keys_of_an_issuer_come_from_its_file(projects: list[Project]) -> None:
     loans, parcels, _ = projects
     project = with_tokens(loans)
@@ -277,9 +291,7 @@ def test_the_keys_of_an_issuer_come_from_its_file(projects: list[Project]) -> No
     with pytest.raises(DataError) as wrong:
         token_keys_of(project)
     assert wrong.value.file == str(file)
-    key = ec.generate_private_key(ec.SECP256R1())
-    member = json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(key.public_key()))
-    file.write_text(json.dumps({"keys": [{**member, "kid": "one"}]}))
+    write_key_set(file)
     os.utime(file, (1_000, 1_000))
     found = token_keys_of(project)
     assert found is not None
@@ -296,10 +308,28 @@ def test_the_keys_of_an_issuer_come_from_its_file(projects: list[Project]) -> No
 
 def test_what_the_workers_are_told(projects: list[Project]) -> None:
     made = create_key(projects, role="caller", label="x", owner="x")
-    with ExitStack() as stack:
-        ledgers = {project.system.name: stack.enter_context(project.ledger()) for project in projects}
-        told = access_list(projects, ledgers, now=day(0))
-    assert set(told.policies) == {"loans", "parcels", "prices"}
-    sent = msgspec.json.encode(told)
+    found = told(projects)
+    assert set(found.policies) == {"loans", "parcels", "prices"}
+    sent = msgspec.json.encode(found)
     assert parse(made.secret).secret.encode() not in sent
-    assert msgspec.json.decode(sent, type=type(told)) == told
+    assert msgspec.json.decode(sent, type=AccessList) == found
+
+
+def test_a_broken_file_of_an_issuer_keeps_no_key_from_being_ended(projects: list[Project]) -> None:
+    """It stops the start; later the issuer's keys of before go on, and so does everything else."""
+    made = create_key(projects, role="caller", label="x", owner="x")
+    project = with_tokens(projects[0])
+    file = project.folder / "jwks.json"
+    write_key_set(file)
+    served = [project, *projects[1:]]
+    before = told(served)
+    assert set(before.token_keys) == {"loans"}
+    revoke_key(projects, made.key.id, owner="x")
+    file.write_text("half of a fi")
+    with pytest.raises(DataError):
+        told(served)
+    later = told(served, before)
+    assert later.keys == ()
+    assert later.token_keys == before.token_keys
+    file.unlink()
+    assert told(served, AccessList()).token_keys == {}

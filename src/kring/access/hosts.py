@@ -45,6 +45,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_private(host: str, *, behind_proxy: bool) -> bool:
+    """Whether nobody comes in from other machines: only then a development key is taken."""
+    return is_loopback(host) and not behind_proxy
+
+
 def require_listening(host: str, *, auth: bool, tls: bool, behind_proxy: bool) -> None:
     """`Refused` when `host` is reached from other machines and who asks would be unknown or overheard."""
     if is_loopback(host) or behind_proxy or (auth and tls):

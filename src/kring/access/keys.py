@@ -116,10 +116,15 @@ def id_in(text: str) -> str:
     return parts[2][:ID_LENGTH] if text.startswith(PREFIX) and len(parts) > 2 else text
 
 
+def is_weak(key: ApiKey) -> bool:
+    """Whether anybody could guess the secret, or read it in the handbook."""
+    return key.digest in WEAK
+
+
 def require_strong(keys: Iterable[ApiKey]) -> None:
     """`Refused` when a key has a secret that anybody could guess or read in the handbook."""
     for key in keys:
-        if key.digest in WEAK:
+        if is_weak(key):
             raise Refused(
                 f"the key {key.id} ({key.label}) has a secret that anybody knows",
                 got="an example",

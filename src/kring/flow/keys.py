@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from kring.access.keys import id_in, make_key, require_strong
+from kring.access.keys import id_in, is_weak, make_key, require_strong
 from kring.access.roles import may_mint, may_revoke
 from kring.access.tokens import signers
 from kring.errors import Conflict, DataError, Forbidden, KringError, NotFound, UserError
@@ -141,7 +141,7 @@ def published(ledgers: Mapping[str, Ledger], *, now: int) -> tuple[ApiKey, ...]:
     """The keys that live at `now` by the ledgers of the systems named; what is ended on one of them is ended.
 
     `systems` of a key are those whose own ledger holds it for them. An id that stands for different keys on two
-    ledgers is none. `Refused` when a key has a secret that anybody could know.
+    ledgers is none.
     """
     found: dict[str, list[ApiKey]] = {}
     for system, ledger in ledgers.items():
@@ -155,18 +155,34 @@ def published(ledgers: Mapping[str, Ledger], *, now: int) -> tuple[ApiKey, ...]:
         if same and not ended:
             systems = tuple(system for key in held_by for system in key.systems)
             live.append(msgspec.structs.replace(held_by[0], systems=systems))
-    live.sort(key=lambda key: key.id)
-    require_strong(live)
-    return tuple(live)
+    return tuple(sorted(live, key=lambda key: key.id))
 
 
-def access_list(projects: Sequence[Project], ledgers: Mapping[str, Ledger], *, now: int) -> AccessList:
-    """All that the workers have to know of access: keys, policies, and the key sets of the issuers."""
-    token_keys = {project.system.name: token_keys_of(project) for project in projects}
+def access_list(
+    projects: Sequence[Project], ledgers: Mapping[str, Ledger], *, now: int, before: AccessList | None = None
+) -> AccessList:
+    """All that the workers have to know of access: keys, policies, and the key sets of the issuers.
+
+    At the start `Refused` or `DataError` for a key with a secret that anybody could know, or an issuer's keys that
+    can't be believed. Later, with what was known `before`, nothing keeps a key from being ended: a weak key is left
+    out, and of an issuer whose file is broken the keys of before go on until they are too old.
+    """
+    keys = published(ledgers, now=now)
+    token_keys: dict[str, TokenKeys | None] = {}
+    for project in projects:
+        system = project.system.name
+        try:
+            token_keys[system] = token_keys_of(project)
+        except KringError:
+            if before is None:
+                raise
+            token_keys[system] = before.token_keys.get(system)
+    if before is None:
+        require_strong(keys)
     return AccessList(
-        keys=published(ledgers, now=now),
+        keys=tuple(key for key in keys if not is_weak(key)),
         policies={project.system.name: project.system.access for project in projects},
-        token_keys={system: keys for system, keys in token_keys.items() if keys is not None},
+        token_keys={system: found for system, found in token_keys.items() if found is not None},
     )
 
 

@@ -58,7 +58,7 @@ class Publisher:
                 meetings.write(project.files, self.meeting.systems, systems)
                 self._systems = systems
                 self._bump("pointers")
-        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now()))
+        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now(), before=self._access))
         self._heads = heads
         if self.page is not None:
             self.page.ledger_seen(project.clock.monotonic())

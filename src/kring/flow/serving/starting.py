@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kring.access.hosts import is_loopback, require_listening
+from kring.access.hosts import is_private, require_listening
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
@@ -47,8 +47,11 @@ def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], Non
     )
     page = new_page(meeting.page, workers=plan.workers)
     meetings.write(files, meeting.plan, plan)
-    key = ensure_dev_key(projects) if is_loopback(plan.host) else None
-    Publisher(projects, meeting, page, say).publish()
+    publisher = Publisher(projects, meeting, page, say)
+    publisher.publish()
+    key = ensure_dev_key(projects) if is_private(plan.host, behind_proxy=plan.behind_proxy) else None
+    if key is not None:
+        publisher.publish()
     return Started(plan, page, key)
 
 

@@ -19,7 +19,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from kring.access.guard import Gatekeeper
-from kring.access.hosts import hosts_allowed, is_loopback, require_host, require_origin
+from kring.access.hosts import hosts_allowed, is_private, require_host, require_origin
 from kring.access.tokens import token_readers
 from kring.api.app import Door
 from kring.api.forward import forward_to
@@ -64,7 +64,9 @@ class Worker:
         self.page = open_page(self.meeting.page, writer=True)
         self.seat: Seat = self.page.seats[seat]
         self.seat.claim(os.getpid(), start=self.clock.now())
-        self.gate = Gatekeeper(dev_keys=is_loopback(plan.host), workers=plan.workers, worker=seat)
+        self.gate = Gatekeeper(
+            dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy), workers=plan.workers, worker=seat
+        )
         self.committer = Committer(self._unwritable)
         self.openers: dict[str, Opener] = {}
         self.desk = Desk({})
