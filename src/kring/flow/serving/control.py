@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kring.access.guard import Gatekeeper
-from kring.access.hosts import Headers, is_loopback
+from kring.access.hosts import Headers, is_private
 from kring.access.roles import may
 from kring.access.sessions import Sessions
 from kring.access.tokens import token_readers
@@ -101,7 +101,7 @@ def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
     control = Control(
         plan=plan,
         projects={project.system.name: project for project in projects},
-        gate=Gatekeeper(dev_keys=is_loopback(plan.host)),
+        gate=Gatekeeper(dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy)),
         sessions=Sessions(projects[0].random),
         followers={project.system.name: Follower(project) for project in projects},
         drawings=Drawings(meeting.drawings, files=projects[0].files),
