@@ -78,11 +78,14 @@ def open_log(folder: Path, *, files: Files, system: str) -> DecisionLog:
     return file.open_log(folder, files=files, system=system)
 
 
-def free_writer(folder: Path, *, files: Files, system: str) -> DecisionLog:
+def free_writer(
+    folder: Path, *, files: Files, system: str, durability: Literal["sync", "async"] = "sync"
+) -> DecisionLog:
     """A writer of the log that nobody else has open."""
-    from kring.stores import file
+    from kring.stores import file, lazy
 
-    return file.free_writer(folder, files=files, system=system)
+    kind = lazy.LazyLog if durability == "async" else file.FileLog
+    return file.free_writer(folder, files=files, system=system, kind=kind)
 
 
 def read_log(folder: Path, *, system: str) -> DecisionHistory:

@@ -332,6 +332,18 @@ class LearnTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cooldown: Annotated[Duration, Meta(description="The least time between two trainings")] = "7d"
 
 
+class LogTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How decisions are put on record."""
+
+    durability: Annotated[
+        Literal["sync", "async"],
+        Meta(
+            description="Whether an answer waits until its record would survive a power cut. With `async` a tenth of a "
+            "second of acknowledged decisions may be lost then; a process that dies loses none"
+        ),
+    ] = "sync"
+
+
 class GovernTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the law asks to be known."""
 
@@ -398,6 +410,7 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     guard: GuardTable = GuardTable()
     watch: WatchTable = WatchTable()
     learn: LearnTable = LearnTable()
+    log: LogTable = LogTable()
     govern: GovernTable = GovernTable()
     access: AccessTable = AccessTable()
 

@@ -182,6 +182,12 @@ class Learn(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_us: int = 7 * 86_400_000_000
 
 
+class LogPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an answer waits until its record would survive a power cut."""
+
+    durability: Literal["sync", "async"] = "sync"
+
+
 class Govern(msgspec.Struct, frozen=True, kw_only=True):
     """What the law asks to be known about the system."""
 
@@ -213,6 +219,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard = Guard()
     watch: Watch = Watch()
     learn: Learn = Learn()
+    log: LogPlan = LogPlan()
     govern: Govern = Govern()
     access: AccessPolicy = AccessPolicy()
     file: str = ""

@@ -54,9 +54,15 @@ SEGMENT_BYTES: Final = 64 << 20
 
 
 def open_log(
-    folder: Path, *, files: Files, writer: int = 0, segment_bytes: int = SEGMENT_BYTES, system: str
+    folder: Path,
+    *,
+    files: Files,
+    writer: int = 0,
+    segment_bytes: int = SEGMENT_BYTES,
+    system: str,
+    kind: type[FileLog] | None = None,
 ) -> FileLog:
-    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append.
+    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append; of the class `kind`.
 
     `Busy` while another process has it open, `IntegrityError` when a segment is damaged or missing,
     `NewerFormat` when a newer Kring wrote it, `StorageError` when the disk refuses.
@@ -65,19 +71,27 @@ def open_log(
         raise ValueError(f"writer {writer} does not fit into {WRITER_BITS} bits")
     lock = files.append(folder / f"{writer}.lock")
     try:
-        return FileLog(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, lock=lock)
+        return (kind or FileLog)(
+            folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, lock=lock
+        )
     except BaseException:
         lock.close()
         raise
 
 
 def free_writer(
-    folder: Path, *, files: Files, system: str, first: int = 0, segment_bytes: int = SEGMENT_BYTES
+    folder: Path,
+    *,
+    files: Files,
+    system: str,
+    first: int = 0,
+    segment_bytes: int = SEGMENT_BYTES,
+    kind: type[FileLog] | None = None,
 ) -> FileLog:
     """As `open_log`, for the first writer from `first` on that no process has open; `Busy` when there is none."""
     for writer in range(first, 1 << WRITER_BITS):
         try:
-            return open_log(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system)
+            return open_log(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, kind=kind)
         except Busy:
             continue
     raise Busy(
@@ -112,6 +126,7 @@ class FileLog:
         self._parts: list[bytes] = []
         self._buffered = 0
         self._next = 0
+        self._durable = 0
         self._stop = Stop(folder)
         if found.left is not None:
             self._continue(found.left)
@@ -127,7 +142,7 @@ class FileLog:
         decision_bytes(place)  # a moment that no id can hold is refused before anything is buffered
         if not rows:
             return place
-        frame = Frame(offset, kind, len(payload), rows, self._next, record.at, tally.size, zlib.crc32(payload))
+        frame = Frame(offset, kind, len(payload), rows, self._next, record.at, self._durable, zlib.crc32(payload))
         self._frames.append(frame)
         self._parts += (pack(frame), payload)
         self._buffered += FRAME_BYTES + len(payload)
@@ -139,7 +154,7 @@ class FileLog:
         if not self._frames or self._tally is None or self._appender is None:
             return
         frames, data = self._frames, b"".join(self._parts)
-        self._drop()
+        self._frames, self._parts, self._buffered = [], [], 0
         self._stop.reason = "a write that was interrupted"
         try:
             self._appender.write(data)
@@ -148,8 +163,7 @@ class FileLog:
             if self._stop.reason:
                 self._stop.check(error)
             raise
-        self._stop.sync(self._appender)
-        self._tally.add(frames, data)
+        self._make_durable(self._tally, frames, data)
         self._reader.committed[self._number] = self._tally.size
         self._stop.reason = ""
 
@@ -184,13 +198,17 @@ class FileLog:
                 self.commit()
         finally:
             self._stop.reason = self._stop.reason or "it was closed"
-            self._drop()
+            self._frames, self._parts, self._buffered = [], [], 0
             if self._appender is not None:
                 self._appender.close()
             self._lock.close()
 
-    def _drop(self) -> None:
-        self._frames, self._parts, self._buffered = [], [], 0
+    def _make_durable(self, tally: Tally, frames: list[Frame], data: bytes) -> None:
+        """What was just written; counted when it is safe."""
+        assert self._appender is not None
+        self._stop.sync(self._appender)
+        tally.add(frames, data)
+        self._durable = tally.size
 
     def _room(self) -> Tally:
         """The open segment; a new one when there is none or it is full and nothing of it is waiting."""
@@ -230,7 +248,7 @@ class FileLog:
         self._tally = self._appender = None
 
     def _follow(self, tally: Tally) -> None:
-        self._reader.committed[tally.number] = tally.size
+        self._reader.committed[tally.number] = self._durable = tally.size
         self._reader.marks[tally.number] = tally.marks
 
     def _repair(self, error: StorageError) -> None:
