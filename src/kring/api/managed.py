@@ -76,7 +76,8 @@ Fault = Callable[[KringError, int], Response]
 
 class Managed(msgspec.Struct, frozen=True, kw_only=True):
     """What is done at one path. `takes` and `gives` are the types of the bodies, `asks` what may stand in the query
-    with what it means. A `page` is for people: it takes a session besides keys, and is no part of the interface."""
+    with what it means. What `creates` answers 201. A `page` is for people: it takes a session besides keys, and is
+    no part of the interface."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -85,6 +86,7 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     public: bool = False
     page: bool = False
+    creates: bool = False
     takes: Any = None
     gives: Any = None
     asks: Mapping[str, str] = {}

@@ -217,6 +217,7 @@ ROUTES: Final = (
         handler=make_key,
         action="manage",
         summary="Make a key, no wider than one's own; its secret is shown once",
+        creates=True,
         takes=KeyAsked,
         gives=KeyMade,
     ),

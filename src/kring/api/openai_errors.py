@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from kring.api.exchange import Response
-from kring.api.faults import headers_of
+from kring.api.faults import headers_of, sentence
 from kring.errors import KringError
 
 KINDS: Final[dict[int, tuple[str, str]]] = {
@@ -38,10 +38,3 @@ def fault(error: KringError, status: int) -> Response:
     kind, code = KINDS.get(status, ("server_error" if status >= 500 else "invalid_request_error", error.code))
     told = Told(sentence(error), kind, error.key or None, code)
     return Response(status, msgspec.json.encode(Fault(told)), headers=headers_of(error, status))
-
-
-def sentence(error: KringError) -> str:
-    """An error in one line."""
-    parts = (("got", error.got), ("allowed", error.allowed), ("next", error.next))
-    said = "; ".join(f"{label}: {text}" for label, text in parts if text)
-    return f"{error.message} ({said})" if said else error.message

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kring.api import health, invocations, metrics, mlflow, models, native, open_inference, openai, tensorflow, vertex
+from kring.api import (
+    health,
+    invocations,
+    metrics,
+    mlflow,
+    models,
+    native,
+    ofrep,
+    open_inference,
+    openai,
+    tensorflow,
+    vertex,
+)
 from kring.api.exchange import Route
 from kring.api.health import Readiness
 from kring.api.metrics import Tallies
@@ -15,6 +27,7 @@ def routes_of(readiness: Readiness, *, environ: Mapping[str, str], tallies: Tall
     return (
         *native.ROUTES,
         *openai.ROUTES,
+        *ofrep.ROUTES,
         *health.routes(readiness),
         *metrics.routes(tallies),
         *open_inference.routes(readiness),

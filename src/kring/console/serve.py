@@ -17,7 +17,7 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from kring.api import management
+from kring.api import described, management
 from kring.api.control import application
 from kring.api.protocols import routes_of
 from kring.flow.serving import meeting as meetings
@@ -37,7 +37,8 @@ def say(text: str) -> None:
 async def serve(plan: Plan, control: Control) -> None:
     """Answer until SIGTERM or SIGINT."""
     workers = routes_of(lambda: (True, {}), environ=os.environ)
-    app = application(control, management.ROUTES, workers=workers)
+    managed = (*management.ROUTES, *described.routes(workers, management.ROUTES))
+    app = application(control, managed, workers=workers)
     socket = Meeting(Path(plan.state)).control
     socket.unlink(missing_ok=True)
     server = Server(app, uds=socket, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)

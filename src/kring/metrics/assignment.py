@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 SPACE: Final = 1 << 32
 
 
+DAY_US: Final = 86_400_000_000
+
+
+def units(subjects: Sequence[str], *, at: int) -> list[str]:
+    """What is assigned to an arm: each subject on the day of `at` (microseconds UTC), so that nobody is an exception
+    for ever."""
+    day = at // DAY_US
+    return [f"{subject}/{day}" for subject in subjects]
+
+
 def assigned(units: Sequence[str], *, salt: str, share: float) -> NDArray[np.bool_]:
     """True for the units whose SHA-256(salt ‖ unit) mod 2^32 lies below `share` · 2^32, shape (n,).
 

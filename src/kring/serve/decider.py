@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
-from kring.metrics.assignment import assigned
+from kring.metrics.assignment import assigned, units
 from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import WAITED_FOR, Arm, Decisions, RecordClass, Value
@@ -159,10 +159,9 @@ class Decider(Generic[Rows]):
     def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
         if not self.pointer.canary or not self.pointer.share:
             return np.zeros(batch.n, dtype=np.bool_)
-        day = at // 86_400_000_000
-        subjects = subjects_of(batch, self.subject)
-        units = [f"{subject}/{day}" for subject in subjects] or [f"{at}/{row}" for row in range(batch.n)]
-        return assigned(units, salt=self.pointer.salt, share=self.pointer.share)
+        named = units(subjects_of(batch, self.subject), at=at)
+        rows = named or [f"{at}/{row}" for row in range(batch.n)]
+        return assigned(rows, salt=self.pointer.salt, share=self.pointer.share)
 
     def _answer(self, batch: Batch, rows: NDArray[np.int64], asked: Asked) -> list[Decided[Rows]]:
         read = self.read(batch)

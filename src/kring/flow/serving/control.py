@@ -24,7 +24,7 @@ from kring.flow.viewing.decisions import Follower
 from kring.host.page import open_page
 from kring.ports.page import Page
 from kring.record.access import Action, Principal
-from kring.record.serving import Plan
+from kring.record.serving import Plan, Served
 
 POLL_S: Final = 0.25
 """How often the ledgers are looked at: a key that is revoked is dead within a second."""
@@ -80,6 +80,10 @@ class Control:
             )
         self.gate.allow(who, action=action, system=system, tick=project.clock.monotonic())
         return project
+
+    def systems(self) -> list[Served]:
+        """What was published of every system."""
+        return meetings.read_systems(self._any.files, self.publisher.meeting)
 
     def may(self, who: Principal, action: Action, system: str) -> bool:
         """Whether a role of `who` in the system allows it."""

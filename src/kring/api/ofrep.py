@@ -1,0 +1,240 @@
+"""OFREP 0.3: which version answers for whom, as feature flags that any OpenFeature client can ask for.
+
+Each system has three flags: its name gives the id of the version, `NAME.arm` the arm (`live` or `canary`), and
+`NAME.canary` whether it is the canary. The targeting key is the subject; the answer is that of the router, by the same
+hash on the same day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from kring.api.bodies import json_of, require_media
+from kring.api.exchange import Request, Response, Route
+from kring.api.faults import headers_of, sentence
+from kring.errors import Forbidden, KringError, NotFound, UserError
+from kring.metrics.assignment import assigned, units
+from kring.record.system import System
+from kring.serve.line import Line
+
+Reason = Literal["STATIC", "SPLIT"]
+Code = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "GENERAL", "FLAG_NOT_FOUND"]
+Variant = Literal["live", "canary"]
+LONGEST: Final = 1000
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Evaluated(msgspec.Struct):
+    """One flag and its value."""
+
+    key: str
+    value: bool | str
+    variant: str
+    reason: Reason
+    metadata: dict[str, str | int | float | bool]
+
+
+class Failed(msgspec.Struct, omit_defaults=True):
+    """One flag, or with an empty key all of them, and why it has no value."""
+
+    errorCode: str  # noqa: N815  the protocol's word
+    errorDetails: str = ""  # noqa: N815
+    key: str = ""
+
+
+class Broken(msgspec.Struct):
+    """A fault of the server's own."""
+
+    errorDetails: str  # noqa: N815
+
+
+class Context(msgspec.Struct, frozen=True):
+    targetingKey: str  # noqa: N815
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """A question for flags. Of the context only the targeting key is read."""
+
+    context: dict[str, Any]
+
+
+class Flags(msgspec.Struct):
+    flags: list[Evaluated | Failed]
+    metadata: dict[str, str | int | float | bool]
+
+
+ENDINGS: Final = ("", ".arm", ".canary")
+"""What may stand behind the name of a system."""
+
+CODES: Final = frozenset(get_args(Code))
+
+
+async def one(request: Request) -> Response:
+    """The value of one flag."""
+    key = request.params["key"]
+    try:
+        line, ending = flag_of(request, key)
+        return Response(200, _encode(evaluated(line, ending, targeting_key(request))))
+    except KringError as error:
+        return failure(error, key=key)
+
+
+async def every(request: Request) -> Response:
+    """The values of all flags of the systems whose flags the caller may ask for; 304 when they are those that the
+    caller has."""
+    try:
+        subject = targeting_key(request)
+        lines = [line for line in request.lines.all() if may_ask(request, line)]
+    except KringError as error:
+        return failure(error, key="")
+    flags: list[Evaluated | Failed] = []
+    for line in lines:
+        for ending in ENDINGS:
+            try:
+                flags.append(evaluated(line, ending, subject))
+            except KringError as error:
+                flags.append(Failed("GENERAL", sentence(error), line.name + ending))
+    body = _encode(Flags(flags, {"systems": len(lines)}))
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if etag in (part.strip().removeprefix("W/") for part in (request.headers.get("if-none-match") or "").split(",")):
+        return Response(304, headers=(("etag", etag),))
+    return Response(200, body, headers=(("etag", etag),))
+
+
+def flag_of(request: Request, key: str) -> tuple[Line, str]:
+    """The system that a flag belongs to, and what stands behind its name. `NotFound` for what is no flag, in the
+    same words for systems that are not the caller's to see."""
+    for line in request.lines.all():
+        for ending in ENDINGS:
+            if key == line.name + ending:
+                return request.line(line.name), ending
+    raise NotFound("there is no such flag", allowed="the name of a system, alone or with .arm or .canary behind it")
+
+
+def may_ask(request: Request, line: Line) -> bool:
+    try:
+        request.line(line.name)
+    except Forbidden:
+        return False
+    return True
+
+
+def targeting_key(request: Request) -> str:
+    """The subject that the context names. `UserError`, whose key says which of the protocol's errors it is."""
+    require_media(request.headers)
+    try:
+        body = json_of(request.body)
+    except UserError as error:
+        raise UserError(error.message, got=error.got, allowed=error.allowed, key="PARSE_ERROR") from error
+    context = body.get("context") if isinstance(body, dict) else None
+    if not isinstance(context, dict):
+        raise UserError(
+            "a question for flags has a context", got=type(context or body).__name__,
+            allowed='{"context": {"targetingKey": "…"}}', key="INVALID_CONTEXT",
+        )  # fmt: skip
+    key = context.get("targetingKey")
+    if key is None or key == "":
+        raise UserError("the context names no targetingKey", allowed="a text", key="TARGETING_KEY_MISSING")
+    if not isinstance(key, str) or len(key) > LONGEST:
+        got = type(key).__name__ if not isinstance(key, str) else f"{len(key):,} characters"
+        raise UserError(
+            "the targetingKey is no name of a subject", got=got, allowed=f"a text of up to {LONGEST:,} characters",
+            key="INVALID_CONTEXT",
+        )  # fmt: skip
+    return key
+
+
+def evaluated(line: Line, ending: str, subject: str) -> Evaluated:
+    """The value of one flag for one subject. `UserError` when the router assigns no subjects in this system."""
+    pointer = line.served.pointer
+    variant, reason = variant_of(line, subject)
+    return Evaluated(
+        key=line.name + ending,
+        value=value_of(line, ending, variant),
+        variant=variant,
+        reason=reason,
+        metadata={"system": line.name, "generation": pointer.generation, "share": pointer.share},
+    )
+
+
+def value_of(line: Line, ending: str, variant: Variant) -> bool | str:
+    """The version's id, the arm, or whether it is the canary."""
+    pointer = line.served.pointer
+    if ending == ".arm":
+        return variant
+    return variant == "canary" if ending else pointer.canary if variant == "canary" else pointer.live
+
+
+def variant_of(line: Line, subject: str) -> tuple[Variant, Reason]:
+    """The arm to which the router would send the subject now."""
+    pointer, system = line.served.pointer, line.served.system
+    if not pointer.canary or not pointer.share:
+        return "live", "STATIC"
+    if pointer.share >= 1:
+        return "canary", "STATIC"
+    if not system.data.subject:
+        raise UserError(
+            f"{line.name} assigns requests, not subjects: nobody has an arm before asking",
+            next="declare data.subject in kring.toml",
+            key="GENERAL",
+        )
+    named = units([as_routed(line, system, subject)], at=line.now())
+    return ("canary" if assigned(named, salt=pointer.salt, share=pointer.share)[0] else "live"), "SPLIT"
+
+
+def as_routed(line: Line, system: System, subject: str) -> str:
+    """A subject as the router writes it: a number as a number, whatever noughts stand before it."""
+    kind = next((field.type for field in line.reader.fields if field.name == system.data.subject), "string")
+    try:
+        if kind == "integer":
+            return str(int(subject))
+        return str(float(subject)) if kind == "number" else subject
+    except ValueError:
+        return subject
+
+
+def failure(error: KringError, *, key: str) -> Response:
+    """An error in the protocol's form."""
+    if isinstance(error, NotFound):
+        return Response(404, _encode(Failed("FLAG_NOT_FOUND", sentence(error), key)))
+    if isinstance(error, UserError):
+        code = error.key if error.key in CODES else "GENERAL"
+        return Response(400, _encode(Failed(code, sentence(error), key)))
+    raise error
+
+
+def fault(error: KringError, status: int) -> Response:
+    """Errors that are not about a flag: who asks, how often, and our own."""
+    headers = headers_of(error, status)
+    if status == 404:
+        return Response(404, _encode(Failed("FLAG_NOT_FOUND", sentence(error))), headers=headers)
+    if status in (400, 413, 415, 422):
+        return Response(status, _encode(Failed("GENERAL", sentence(error))), headers=headers)
+    return Response(status, _encode(Broken(sentence(error))), headers=headers)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/ofrep/v1/evaluate/flags/{key}",
+        handler=one,
+        action="flag",
+        fault=fault,
+        summary="The value of one flag for a subject: which version or arm answers",
+        takes=Evaluation,
+        gives=Evaluated,
+    ),
+    Route(
+        method="POST",
+        path="/ofrep/v1/evaluate/flags",
+        handler=every,
+        action="flag",
+        fault=fault,
+        summary="The values of all flags for a subject; 304 when nothing has changed",
+        takes=Evaluation,
+        gives=Flags,
+    ),
+)
