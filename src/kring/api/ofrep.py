@@ -62,7 +62,9 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 class Flags(msgspec.Struct):
-    flags: list[Evaluated | Failed]
+    """Each flag with its value, or with the reason why it has none."""
+
+    flags: list[Any]
     metadata: dict[str, str | int | float | bool]
 
 
