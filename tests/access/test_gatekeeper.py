@@ -293,6 +293,16 @@ def test_keys_that_can_not_be_checked_now_are_no_guess() -> None:
             ask(at, {"authorization": "Bearer x"}, system="a")
 
 
+def test_one_issuer_that_is_away_does_not_stop_the_others() -> None:
+    at, ann = gate(), Principal(name="ann", roles={"b": ("viewer",)})
+    away, there = Reader("x", Unavailable("too old")), Reader("x", ann)
+    for tokens in ({"a": away, "b": there}, {"b": there, "a": away}):
+        at.replace(tokens=tokens)
+        assert at.authenticate({"authorization": "Bearer x"}, now=NOW, tick=0.0).roles == ann.roles
+        with pytest.raises(Unavailable):
+            at.authenticate({"authorization": "Bearer y"}, now=NOW, tick=0.0)
+
+
 def test_a_token_takes_nothing_from_the_limit_of_a_key() -> None:
     at = gate(KEY, policy=AccessPolicy(per_key=Rate(per_second=1)))
     at.replace(tokens={"tills": Reader("x", Principal(name=KEY.id, roles={"tills": ("caller",)}))})

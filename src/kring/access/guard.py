@@ -14,7 +14,7 @@ from kring.access.hosts import Headers
 from kring.access.keys import PREFIX, KeyTable
 from kring.access.limits import Buckets, Counter, share
 from kring.access.roles import require
-from kring.errors import TooMuch, Unauthenticated
+from kring.errors import KringError, TooMuch, Unauthenticated, Unavailable
 from kring.record.access import AccessPolicy, Action, ApiKey, Principal, Rate
 
 FAILURES: Final = 20
@@ -152,7 +152,7 @@ class Gatekeeper:
     def _bearer(self, token: str, *, system: str, now: int) -> Principal:
         """Whom a token speaks of, in one system or in all that believe it."""
         readers = [self._tokens[system]] if system in self._tokens else [] if system else list(self._tokens.values())
-        refusal = Unauthenticated(
+        refusal: KringError = Unauthenticated(
             "no tokens are taken here",
             got="a token",
             allowed="an API key",
@@ -162,8 +162,8 @@ class Gatekeeper:
         for reader in readers:
             try:
                 found.append(reader.principal(token, now=now))
-            except Unauthenticated as error:
-                refusal = error
+            except (Unauthenticated, Unavailable) as error:
+                refusal = refusal if isinstance(refusal, Unavailable) else error
         if not found:
             raise refusal
         roles = {name: held for principal in found for name, held in principal.roles.items()}
