@@ -1,19 +1,21 @@
-"""ONNX graphs brought into the one form that versions hold: an input per column, one output of shape (n,) or (n, k).
+"""ONNX graphs brought into the one form that versions hold: an input for all numbers, one for each column of texts,
+and one output of shape (n,) or (n, k).
 
 Equal models give equal bytes: no clock, no random name and no order of a hash table is left in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from kring.frameworks.packing import pack, with_inner
 from kring.record.prepare import PreparedColumn
-from kring.record.version import Output
+from kring.record.version import NUMBERS, Output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +104,7 @@ def _ending(
     del graph.output[:]
     graph.output.append(output)
     del graph.value_info[:]
+    pack(model)
     return sealed(model)
 
 
@@ -117,7 +120,11 @@ def run(data: bytes, columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.f
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
-    feed = {name: values.reshape(-1, 1) for name, values in zip(names, columns.values(), strict=True)}
+    values = list(columns.values())
+    if NUMBERS in names:
+        numbers = np.stack([column for column in values if column.dtype != object], axis=1)
+        values = [numbers, *(column for column in values if column.dtype == object)]
+    feed = {name: column.reshape(len(column), -1) for name, column in zip(names, values, strict=True)}
     return np.asarray(session.run(None, feed)[0], dtype=np.float64)
 
 
@@ -131,16 +138,8 @@ def _needed(nodes: Sequence[NodeProto], source: str) -> list[NodeProto]:
     return kept[::-1]
 
 
-def _with_inner(node: NodeProto) -> Iterator[NodeProto]:
-    """The node and those of the graphs inside it (loops, branches), which see the outer names."""
-    yield node
-    for attribute in node.attribute:
-        for inner in attribute.g.node:
-            yield from _with_inner(inner)
-
-
 def _reads(node: NodeProto) -> set[str]:
-    return {name for inner in _with_inner(node) for name in inner.input}
+    return {name for inner in with_inner([node]) for name in inner.input}
 
 
 def _rename_inputs(model: ModelProto, names: Sequence[str]) -> None:
@@ -153,7 +152,7 @@ def _rename_inputs(model: ModelProto, names: Sequence[str]) -> None:
 
 def _rename(nodes: Sequence[NodeProto], renamed: Mapping[str, str]) -> None:
     """Give what nodes read and make other names."""
-    for node in (inner for outer in nodes for inner in _with_inner(outer)):
+    for node in with_inner(nodes):
         for names in (node.input, node.output):
             for position, name in enumerate(names):
                 names[position] = renamed.get(name, name)

@@ -30,6 +30,11 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     timeout_us: int = 1_000_000
 
 
+NUMBERS: Final = "kring_numbers"
+"""The input of a graph that stands for all columns of numbers, (n, k), and the entry of its metadata that names them
+in their order, a line each."""
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a chain. `file` lies in the version folder; `digest` is its SHA-256.
 

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import onnxruntime
 
 from kring.errors import IntegrityError, Late, Unavailable
 from kring.record.batch import Batch, Column
-from kring.record.version import Link, Output
+from kring.record.version import NUMBERS, Link, Output
 from kring.runtimes.answers import answered, nothing
 
 FATAL_ONLY: Final = 4
 KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
 
 
+class Input(NamedTuple):
+    """One input of the graph: its name there, the columns that it is fed, and of which kind they are."""
+
+    node: str
+    columns: tuple[str, ...]
+    kind: str
+
+
 class OnnxRuntime:
     """One session with one thread; safe to share between threads, each of which can be stopped by itself."""
 
-    def __init__(self, session: Any, names: tuple[str, ...], *, output: Output, link: str, labels: int) -> None:
+    def __init__(self, session: Any, inputs: Sequence[Input], *, output: Output, link: str, labels: int) -> None:
         self._session = session
         self._output = output
         self._labels = labels
         self._link = link
-        self._inputs = [
-            (node.name, name, KINDS[node.type]) for node, name in zip(session.get_inputs(), names, strict=True)
-        ]
+        self._inputs = inputs
         self._runs: dict[int, Any] = {}
 
     def answer(self, batch: Batch) -> Batch:
@@ -43,7 +49,7 @@ class OnnxRuntime:
         if batch.n == 0:
             return Batch(0, {self._output: nothing(self._output, labels=self._labels)})
         run = self._run_of_this_thread()
-        feed = {node: self._column(batch, name, kind) for node, name, kind in self._inputs}
+        feed = {one.node: self._fed(batch, one) for one in self._inputs}
         try:
             values = self._session.run([self._output], feed, run)[0]
         except Exception as error:  # the model boundary: whatever the engine raises, the model has no answer
@@ -74,6 +80,11 @@ class OnnxRuntime:
         run.terminate = False
         return run
 
+    def _fed(self, batch: Batch, one: Input) -> Any:
+        """What the input gets: its column, (n, 1), or its columns side by side, (n, k)."""
+        columns = [self._column(batch, name, one.kind) for name in one.columns]
+        return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
+
     def _column(self, batch: Batch, name: str, kind: str) -> Any:
         if name not in batch.columns:
             raise Unavailable(
@@ -94,7 +105,8 @@ class OnnxRuntime:
 def open_onnx(data: bytes, link: Link, *, output: Output, labels: int = 0) -> OnnxRuntime:
     """A runtime over the bytes of `link`.
 
-    Its inputs are `link.inputs` in order, each of shape (n, 1), float32 or text; its output is
+    Its inputs are `link.inputs` in order, each of shape (n, 1), float32 or text, or one of shape (n, k) called
+    `kring_numbers` for all that are numbers, and then the texts; its output is
     called `output`, and `probabilities` have a column for each of `labels`. `IntegrityError` for bytes
     that are no such graph.
     """
@@ -108,9 +120,9 @@ def open_onnx(data: bytes, link: Link, *, output: Output, labels: int = 0) -> On
             allowed="ONNX; pickles are never loaded",
             next="train the candidate again and release it",
         ) from error
-    _require_inputs(session.get_inputs(), link.inputs, name)
+    inputs = _inputs(session, link.inputs, name)
     _require_output(session.get_outputs(), output, labels, link=name)
-    return OnnxRuntime(session, link.inputs, output=output, link=name, labels=labels)
+    return OnnxRuntime(session, inputs, output=output, link=name, labels=labels)
 
 
 def _options() -> Any:
@@ -125,20 +137,27 @@ def _options() -> Any:
     return options
 
 
-def _require_inputs(nodes: Sequence[Any], names: tuple[str, ...], link: str) -> None:
-    got = [node.name for node in nodes]
-    swapped = [name for node, name in zip(got, names, strict=False) if node != name and node in names]
-    if len(got) != len(names) or swapped:
+def _inputs(session: Any, names: tuple[str, ...], link: str) -> list[Input]:
+    """What each input of the graph is fed; `IntegrityError` when the graph has other inputs than the link says."""
+    nodes = session.get_inputs()
+    packed = session.get_modelmeta().custom_metadata_map.get(NUMBERS, "").split("\n")
+    own = {node.name: tuple(packed) if node.name == NUMBERS else (node.name,) for node in nodes}
+    unknown = next((node for node in nodes if node.type not in KINDS), None)
+    if unknown is not None:
         raise IntegrityError(
-            f"{link} has other inputs than its link says", got=", ".join(got), allowed=", ".join(names)
+            f"{link} has an input of a kind that columns don't have",
+            got=f"{unknown.name}: {unknown.type}",
+            allowed=", ".join(KINDS),
         )
-    for node in nodes:
-        if node.type not in KINDS:
-            raise IntegrityError(
-                f"{link} has an input of a kind that columns don't have",
-                got=f"{node.name}: {node.type}",
-                allowed=", ".join(KINDS),
-            )
+    said = [name for part in own.values() for name in part]
+    column_of = {name: next((c for c in (name, name.removesuffix("_")) if c in names), "") for name in said}
+    inputs = [Input(node.name, tuple(column_of[name] for name in own[node.name]), KINDS[node.type]) for node in nodes]
+    ordered = [[name for name in names if name in one.columns] == list(one.columns) for one in inputs]
+    if sorted(column_of.values()) != sorted(names) or not all(ordered):
+        raise IntegrityError(
+            f"{link} has other inputs than its link says", got=", ".join(said), allowed=", ".join(names)
+        )
+    return inputs
 
 
 def _require_output(nodes: Sequence[Any], output: Output, labels: int, *, link: str) -> None:

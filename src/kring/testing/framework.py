@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 import onnxruntime
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError
 from kring.ports.framework import Framework
 from kring.record.batch import Batch, Column
-from kring.record.prepare import PreparedColumn
-from kring.record.version import Output
+from kring.record.prepare import ColumnKind, PreparedColumn
+from kring.record.version import NUMBERS, Output
 
 COLUMNS = (
     PreparedColumn(name="distance", expression="distance", kind="number"),
@@ -65,10 +65,15 @@ def labels_of(output: Output) -> int:
 
 
 def exported(model: bytes, batch: Batch) -> NDArray[np.float64]:
-    """The graph's answers, its inputs fed in order."""
+    """The graph's answers: the numbers side by side, then each column of texts, where it has one input for all numbers;
+    else its inputs fed in order."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
-    feed = {name: np.asarray(column).reshape(-1, 1) for name, column in zip(names, batch.columns.values(), strict=True)}
+    columns = [np.asarray(column) for column in batch.columns.values()]
+    if names[0] == NUMBERS:
+        numbers = np.stack([column for column in columns if column.dtype.kind == "f"], axis=1)
+        columns = [numbers, *(column for column in columns if column.dtype.kind != "f")]
+    feed = {name: column.reshape(batch.n, -1) for name, column in zip(names, columns, strict=True)}
     return np.asarray(session.run(None, feed)[0], dtype=np.float64)
 
 
@@ -133,16 +138,17 @@ class FrameworkConformance:
                     close = 1e-5 * max(1.0, float(np.std(expected)))
                     np.testing.assert_allclose(exported(model, part), expected, rtol=1e-5, atol=close)
 
-    def test_a_graph_has_one_input_per_column_and_one_output(self) -> None:
+    def test_a_graph_has_one_input_for_all_numbers_and_one_output(self) -> None:
         for output in OUTPUTS:
             fitted, _ = self.fitted(self.builtins[-1], output)
             session = onnxruntime.InferenceSession(self.framework.export(fitted, COLUMNS))
-            names = [column.name for column in COLUMNS]
-            got = [node.name for node in session.get_inputs()]
-            assert [name if name != "value" or output != "value" else "value_" for name in names] == got
+            names = {kind: [column.name for column in COLUMNS if column.kind == kind] for kind in get_args(ColumnKind)}
+            numbers = [name if name != output else f"{name}_" for name in names["number"]]
+            assert session.get_modelmeta().custom_metadata_map[NUMBERS].split("\n") == numbers
+            assert [node.name for node in session.get_inputs()] == [NUMBERS, *names["category"]]
             assert [node.name for node in session.get_outputs()] == [output]
-            kinds = {"tensor(float)": "number", "tensor(string)": "category"}
-            assert [kinds[node.type] for node in session.get_inputs()] == [column.kind for column in COLUMNS]
+            kinds = {"tensor(float)", *["tensor(string)"] * len(names["category"])}
+            assert {node.type for node in session.get_inputs()} == kinds
 
     def test_equal_fits_give_equal_bytes(self) -> None:
         for name in self.builtins:
