@@ -150,7 +150,7 @@ def _heard(number: int, frame: FrameType | None) -> None:
 
 def end_survivors(path: Path, *, say: Callable[[str], None]) -> None:
     """Kill the workers of an earlier start that still live, as the page of that start names them: one that hung when
-    its supervisor was killed could not end by itself. Called before a new page is made."""
+    its supervisor was killed could not end by itself. Called before a new page is made, by who has the folder alone."""
     try:
         page = open_page(path, writer=False)
     except KringError:
