@@ -136,7 +136,8 @@ def found(project: Project, id: str, one: Decisions, *, explainer: Explainer) ->
 
 def raw_row(project: Project, one: Decisions) -> pl.DataFrame:
     """The inputs on record, as they were decided on."""
-    columns: dict[str, Column] = {**one.inputs}
+    known = (field.name for field in project.contract.fields if field.name not in project.known_later)
+    columns: dict[str, Column] = {name: one.inputs.get(name, [None]) for name in known}
     frame = frame_reader(project)(Batch(1, columns))
     imputed = one.guards if IMPUTED in one.guards.get(0, ()) else {}
     return frame_imputer(project.contract)(frame, imputed)[0]
