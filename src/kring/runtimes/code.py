@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kring.errors import IntegrityError, Late, Overloaded, Unavailable
+from kring.errors import IntegrityError, KringError, Late, Overloaded, Unavailable
 from kring.record.batch import Batch, Column
 from kring.record.prepare import ColumnKind
 from kring.record.version import CODE_FOLDER, Link, Output
@@ -29,6 +29,9 @@ PIECE: Final = 1024
 """Rows of one question; each has the whole of the link's time."""
 
 PATIENCE_S: Final = 30.0
+EARLY_S: Final = 0.01
+"""A question that came so little late has had its whole time."""
+
 SINGLE: Final = np.dtype(np.float32)
 
 
@@ -84,7 +87,7 @@ class CodeRuntime:
         began = time.monotonic()
         by = began + max(self._patience_s, self._timeout_s)
         if not self._turn.acquire(timeout=by - began):
-            raise Overloaded(f"{self._link} is busy with other questions", next="ask again later")
+            raise self._busy()
         try:
             process = self._keeper.up(by)
             if not batch.n:
@@ -97,15 +100,15 @@ class CodeRuntime:
 
     def _asked(self, process: Process, question: bytes, *, n: int, until: float) -> Answered:
         """What the process says, or why it doesn't. The process is lost with whatever breaks off in the middle."""
-        self._number = self._number % 0xFFFF_FFFF + 1
         self._ask(threading.get_ident())
         try:
-            process.send(self._number, question, until=until)
-            told = process.receive(self._number, until=until)
+            told = self._exchanged(process, question, until=until)
         except TimeoutError:
             raise self._late(n, process) from None
         except Lost as error:
             raise self._late(n, process) if self._stopped else self._keeper.lost(error) from error
+        except KringError:
+            raise
         except BaseException:
             self._keeper.replace(start=False)
             raise
@@ -120,6 +123,25 @@ class CodeRuntime:
             raise Unavailable(f"{self._link} spoke out of turn and was stopped")
         self._keeper.answered(told.used)
         return told
+
+    def _exchanged(self, process: Process, question: bytes, *, until: float) -> Answered | Failed | Ready:
+        """What the process says. It is not to blame when the question came late: then it keeps its whole time, and
+        the next question waits for it. `TimeoutError` when its own time is over."""
+        if not process.settle(until=until):
+            raise self._busy()
+        by = time.monotonic() + self._timeout_s
+        self._number = self._number % 0xFFFF_FFFF + 1
+        process.send(self._number, question, until=by)
+        try:
+            return process.receive(self._number, until=until)
+        except TimeoutError:
+            if time.monotonic() >= by - EARLY_S:
+                raise
+            process.leave(self._number, by=by)
+            raise self._busy() from None
+
+    def _busy(self) -> Overloaded:
+        return Overloaded(f"{self._link} is busy with other questions", next="ask again later")
 
     def _ask(self, thread: int) -> None:
         """Note who waits for an answer: nobody, when it is 0."""

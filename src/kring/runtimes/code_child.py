@@ -176,7 +176,7 @@ def _numbers(result: object) -> Any:
     )
     if result is None or not plain:
         raise Misfit(f"it gives {type(result).__name__} of {values.dtype}, allowed is an array of numbers")
-    return np.ascontiguousarray(values, dtype=np.float64)
+    return np.asarray(values, dtype=np.float64, order="C")
 
 
 def _worded(result: object, n: int) -> tuple[Any, list[list[str]]]:
@@ -211,7 +211,7 @@ def failed(error: BaseException, files: Mapping[str, bytes], used: int) -> Faile
         said = " ".join(str(error).split())[:SAID].encode("utf-8", "replace").decode()
     except BaseException:  # noqa: BLE001 - the error's own words may fail too
         said = ""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename in files:
         return Failed(used, type(error).__name__, said, f"{error.filename}, line {error.lineno}")
     places = [
         f"{frame.f_code.co_filename}, line {line}"
@@ -236,10 +236,15 @@ def read(talks: int) -> tuple[int, bytes]:
     return HEAD.unpack_from(found)[1], bytes(memoryview(found)[HEAD.size :])
 
 
-def tell(talks: int, number: int, record: Ready | Answered | Failed) -> None:
-    """Send one frame."""
+def framed(number: int, record: Ready | Answered | Failed) -> bytes:
+    """One frame."""
     data = msgspec.msgpack.encode(record)
-    left = memoryview(HEAD.pack(len(data), number) + data)
+    return HEAD.pack(len(data), number) + data
+
+
+def tell(talks: int, frame: bytes) -> None:
+    """Send it."""
+    left = memoryview(frame)
     while left:
         left = left[os.write(talks, left) :]
 
@@ -250,21 +255,20 @@ def serve(talks: int, job: Job, *, denied: Sequence[str], used: Callable[[], int
     try:
         asked = Asked(job)
     except BaseException as error:  # noqa: BLE001 - the boundary: whatever its code raises is told
-        tell(talks, 0, failed(error, job.files, used()))
+        tell(talks, framed(0, failed(error, job.files, used())))
         return
-    tell(talks, 0, Ready(used(), list(denied)))
+    tell(talks, framed(0, Ready(used(), list(denied))))
     while True:
         try:
             number, data = read(talks)
         except EOFError:
             return
         question = decoder.decode(data)
-        record: Answered | Failed
         try:
-            record = asked.answer(question, used=used)
+            frame = framed(number, asked.answer(question, used=used))
         except BaseException as error:  # noqa: BLE001 - the boundary
-            record = failed(error, job.files, used())
-        tell(talks, number, record)
+            frame = framed(number, failed(error, job.files, used()))
+        tell(talks, frame)
 
 
 def memory() -> Callable[[], int]:

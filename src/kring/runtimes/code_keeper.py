@@ -15,6 +15,9 @@ from kring.errors import StorageError, Unavailable
 from kring.runtimes.code_process import Lost, Process
 
 START_S: Final = 30.0
+NEARLY_FULL, FULL = 0.5, 0.8
+"""Shares of the memory that was free at first: from one on the next process is started, from the other waited for."""
+
 FIRST_DELAY_S, MOST_DELAY_S, MOST_WAITED_FOR = 0.05, 5.0, 8
 """Between starts, doubled each time; after so many losses in a row nobody waits for the next."""
 
@@ -29,6 +32,7 @@ class Keeper:
         self._losses = 0
         self._not_before = 0.0
         self._reason = ""
+        self._full = False
         self._now: Process | None = None
         self._next: Process | None = None
         self._job, self._folder = _laid_out(job)
@@ -38,7 +42,7 @@ class Keeper:
         """A process that is ready, by the moment `until`. `Unavailable` with the reason when there is none."""
         if self.closed:
             raise Unavailable(f"{self.link} is closed", next="open the version again")
-        self._take_over()
+        self._take_over(until if self._full else 0.0)
         process = self._now or self._start(until)
         self._now = process
         try:
@@ -71,14 +75,16 @@ class Keeper:
         """Take note of an answer, after which `used` bytes are taken. A process that is nearly full answers on until
         the next one is ready."""
         self._losses = 0
-        if self._now and self._next is None and self._now.full(used, cap=self._cap):
+        share = self._now.share(used, cap=self._cap) if self._now else 0.0
+        if share > NEARLY_FULL and self._next is None and not self.closed:
             self._next = self._new()
+        self._full = share > FULL
 
     def replace(self, *, start: bool = True) -> None:
         """The next process instead of this one; it is not waited for."""
         if self._now:
             self._now.kill()
-        self._now, self._next = self._next, None
+        self._now, self._next, self._full = self._next, None, False
         if self._now is None and start and not self.closed:
             self._now = self._new()
 
@@ -91,12 +97,13 @@ class Keeper:
         self._now = self._next = None
         self._end()
 
-    def _take_over(self) -> None:
-        """Let the process that waits to take over do so, once it is ready; forget it when it will never be."""
+    def _take_over(self, until: float) -> None:
+        """Let the process that waits to take over do so, if it is ready by the moment `until`; forget it when it will
+        never be."""
         if self._next is None:
             return
         try:
-            if self._next.ready(until=time.monotonic() + 1e-4):
+            if self._next.ready(until=until):
                 self.replace()
         except Lost:
             self._next = None

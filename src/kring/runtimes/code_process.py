@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -31,9 +32,6 @@ MOST_ANSWERED: Final = 64 << 20
 REAPED_S: Final = 0.02
 
 
-SHARE: Final = 0.75
-"""A process is to be replaced when it has taken this share of the memory that was free when it was ready."""
-
 UNREAPED: Final[list[subprocess.Popen[bytes]]] = []
 """Processes that were killed and took longer than `REAPED_S` to be gone."""
 
@@ -51,6 +49,7 @@ class Process:
         """Start it on the job in the file `job`; it is not waited for. `Lost` when it can't be started."""
         self.denied: tuple[str, ...] = ()
         self._used = -1
+        self._owed, self._by = 0, 0.0
         self._link = link
         self._printed = b""
         self._buffer = bytearray()
@@ -105,9 +104,27 @@ class Process:
             self._used, self.denied = told.used, tuple(told.denied)
         return True
 
-    def full(self, used: int, *, cap: int) -> bool:
-        """Whether, with `used` of at most `cap` bytes taken, it is to be replaced."""
-        return used > self._used + SHARE * (cap - self._used)
+    def share(self, used: int, *, cap: int) -> float:
+        """How much of the memory that was free when it was ready is taken, with `used` of at most `cap` bytes."""
+        return (used - self._used) / max(cap - self._used, 1)
+
+    def leave(self, number: int, *, by: float) -> None:
+        """Wait no longer for the answer to question `number`, which it has until the moment `by` to give."""
+        self._owed, self._by = number, by
+
+    def settle(self, *, until: float) -> bool:
+        """Take in an answer that nobody waited for; False when it is not there by the moment `until`. `TimeoutError`
+        when its own time is over, `Lost` when the process is."""
+        if not self._owed:
+            return True
+        try:
+            self.receive(self._owed, until=min(until, self._by))
+        except TimeoutError:
+            if time.monotonic() >= self._by:
+                raise
+            return False
+        self._owed = 0
+        return True
 
     def send(self, number: int, data: bytes, *, until: float) -> None:
         """Send one frame. `TimeoutError` when it was not taken by the moment `until`; `Lost` when nobody takes it."""
@@ -172,13 +189,13 @@ class Process:
         """Wait for the socket, and take in what is printed meanwhile."""
         while True:
             left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            for descriptor, _ in (ready := self._poll.poll(left * 1000)):
+            for descriptor, _ in (ready := self._poll.poll(max(0.0, left) * 1000)):
                 if descriptor == self._prints:
                     self._take_in()
             if any(descriptor == self._talks for descriptor, _ in ready):
                 return
+            if left <= 0:
+                raise TimeoutError
 
     def _read(self) -> None:
         try:
@@ -254,6 +271,14 @@ def _ended(owner: int, process: subprocess.Popen[bytes], ours: socket.socket, de
         process.wait(REAPED_S)
     except subprocess.TimeoutExpired:
         UNREAPED.append(process)
+
+
+@atexit.register
+def _reaped() -> None:
+    """Take leave of what was killed last."""
+    for process in UNREAPED:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
 
 
 def _close(*descriptors: int) -> None:
