@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +49,11 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     key: str = ""
-    bearer: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The key as a header; a dictionary of one's own, since some clients write into it."""
+        return {"authorization": f"Bearer {self.key}"}
 
     @property
     def address(self) -> str:
@@ -139,7 +143,6 @@ def start(
         raise
     found = KEY.search(log.read_text())
     server.key = found[0] if found else ""
-    server.bearer = {"authorization": f"Bearer {server.key}"}
     return server
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 import kring
 from kring.api.exchange import Action, Headers, Lines
@@ -138,8 +139,7 @@ class Calls:
         }
         made = {
             name: grpc.unary_unary_rpc_method_handler(
-                functools.partial(self._called, calls[name]),
-                request_deserializer=_messages[f"{name}Request"].FromString,
+                functools.partial(self._called, calls[name], _messages[f"{name}Request"]),
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for name in RPCS
@@ -198,14 +198,22 @@ class Calls:
         metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
         return self._lines_for(metadata, "decide", address_of(context.peer()))
 
-    async def _called(self, call: Callable[[Any, Any], Awaitable[Any]], asked: Any, context: Any) -> Any:
+    async def _called(self, call: Callable[[Any, Any], Awaitable[Any]], kind: Any, raw: bytes, context: Any) -> Any:
         try:
-            return await call(asked, context)
+            return await call(message(kind, raw), context)
         except KringError as error:
             await context.abort(code_of(error), sentence(error)[:4000])
         except Exception:  # noqa: BLE001  the edge: nobody above can tell it
             _log.exception("a fault of Kring's own in a gRPC call")
             await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+
+
+def message(kind: Any, raw: bytes) -> Any:
+    """The message that `raw` holds; `UserError` for bytes that hold none."""
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise UserError("this is no such message", got=str(error)[:200], allowed=kind.DESCRIPTOR.full_name) from error
 
 
 def address_of(peer: str) -> str:

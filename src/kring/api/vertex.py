@@ -1,4 +1,4 @@
-"""Vertex AI's container contract: paths come from the environment (and the port, see `kring serve`), rows as instances."""
+"""Vertex AI's container contract: paths come from the environment, as the port of `kring serve` does."""
 
 from __future__ import annotations
 
