@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
+    "bench": Entry("kring.cli.bench", "Put your own system under load."),
     "schema": Entry("kring.cli.schema", "Print the JSON Schema of kring.toml for editors."),
 }
 
