@@ -112,19 +112,37 @@ def chosen(request: Request[Any, Any, Any]) -> str:
 
 def prefixed(app: ASGIApp) -> ASGIApp:
     """`/systems/NAME/api/…` means `/api/…` of that system. Which one the path named is told in a header of our own,
-    that nobody else's request can bring."""
+    that nobody else's request can bring. A body is read to its end whatever becomes of it: who sends it is listened
+    to before he is answered."""
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP:
-            headers = [pair for pair in scope["headers"] if pair[0] != NAMED.encode()]
-            found = PREFIX.fullmatch(scope["path"])
-            if found is not None:
-                headers.append((NAMED.encode(), quote(found[1]).encode()))
-                scope["path"] = found[2]
-            scope["headers"] = headers
-        await app(scope, receive, send)
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        headers = [pair for pair in scope["headers"] if pair[0] != NAMED.encode()]
+        found = PREFIX.fullmatch(scope["path"])
+        if found is not None:
+            headers.append((NAMED.encode(), quote(found[1]).encode()))
+            scope["path"] = found[2]
+        scope["headers"] = headers
+        await app(scope, await read_to_end(receive), send)
 
     return outer
+
+
+async def read_to_end(receive: Receive) -> Receive:
+    """A body that has arrived as one event."""
+    parts, more = [], True
+    while more:
+        event: Any = await receive()
+        parts.append(event.get("body", b""))
+        more = bool(event.get("more_body"))
+    whole: list[Any] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+
+    async def again() -> Any:
+        return whole.pop() if whole else {"type": "http.disconnect"}
+
+    return again
 
 
 def unrouted(method: str, path: str, *, status: int, others: Paths) -> Response:

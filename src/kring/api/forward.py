@@ -8,13 +8,22 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from kring.api.app import Forward
 from kring.api.exchange import Header
-from kring.errors import Unavailable
+from kring.errors import Unavailable, UserError
 
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 30.0
+PASSED: Final = (
+    *("host", "origin", "authorization", "x-api-key", "cookie", "x-kring-system"),
+    *("accept", "content-type", "if-none-match", "idempotency-key", "user-agent", "traceparent", "tracestate"),
+)
+"""The headers that the control process is told; no other one reaches it."""
+
+PATH: Final = "/:@!$&'()*+,;=~-._"
+QUERY: Final = f"{PATH}?%"
 HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"})
 """Headers that speak of one connection, not of the request."""
 
@@ -37,9 +46,11 @@ def forward_to(path: Path) -> Forward:
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
 
     async def forward(scope: Any, proto: Any, body: bytes) -> None:
-        headers = [(name, value) for name, value in scope.headers.items() if name not in HOP]
+        headers = [(name, value) for name in PASSED for value in scope.headers.get_all(name)]
         headers.append(("x-forwarded-for", scope.client.rpartition(":")[0]))
-        target = f"{scope.path}?{scope.query_string}" if scope.query_string else scope.path
+        target = quote(scope.path, safe=PATH)
+        if scope.query_string:
+            target = f"{target}?{quote(scope.query_string, safe=QUERY)}"
         status, answered, data = await asyncio.get_running_loop().run_in_executor(
             pool, _ask, path, scope.method, target, headers, body
         )
@@ -59,6 +70,8 @@ def _ask(path: Path, method: str, target: str, headers: list[Header], body: byte
         connection.endheaders(body)
         response = connection.getresponse()
         data = response.read()
+    except ValueError as error:
+        raise UserError("a header of this request can't be passed on", got=str(error)[:80]) from error
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
             "the management side of this server does not answer at the moment",

@@ -33,6 +33,21 @@ KINDS: Final[dict[str, dict[str, str]]] = {
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
 }
+TAGS: Final = {
+    "native": "decisions",
+    "openai": "OpenAI",
+    "ofrep": "OFREP",
+    "open_inference": "Open Inference Protocol",
+    "mlflow": "MLflow",
+    "invocations": "MLflow and SageMaker",
+    "tensorflow": "TensorFlow Serving",
+    "models": "OpenAI and TensorFlow Serving",
+    "vertex": "Vertex AI",
+    "management": "systems, decisions, keys",
+    "described": "this description",
+}
+"""Protocols as people write them, by the module that speaks them."""
+
 STATUSES: Final = {
     "400": "wrong use, or a body that is not what the route reads",
     "401": "nobody that is known here asks",
@@ -240,7 +255,7 @@ def field_schema(field: Field, *, may_miss: bool) -> Json:
 def tag(route: Route | Managed) -> str:
     """The protocol that a route belongs to."""
     name: str = route.handler.__module__.rpartition(".")[2]
-    return {"native": "decisions"}.get(name, name.replace("_", " "))
+    return TAGS.get(name, name.replace("_", " "))
 
 
 def docs(description: Json) -> Page:
@@ -249,8 +264,9 @@ def docs(description: Json) -> Page:
     for path, methods in description["paths"].items():
         for method, told in methods.items():
             groups.setdefault(told["tags"][0], []).append((method.upper(), path, told["summary"]))
+    columns = ("method", "path", "what it does")
     sections = [
-        Section(title=name.capitalize(), blocks=(Table(columns=("method", "path", "what it does"), rows=tuple(rows)),))
+        Section(title=name[0].upper() + name[1:], blocks=(Table(columns=columns, rows=tuple(rows)),))
         for name, rows in groups.items()
     ]
     return Page(

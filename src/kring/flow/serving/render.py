@@ -24,9 +24,9 @@ POLL_S: Final = 0.1
 def draw_all(drawings: Drawings) -> int:
     """Draw all that was asked for; returns how many. A spec that can't be drawn is said to be so."""
     names = drawings.asked()
-    for number, name in enumerate(names):
+    for name in names:
         try:
-            drawn = svg(drawings.spec(name), prefix=f"c{name[:8]}n{number}x")
+            drawn = svg(drawings.spec(name), prefix=f"c{name[:12]}x")
         except Exception as error:  # noqa: BLE001  the renderer raises what it likes; the others are drawn all the same
             print(f"a chart can't be drawn: {error}", file=sys.stderr, flush=True)
             drawn = ""
