@@ -59,7 +59,14 @@ SEEN_BY_SCHEMA = [
     ('by = "time"', 'by = "tiem"', [(37, "data.split.by", "did you mean `time`?")]),
     ('feedback = "none"', 'feedback = "non"', [(24, "frame.feedback", "did you mean `none`?")]),
     ('builtin = "linear"', 'builtin = "boostd"', [(56, "candidate[1].builtin", "did you mean `boosted`?")]),
-    ('out_of_contract = "reject"', 'out_of_contract = "inpute"', [(84, "guard.out_of_contract", "")]),
+    (
+        'out_of_contract = "reject"',
+        'out_of_contract = "inpute"',
+        [(84, "guard.out_of_contract", "did you mean `impute`?")],
+    ),
+    ('abstain = "probability >', "abstain = 3 # ", [(109, "policy.abstain", 'write "3" in quotes')]),
+    ('when = "weight > 1000"', "", [(111, "policy.rule[0].when", "add when")]),
+    ('decision = "review"', 'decision = ["review"]', [(113, "policy.rule[0].decision", "")]),
     ('role = "provider"', 'role = "importer"', [(99, "govern.role", "")]),
     ('"quality", "schedule"', '"quality", "scedule"', [(94, "learn.retrain_on[1]", "did you mean `schedule`?")]),
     ('"quality", "schedule"', '"quality", "quality"', [(94, "learn.retrain_on[1]", "remove one of the two")]),
@@ -132,6 +139,8 @@ SEEN_BY_SCHEMA = [
 ]
 
 SEEN_BY_READER = [
+    ('abstain = "probability >', 'abstain = "probability >>', [(109, "policy.abstain", None)]),
+    ('when = "weight > 1000"', 'when = "weight >"', [(112, "policy.rule[0].when", None)]),
     ('name = "linear"', 'name = "thumb"', [(55, "candidate[1].name", "the other stands in line 50")]),
     (
         'fit = "models.py:forest"',
@@ -186,7 +195,7 @@ SEEN_BY_READER = [
     ("[prepare]", "[prepare", [(44, "", None)]),
     ("prior = 50", "prior = = 50", [(42, "", None)]),
     ("prior = 50", "prior = fifty", [(42, "", None)]),
-    ("prior = 50", f"prior = {'5' * 5000}", [(106, "", None)]),
+    ("prior = 50", f"prior = {'5' * 5000}", [(114, "", None)]),
     ('retention = "180d"', 'retention = "180d', [(101, "", None)]),
     ('owner = "Logistics"', 'owner = "Logistics"\nowner = "Sales"', [(7, "system.owner", "remove one of the two")]),
     ("[guard]", "[rollout]", [(83, "rollout", "remove one of the two")]),

@@ -18,12 +18,14 @@ from kring.record.system import (
     Guard,
     Learn,
     Person,
+    PolicyPlan,
     RolloutPlan,
     Split,
     System,
     Watch,
 )
 from kring.record.verdict import GateLine
+from kring.record.version import Ruling
 
 SAMPLES = Path(__file__).parent / "samples"
 SECOND = 1_000_000
@@ -98,6 +100,10 @@ def test_every_key_reaches_the_record():
             ),
         ),
         rollout=RolloutPlan(shadow_us=36 * HOUR, bake_us=0),
+        policy=PolicyPlan(
+            rules=(Ruling(when="weight > 1000", decision="review", reason="too heavy to say"),),
+            abstain="probability > 0.4 and probability < 0.6",
+        ),
         guard=Guard(out_of_contract="reject"),
         watch=Watch(window_us=DAY, maturity_us=2 * DAY, quality_us=30 * DAY, min_windows=10, violations=0.02),
         learn=Learn(retrain_on=("quality", "schedule"), every_us=30 * DAY, cooldown_us=7 * DAY),
