@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Protocol
 
 from kring.access.guard import Gatekeeper
+from kring.access.hosts import client_address
+from kring.access.roles import may
 from kring.api.exchange import Action, Headers, Request, Response, Route, Streamed
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
@@ -67,7 +69,8 @@ class Lines:
         return line
 
     def all(self) -> Sequence[Line]:
-        return [self._door.desk.lines[name] for name in self._names()]
+        who = self._known()
+        return [self._door.desk.lines[name] for name in self._names() if may(who, self._action, system=name)]
 
     def leave(self) -> None:
         """The request has been answered."""
@@ -108,6 +111,7 @@ class Door:
         clock: Clock,
         meter: Meter,
         most_bytes: int = MOST_BYTES,
+        behind_proxy: bool = False,
     ) -> None:
         self.desk = desk
         self.gate = gate
@@ -118,6 +122,7 @@ class Door:
         self._check = check
         self._meter = meter
         self._most = most_bytes
+        self._behind_proxy = behind_proxy
         self._reading: dict[asyncio.Task[Any], float] = {}
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
@@ -165,13 +170,17 @@ class Door:
         route = found.route
         if not route.public:
             lines.principal = self.gate.authenticate(
-                headers, now=self.clock.now(), tick=self.clock.monotonic(), address=scope.client.rpartition(":")[0]
+                headers, now=self.clock.now(), tick=self.clock.monotonic(), address=self._address(scope)
             )
         body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
         system = found.system or headers.get(SYSTEM) or ""
         who = lines.principal.name if lines.principal else ""
         request = Request(scope.method, scope.path, scope.query_string, headers, body, found.params, system, lines, who)
         return await route.handler(request)
+
+    def _address(self, scope: Any) -> str:
+        """Where the request comes from, as far as it can be known."""
+        return client_address(scope.client.rpartition(":")[0], scope.headers, behind_proxy=self._behind_proxy)
 
     async def _body(self, headers: Any, proto: Any) -> bytes:
         coding = headers.get("content-encoding")

@@ -70,7 +70,7 @@ def command(
         output.progress(f"{project.system.name} on {scheme}://{host}:{port}/")
     if started.key is not None:
         show_key(output, started.key)
-    output.result({"address": f"{scheme}://{host}:{port}", "ended": True}, code=run(started))
+    output.result({"address": f"{scheme}://{host}:{port}", "ended": True}, code=run(started, say=output.progress))
 
 
 def show_key(output: Output, made: NewKey) -> None:

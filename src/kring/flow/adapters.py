@@ -23,12 +23,15 @@ from kring.record.version import Output
 
 if TYPE_CHECKING:
     from kring.explain.row import Explainer
+    from kring.ports.claims import Claims
     from kring.ports.decision_log import DecisionHistory, DecisionLog
     from kring.ports.framework import Framework
     from kring.ports.index import Index
     from kring.ports.ledger import Ledger
+    from kring.ports.sealer import Sealer
     from kring.ports.sink import Sink
     from kring.ports.vault import Vault
+    from kring.record.decision import Decisions
     from kring.record.event import Segment
 
 SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet", ".xlsx": "kring.sinks.xlsx"}
@@ -95,6 +98,13 @@ def read_log(folder: Path, *, system: str) -> DecisionHistory:
     return reading.read_log(folder, system=system)
 
 
+def open_claims(path: Path) -> Claims:
+    """The idempotency keys of a serving machine."""
+    from kring.stores import claims
+
+    return claims.open_claims(path)
+
+
 def newest_segments(folder: Path) -> dict[int, tuple[int, int]]:
     """By writer the beginning of the newest segment of a log, or of the one before it."""
     from kring.stores import reading
@@ -114,6 +124,27 @@ def open_vault(path: Path, *, random: Random) -> Vault:
     from kring.stores import vault
 
     return vault.open_vault(path, random=random)
+
+
+def open_sealer(vault: Path, *, random: Random) -> Sealer:
+    """Seals with the keys of the vault at that path."""
+    from kring.stores import sealing
+
+    return sealing.KeyedSealer(open_vault(vault, random=random))
+
+
+def sealing_log(log: DecisionLog, sealer: Sealer, *, fields: Sequence[str], key_by: str, hide: bool) -> DecisionLog:
+    """The log that seals what is appended to it."""
+    from kring.stores import sealing
+
+    return sealing.SealingLog(log, sealer, fields=fields, key_by=key_by, hide=hide)
+
+
+def unsealed(record: Decisions, sealer: Sealer) -> Decisions:
+    """The record as it was before it was sealed, as far as there are keys."""
+    from kring.stores import sealing
+
+    return sealing.unsealed(record, sealer)
 
 
 def build_index(passages: Sequence[Passage], *, documents: Mapping[str, str], ranking: Ranking) -> bytes:

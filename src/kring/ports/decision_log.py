@@ -22,6 +22,11 @@ class Logged(msgspec.Struct, frozen=True):
 class DecisionLog(Protocol):
     """One writer's log. Cursors are (segment, byte offset)."""
 
+    @property
+    def writer(self) -> int:
+        """Its number, which stands in the ids of its decisions."""
+        ...
+
     def append(self, record: Decisions | PackedDecisions | Outcomes | Closed) -> Place:
         """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row;
         the ids of its decisions follow from it (`kring.metrics.ids`), sequence by sequence. What is said

@@ -10,35 +10,42 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Protocol
 
-import msgspec
-
-from kring.contracts.rows_json import Values
-from kring.errors import KringError, Overloaded, Unavailable
-from kring.metrics.ids import decision_ids
+from kring.errors import KringError, Unavailable
 from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.record.answer import Answer
 from kring.record.batch import Batch
-from kring.record.decision import Closed, Decisions, Outcomes, Place
+from kring.record.decision import Decisions, Place
 from kring.record.serving import Served
 from kring.record.version import Policy
-from kring.serve.decider import UNANSWERED, Decided, Decider
+from kring.serve.admission import Admission
+from kring.serve.answers import answers_of, late
+from kring.serve.claiming import Claiming, Key
+from kring.serve.clerk import Clerk
+from kring.serve.copies import Copies
+from kring.serve.decider import Decider
+from kring.serve.group import Asked, Group, Kind, Noted, Record, Written
 from kring.serve.reading import Reader, Rows
 
 MOST_ROWS: Final = 256
 """Rows of a group. More would make the first of them wait for the last."""
 
-Kind = Literal["online", "streamed"]
-Record = Decisions | Closed | Outcomes
+MOST_WAITING: Final = 4096
 
 
 class Committing(Protocol):
-    """Makes a log durable somewhere else than on the loop, one log at a time."""
+    """A thread beside the loop, for one line."""
 
     def commit(self, log: DecisionLog, done: Callable[[KringError | None], None]) -> None:
-        """`done` is called on the loop, with what went wrong if anything did."""
+        """Make the log durable; `done` is called on the loop, with what went wrong if anything did."""
+        ...
+
+    def work(
+        self, job: Callable[[], Written], log: DecisionLog, done: Callable[[Written | None, KringError | None], None]
+    ) -> None:
+        """Do the job first, then as `commit`; `done` gets what came of the job."""
         ...
 
 
@@ -49,71 +56,45 @@ class Meter(Protocol):
         """A group was answered and is durable; `about` has no columns."""
         ...
 
-
-class Asked(msgspec.Struct, gc=False, eq=False):
-    """One request in the line; after `until` (monotonic seconds) nobody waits for it any more."""
-
-    rows: Rows
-    kind: Kind
-    until: float
-    told: asyncio.Future[list[Answer]]
-
-
-class Noted(msgspec.Struct, gc=False, eq=False):
-    """A record that somebody waits for, such as the end of a streamed answer."""
-
-    record: Record
-    told: asyncio.Future[Place]
-
-
-class Group(NamedTuple):
-    """What is made durable together."""
-
-    asks: list[Asked]
-    notes: list[Noted]
-    rows: int
-
-
-class Written(NamedTuple):
-    """What of a group was appended to the log, and where."""
-
-    parts: list[tuple[Decided[Batch], Place]]
-    notes: list[Place]
+    def committed(self, system: str, seconds: float, rows: int) -> None:
+        """A group of `rows` was decided and made durable in so many seconds."""
+        ...
 
 
 class Line:
     """Asks are answered in order. For the loop's thread alone, but for what `Committing` does.
 
-    `turn` gives the line another decider: no answer ever sees half a change.
+    `turn` gives the line another decider: no answer ever sees half a change. `stopped` says why nothing is
+    acknowledged, if so.
     """
 
     def __init__(
         self,
         served: Served,
-        decider: Decider[Batch],
+        clerk: Clerk,
         *,
         reader: Reader,
-        log: DecisionLog,
         clock: Clock,
         committing: Committing,
         meter: Meter,
-        most_waiting: int = 4096,
+        copies: Copies | None = None,
+        claiming: Claiming | None = None,
     ) -> None:
         self.served = served
         self.reader = reader
         self.stopped = ""
-        self._decider = decider
-        self._log = log
+        self._clerk = clerk
         self._clock = clock
         self._committing = committing
         self._meter = meter
-        self._most = most_waiting
+        self._copies = copies
+        self._claiming = claiming
+        self._admission = Admission(served.system.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
         self._notes: list[Noted] = []
-        self._rows = 0
+        self._unwaited: list[Decisions] = []
         self._is_busy = False
         self._is_due = False
-        self._timeout_s = served.system.guard.timeout_us / 1e6
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -121,15 +102,20 @@ class Line:
         return self.served.system.name
 
     @property
+    def decider(self) -> Decider[Batch]:
+        """Who answers now."""
+        return self._clerk.decider
+
+    @property
     def policy(self) -> Policy:
         """How the outputs of the live version become decisions; those of its baseline when it could not be opened."""
-        decider = self._decider
+        decider = self._clerk.decider
         return decider.versions.get(decider.pointer.live, decider.baseline).policy
 
     @property
     def in_flight(self) -> int:
         """Rows that wait for an answer."""
-        return self._rows
+        return self._admission.rows
 
     def now(self) -> int:
         """Microseconds UTC, as this line's records tell them."""
@@ -137,43 +123,66 @@ class Line:
 
     def turn(self, served: Served, decider: Decider[Batch]) -> None:
         """From the next group on, another pointer holds."""
-        self.served, self._decider = served, decider
+        self.served, self._clerk.decider = served, decider
 
     def read(self, raws: Sequence[Mapping[str, object]]) -> Rows:
         """Named raw values as rows, see `Reader.read`."""
         return self.reader.read(raws)
 
-    async def ask(self, rows: Rows, *, kind: Kind = "online") -> list[Answer]:
-        """An answer for each row, once they are durable. `Unavailable` when one of them could not be answered, or
-        not be recorded; `Overloaded` before anything is decided, when it would take too long."""
-        self._admit(len(rows.values))
-        told: asyncio.Future[list[Answer]] = self._loop.create_future()
-        self._asks.append(Asked(rows, kind, self._clock.monotonic() + self._timeout_s, told))
-        self._rows += len(rows.values)
-        self._wake()
-        return await told
+    async def ask(self, rows: Rows, *, kind: Kind = "online", key: Key | None = None) -> list[Answer]:
+        """An answer for each row, once they are durable.
+
+        Of requests with one `key` one is decided, and all get its answers; `Conflict` for another body under the same
+        key. `Unavailable` when a row could not be answered, or not be recorded; `Overloaded` before anything is
+        decided, when it would take too long.
+        """
+        if key is None or self._claiming is None:
+            return await self._ask(rows, kind, [])
+        until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
+        known = await self._claiming.claim(key, until=until)
+        if known is not None:
+            return known
+        return await asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
 
     async def note(self, record: Record) -> Place:
         """The record's place, once it is durable."""
-        self._admit(0)
+        self._require_open()
         told: asyncio.Future[Place] = self._loop.create_future()
         self._notes.append(Noted(record, told))
         self._wake()
         return await told
 
-    def _admit(self, rows: int) -> None:
+    def add(self, copy: Decisions) -> None:
+        """Record a copy with the next group; nobody waits for it."""
+        self._unwaited.append(copy)
+        self._wake()
+
+    async def _ask(self, rows: Rows, kind: Kind, keys: list[str]) -> list[Answer]:
+        self._require_open()
+        now = self._clock.monotonic()
+        until = now + self.served.system.guard.timeout_us / 1e6
+        self._admission.admit(len(rows.values), now, deadline=until)
+        told: asyncio.Future[list[Answer]] = self._loop.create_future()
+        self._asks.append(Asked(rows, kind, until, told, keys))
+        self._wake()
+        return await told
+
+    async def _ask_once(self, rows: Rows, kind: Kind, key: Key, claiming: Claiming) -> list[Answer]:
+        """Goes on when the caller has gone away: the next one with this key gets what came of it."""
+        try:
+            answers = await self._ask(rows, kind, key.tags(len(rows.values)))
+        except KringError as error:
+            claiming.give_back(key, error)
+            raise
+        claiming.settle(key, answers)
+        return answers
+
+    def _require_open(self) -> None:
         if self.stopped:
             raise Unavailable(
                 f"{self.name} acknowledges nothing at the moment",
                 got=self.stopped,
                 next="look at the disk of the server, then start it again",
-            )
-        if self._rows + rows > self._most:
-            raise Overloaded(
-                f"{self.name} has more to answer than it can",
-                got=f"{self._rows:,} rows are waiting",
-                allowed=f"{self._most:,}",
-                next="come back in a moment",
             )
 
     def _wake(self) -> None:
@@ -185,15 +194,21 @@ class Line:
         """Take a group, decide it, and have it made durable; until then nothing else is decided."""
         self._is_due = False
         group = self._group()
-        if not group.asks and not group.notes:
+        if not (group.asks or group.notes or group.copies):
             return
         self._is_busy = True
-        try:
-            written = self._write(group)
-        except KringError as error:
-            self._done(group, None, error)
+        began, clerk = self._clock.monotonic(), self._clerk
+        if clerk.is_slow and group.asks:
+            self._committing.work(
+                lambda: clerk.write(group), clerk.log, lambda written, error: self._done(group, began, written, error)
+            )
             return
-        self._committing.commit(self._log, lambda error: self._done(group, written, error))
+        try:
+            written = clerk.write(group)
+        except KringError as error:
+            self._done(group, began, None, error)
+            return
+        self._committing.commit(clerk.log, lambda error: self._done(group, began, written, error))
 
     def _group(self) -> Group:
         """The next requests of one kind. Who has gone away is left out, and so is, with a word, who is late."""
@@ -203,38 +218,29 @@ class Line:
             item = self._asks.popleft()
             n = len(item.rows.values)
             if item.told.done() or now > item.until:
-                self._rows -= n
-                self._tell(item, late(self.name, now - item.until + self._timeout_s))
+                self._admission.left(n, late=not item.told.done())
+                tell(item, late(self.name, now - item.until + self.served.system.guard.timeout_us / 1e6))
                 continue
             asks.append(item)
             rows += n
         notes, self._notes = self._notes, []
-        return Group(asks, notes, rows)
+        copies, self._unwaited = self._unwaited, []
+        return Group(asks, notes, copies, rows)
 
-    def _write(self, group: Group) -> Written:
-        """All rows of the group as one batch, decided and appended; what is only to be noted is appended too."""
-        notes = [self._log.append(item.record) for item in group.notes]
-        if not group.asks:
-            return Written([], notes)
-        values: list[Values] = []
-        fired: dict[int, list[str]] = {}
-        for item in group.asks:
-            fired.update({len(values) + place: rules for place, rules in item.rows.fired.items()})
-            values += item.rows.values
-        batch = self.reader.batch(values)
-        decided = self._decider.serve(batch, fired=fired, at=self._clock.now(), kind=group.asks[0].kind)
-        return Written([(one, self._log.append(one.record)) for one in decided], notes)
-
-    def _done(self, group: Group, written: Written | None, error: KringError | None) -> None:
+    def _done(self, group: Group, began: float, written: Written | None, error: KringError | None) -> None:
         """Tell everybody in the group, and take the next one."""
         self._is_busy = False
-        self._rows -= group.rows
         if written is None or error is not None:
+            self._admission.left(group.rows)
             for ask in group.asks:
-                self._tell(ask, error)
+                tell(ask, error)
             for note in group.notes:
-                self._tell(note, error)
+                tell(note, error)
         else:
+            now = self._clock.monotonic()
+            is_late = any(item.until < now for item in group.asks)
+            self._admission.served(group.rows, seconds=now - began, late=is_late)
+            self._meter.committed(self.name, now - began, group.rows)
             self._tell_all(group, written)
         if self._asks or self._notes:
             self._next()
@@ -246,57 +252,20 @@ class Line:
             mine = answers[first : first + len(item.rows.values)]
             first += len(mine)
             failed = next((answer for answer in mine if isinstance(answer, KringError)), None)
-            self._tell(item, failed or mine)
+            tell(item, failed or mine)
         for note, place in zip(group.notes, written.notes, strict=True):
-            self._tell(note, place)
-        for one, _ in written.parts:
+            tell(note, place)
+        for one, place in written.parts:
             self._meter.decided(one.about)
-
-    @staticmethod
-    def _tell(item: Asked | Noted, said: object) -> None:
-        if item.told.done():
-            return
-        if isinstance(said, KringError):
-            item.told.set_exception(said)
-        else:
-            item.told.set_result(said)  # type: ignore[arg-type]
+            if self._copies is not None and self.served.shadows:
+                self._copies.offer(one, place, decider=self._clerk.decider, add=self.add)
 
 
-def late(name: str, waited_s: float) -> Overloaded:
-    """What is told to who waited longer than the system may take."""
-    return Overloaded(
-        f"{name} could not begin in time", got=f"{waited_s * 1000:.0f} ms in the line", next="come back in a moment"
-    )
-
-
-def answers_of(parts: Sequence[tuple[Decided[Batch], Place]], *, rows: int) -> list[Answer | KringError]:
-    """What each of `rows` rows is told, in their order; an error where nobody could answer."""
-    told: list[Answer | KringError] = [NOBODY] * rows
-    for one, place in parts:
-        about, outputs = one.record, one.record.outputs
-        if about.answered_by == UNANSWERED:
-            nobody = Unavailable(NOBODY.message, got=about.fallback, next=NOBODY.next)
-            for row in one.rows.tolist():
-                told[row] = nobody
-            continue
-        names = [name for name in outputs if name != "decision"]
-        columns = [outputs[name] for name in names]
-        ids = decision_ids(place, about.n)
-        for at, row in enumerate(one.rows.tolist()):
-            told[row] = Answer(
-                id=ids[at],
-                decision=outputs["decision"][at],
-                outputs={name: column[at] for name, column in zip(names, columns, strict=True)},
-                version=about.version,
-                arm=about.arm,
-                answered_by=about.answered_by,
-                fallback=about.fallback,
-                guards=about.guards.get(at, []),
-            )
-    return told
-
-
-NOBODY: Final = Unavailable(
-    "nothing can answer: every version and the baseline failed, and no default is declared",
-    next="declare frame.default in kring.toml, or roll back",
-)
+def tell(item: Asked | Noted, said: object) -> None:
+    """What came of it, to whoever still waits."""
+    if item.told.done():
+        return
+    if isinstance(said, KringError):
+        item.told.set_exception(said)
+    else:
+        item.told.set_result(said)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ class Reader:
         """The one row of `{"inputs": {…}}` when it is in order; None when `read` has to look at it."""
         try:
             values = self._values(self._decode(body).inputs)  # type: ignore[attr-defined]
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         if values is None:
             return None

@@ -1,4 +1,4 @@
-"""The thread that makes logs durable while the loop goes on."""
+"""A thread beside the loop: it makes a line's log durable, and decides for it while that takes long."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from kring.errors import KringError, StorageError
+from kring.errors import KringError, ReadOnly
 from kring.ports.decision_log import DecisionLog
+from kring.serve.group import Written
 
-Done = Callable[[KringError | None], None]
+Job = Callable[[], Written]
+Done = Callable[[Written | None, KringError | None], None]
 
 
 class Order(NamedTuple):
+    job: Job | None
     log: DecisionLog
     done: Done
 
 
 class Committer:
-    """One thread for all logs of a worker: fsyncs of one disk wait for each other anyway.
+    """See `kring.serve.line.Committing`. `failed` is called on the loop when nothing can be made durable any more."""
 
-    `failed` is called on the loop when a commit failed in a way that a free disk does not mend.
-    """
-
-    def __init__(self, failed: Callable[[StorageError], None]) -> None:
+    def __init__(self, name: str, *, failed: Callable[[ReadOnly], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._failed = failed
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"line {name}", daemon=True)
         self._thread.start()
 
-    def commit(self, log: DecisionLog, done: Done) -> None:
-        """See `kring.serve.line.Committing`."""
-        self._orders.put(Order(log, done))
+    def commit(self, log: DecisionLog, done: Callable[[KringError | None], None]) -> None:
+        self._orders.put(Order(None, log, lambda _, error: done(error)))
+
+    def work(self, job: Job, log: DecisionLog, done: Done) -> None:
+        self._orders.put(Order(job, log, done))
 
     def close(self) -> None:
         """Return when all that was ordered is done."""
@@ -43,19 +45,16 @@ class Committer:
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
+            written: Written | None = None
             error: KringError | None = None
             try:
+                written = order.job() if order.job is not None else None
                 order.log.commit()
             except KringError as caught:
                 error = caught
-            self._loop.call_soon_threadsafe(self._told, order, error)
+            self._loop.call_soon_threadsafe(self._told, order, written, error)
 
-    def _told(self, order: Order, error: KringError | None) -> None:
-        if isinstance(error, StorageError) and not is_full(error):
+    def _told(self, order: Order, written: Written | None, error: KringError | None) -> None:
+        if isinstance(error, ReadOnly):
             self._failed(error)
-        order.done(error)
-
-
-def is_full(error: StorageError) -> bool:
-    """Whether only space was missing: then the log goes on as soon as there is some."""
-    return getattr(error, "is_full", False)
+        order.done(written, error)

@@ -5,7 +5,7 @@ Imports nothing heavy: what a worker knows of a system is in one record that som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,10 @@ class Opener:
         for name, chain in ((id, loaded.manifest.chain), (baseline_of(id), loaded.manifest.baseline)):
             self.rungs[name] = self._rung(name, chain, loaded)
         return True
+
+    def shadows(self, ids: Sequence[str]) -> list[Answerer[Batch]]:
+        """The versions that are asked beside the live one, without those that can't be opened."""
+        return [self.rungs[id] for id in ids if self.open(id)]
 
     def keep(self, ids: set[str]) -> None:
         """Close all versions but `ids`."""

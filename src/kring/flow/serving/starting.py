@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,10 +13,17 @@ from kring.access.hosts import is_private, require_listening
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
+from kring.flow.serving.keeping import Patience, Spec
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher, require_apart
+from kring.flow.serving.supervise import Supervisor
+from kring.host.clock import SystemClock
 from kring.host.page import MappedPage, new_page
 from kring.record.serving import Plan
+
+WORKER: Final = "kring.api.serve"
+OTHERS: Final = {"control": "kring.console.serve", "render": "kring.flow.serving.render"}
+"""The other processes by name; what they do waits when they can't be started, and decisions go on."""
 
 
 class Started(NamedTuple):
@@ -55,24 +58,27 @@ def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], Non
     return Started(plan, page, key)
 
 
-def worker_command(plan: Plan, seat: int) -> list[str]:
-    """The command line of one data worker."""
-    return [sys.executable, "-m", "kring.flow.serving.worker", str(Meeting(Path(plan.state)).plan), str(seat)]
+def processes(plan: Plan) -> list[Spec]:
+    """What is to be kept running: data workers, and beside them what looks after them."""
+    where = str(Meeting(Path(plan.state)).plan)
+    workers = [
+        Spec(
+            name=f"worker {seat}",
+            argv=(sys.executable, "-m", WORKER, where, str(seat)),
+            seat=seat,
+            stop_grace=plan.drain_s,
+        )
+        for seat in range(plan.workers)
+    ]
+    others = [
+        Spec(name=name, argv=(sys.executable, "-m", module, where), essential=False) for name, module in OTHERS.items()
+    ]
+    return [*workers, *others]
 
 
-def run(started: Started) -> int:
-    """Run until stopped."""
+def run(started: Started, *, say: Callable[[str], None]) -> int:
+    """Run until stopped; the exit code. `Unavailable` when a worker can't be started."""
     plan = started.plan
-    children = [subprocess.Popen(worker_command(plan, seat), env=os.environ) for seat in range(plan.workers)]
-    try:
-        while all(child.poll() is None for child in children):
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        started.page.drain()
-    finally:
-        for child in children:
-            with suppress(ProcessLookupError):
-                child.terminate()
-        for child in children:
-            child.wait()
-    return 0
+    patience = Patience(drain=plan.drain_s)
+    clock = SystemClock()
+    return Supervisor(processes(plan), started.page, monotonic=clock.monotonic, say=say, patience=patience).run()

@@ -1,30 +1,17 @@
-"""One data worker: a loop, an HTTP server, and the lines of all systems. Run as a process of its own.
-
-python -m kring.flow.serving.worker PLAN SEAT
-"""
+"""What a data worker holds: the lines of all systems, who may come to them, and what the page says. Opens no port."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
-
-import uvloop
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+from typing import Final
 
 from kring.access.guard import Gatekeeper
-from kring.access.hosts import hosts_allowed, is_private, require_host, require_origin
+from kring.access.hosts import is_private
 from kring.access.tokens import token_readers
-from kring.api.app import Door
-from kring.api.forward import forward_to
-from kring.api.protocols import routes_of
-from kring.errors import KringError, StorageError
+from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.home import Home
 from kring.flow.serving import meeting as meetings
@@ -37,26 +24,29 @@ from kring.host.files import LocalFiles
 from kring.host.page import open_page
 from kring.host.random import SystemRandom
 from kring.host.vitals import Usage, open_files
+from kring.ports.claims import Claims, Owner
+from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Seat
+from kring.ports.runtime import Runtime
 from kring.record.serving import Plan, Served
 from kring.record.tally import Tally
+from kring.serve.breaker import Breaker, BreakerRuntime
+from kring.serve.claiming import Claiming
+from kring.serve.clerk import Clerk
+from kring.serve.copies import Copies
 from kring.serve.counting import Counts, Gauge
+from kring.serve.deadline import DeadlineRuntime, Watchdog
 from kring.serve.desk import Desk
 from kring.serve.line import Line
 
-POLL_S: Final = 0.1
-SWEEP_S: Final = 1.0
-GRACE_S: Final = 10.0
-"""How long calls that have begun may take when the server is stopped."""
-
-HEADER_MS: Final = 10_000
-"""How long the headers of a request may take to arrive."""
+UNSEEN_S: Final = 5.0
+"""A ledger that nobody has read for so long is told of."""
 
 
 class Worker:
-    """All that a data worker holds. Made inside its loop."""
+    """Made inside the loop that it works in; for that loop's thread."""
 
-    def __init__(self, plan: Plan, *, seat: int, say: Any) -> None:
+    def __init__(self, plan: Plan, *, seat: int, say: Callable[[str], None]) -> None:
         self.plan = plan
         self.meeting = Meeting(Path(plan.state))
         self.say = say
@@ -64,56 +54,29 @@ class Worker:
         self.page = open_page(self.meeting.page, writer=True)
         self.seat: Seat = self.page.seats[seat]
         self.seat.claim(os.getpid(), start=self.clock.now())
+        self.watchdog = Watchdog(self.clock.monotonic, publish=self.seat.work)
         self.gate = Gatekeeper(
             dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy), workers=plan.workers, worker=seat
         )
-        self.committer = Committer(self._unwritable)
-        self.openers: dict[str, Opener] = {}
-        self.desk = Desk({})
         self.usage = Usage()
         self.tallies = Tallies(self.meeting.metrics, seat=seat)
         self.counts = Counts(seat, before=self.tallies.before())
+        self.desk = Desk({})
+        self._openers: dict[str, Opener] = {}
+        self._copies: dict[str, Copies] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
         self._known = {"pointers": -1, "keys": -1}
         self._closing = ExitStack()
 
-    def open(self) -> Door:
-        """Open every system, and the door to them."""
-        self._known = {"pointers": self.page.generation("pointers"), "keys": self.page.generation("keys")}
+    def open(self) -> None:
+        """Open every system."""
+        for kind in self._known:
+            self._known[kind] = self.page.generation(kind)  # type: ignore[arg-type]
+        claims = adapters.open_claims(self.meeting.claims)
+        self._closing.callback(claims.close)
         for served in meetings.read_systems(self.files, self.meeting):
-            self.desk.lines[served.system.name] = self._line(served)
+            self.desk.lines[served.system.name] = self._line(served, claims)
         self._read_access()
-        hosts = hosts_allowed(self.plan.host, self.plan.hosts)
-
-        def check(headers: Any) -> None:
-            require_origin(headers, asked=require_host(headers, hosts=hosts), origins=self.plan.origins)
-
-        return Door(
-            self.desk,
-            self.gate,
-            routes=routes_of(self.desk.readiness, environ=os.environ, tallies=self._all_tallies),
-            forward=forward_to(self.meeting.control),
-            check=check,
-            clock=self.clock,
-            meter=self.counts,
-            most_bytes=self.plan.most_bytes,
-        )
-
-    def _line(self, served: Served) -> Line:
-        name = served.system.name
-        opener = Opener(served, adapters.task_named(served.system.task), wrap=lambda _, runtime: runtime, say=self.say)
-        decider = opener.decider(served.pointer, clock=self.clock)
-        log = adapters.free_writer(Home(Path(served.home)).log, files=self.files, system=name)
-        self._closing.callback(log.close)
-        self.openers[name] = opener
-        return Line(
-            served,
-            decider,
-            reader=reader_of(served, clock=self.clock, random=self.random),
-            log=log,
-            clock=self.clock,
-            committing=self.committer,
-            meter=self.counts,
-        )
 
     def look(self) -> None:
         """Look at the page: take what has changed, and say that this worker lives."""
@@ -123,8 +86,9 @@ class Worker:
             if generation != self._known[kind]:
                 take()
                 self._known[kind] = generation
+        read_only = page.read_only
         for line in self.desk.lines.values():
-            line.stopped = page.read_only
+            line.stopped = read_only
         if page.draining:
             self.desk.waiting_for = "this server is being stopped"
         self._look_at_ledger()
@@ -135,9 +99,97 @@ class Worker:
         """Write down what was counted, where the other workers can read it."""
         self.tallies.write(self._tally())
 
-    def _all_tallies(self) -> list[Tally]:
+    def all_tallies(self) -> list[Tally]:
         """What every worker has counted, this one up to now."""
         return [self._tally(), *self.tallies.others()]
+
+    def close(self) -> None:
+        """After the last answer: nothing is left undone."""
+        self._closing.close()
+        for opener in self._openers.values():
+            opener.keep(set())
+        self.watchdog.close()
+        self.seat.clear()
+
+    def _line(self, served: Served, claims: Claims) -> Line:
+        name, folder = served.system.name, Home(Path(served.home)).log
+        opener = Opener(
+            served,
+            adapters.task_named(served.system.task),
+            wrap=lambda version, runtime: self._watched(served, version, runtime),
+            say=self.say,
+        )
+        self._openers[name] = opener
+        reader = reader_of(served, clock=self.clock, random=self.random)
+        log = self._log(served, folder)
+        clerk = Clerk(opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock)
+        owner = Owner(name, log.writer)
+        claims.take_over(log, owner=owner, now=self.clock.now())
+        history = adapters.read_log(folder, system=name)
+        claiming = Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find)
+        committer = Committer(name, failed=self._unwritable)
+        copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
+        copies.answerers = opener.shadows(served.shadows)
+        for end in (claiming.close, committer.close, copies.close):
+            self._closing.callback(end)
+        return Line(
+            served,
+            clerk,
+            reader=reader,
+            clock=self.clock,
+            committing=committer,
+            meter=self.counts,
+            copies=copies,
+            claiming=claiming,
+        )
+
+    def _log(self, served: Served, folder: Path) -> DecisionLog:
+        """This worker's own part of the system's log."""
+        log = adapters.free_writer(
+            folder, files=self.files, system=served.system.name, durability=served.system.log.durability
+        )
+        self._closing.callback(log.close)
+        return log
+
+    def _watched(self, served: Served, version: str, runtime: Runtime) -> Runtime:
+        """A runtime that is stopped at its deadline, and left alone when it fails again and again."""
+        seconds = served.system.guard.timeout_us / 1e6
+        breaker = self._breakers.setdefault((served.system.name, version), Breaker(self.clock.monotonic))
+        return BreakerRuntime(DeadlineRuntime(runtime, self.watchdog, seconds=seconds), breaker)
+
+    def _read_pointers(self) -> None:
+        for served in meetings.read_systems(self.files, self.meeting):
+            name = served.system.name
+            line, opener = self.desk.lines.get(name), self._openers.get(name)
+            if line is None or opener is None or line.served == served:
+                continue
+            try:
+                decider = opener.decider(served.pointer, clock=self.clock)
+            except KringError as error:
+                self.say(f"{name} stays with version {line.served.pointer.live}: {error.message}")
+                continue
+            line.turn(served, decider)
+            self._copies[name].answerers = opener.shadows(served.shadows)
+
+    def _read_access(self) -> None:
+        access = meetings.read_access(self.files, self.meeting)
+        self.gate.replace(keys=access.keys, policies=access.policies, tokens=token_readers(access))
+
+    def _look_at_ledger(self) -> None:
+        """Keys that nobody can revoke any more are taken for a while, and then no longer."""
+        away = self.clock.monotonic() - self.page.ledger_seen()
+        if away < UNSEEN_S:
+            self.desk.notes.pop("ledger", None)
+            return
+        left = self.plan.key_grace_s - away
+        self.desk.notes["ledger"] = f"not seen for {away:.0f} s; keys are taken for {max(left, 0):.0f} s more"
+        if left < 0:
+            self.gate.replace(keys=())
+            self._known["keys"] = -1
+
+    def _unwritable(self, error: ReadOnly) -> None:
+        self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
+        self.page.set_read_only(error.got or error.message)
 
     def _tally(self) -> Tally:
         return self.counts.tally(self.clock.monotonic(), self._gauges())
@@ -150,111 +202,3 @@ class Worker:
         yield "kring_worker_resident_memory_bytes", (), self.usage.rss()
         yield "kring_worker_open_fds", (), open_files()
         yield "kring_worker_cpu_seconds_total", (), sum(os.times()[:2])
-
-    def close(self) -> None:
-        """After the last answer: nothing is left undone."""
-        self.committer.close()
-        self._closing.close()
-        for opener in self.openers.values():
-            opener.keep(set())
-
-    def _read_pointers(self) -> None:
-        for served in meetings.read_systems(self.files, self.meeting):
-            name = served.system.name
-            line, opener = self.desk.lines.get(name), self.openers.get(name)
-            if line is None or opener is None or line.served == served:
-                continue
-            try:
-                line.turn(served, opener.decider(served.pointer, clock=self.clock))
-            except KringError as error:
-                self.say(f"{name} stays with version {line.served.pointer.live}: {error.message}")
-
-    def _read_access(self) -> None:
-        access = meetings.read_access(self.files, self.meeting)
-        self.gate.replace(keys=access.keys, policies=access.policies, tokens=token_readers(access))
-
-    def _look_at_ledger(self) -> None:
-        """Keys that nobody can revoke any more are taken for a while, and then no longer."""
-        away = self.clock.monotonic() - self.page.ledger_seen()
-        if away < 5.0:
-            self.desk.notes.pop("ledger", None)
-            return
-        left = self.plan.key_grace_s - away
-        self.desk.notes["ledger"] = f"not seen for {away:.0f} s; keys are taken for {max(left, 0):.0f} s more"
-        if left < 0:
-            self.gate.replace(keys=())
-            self._known["keys"] = -1
-
-    def _unwritable(self, error: StorageError) -> None:
-        self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
-        self.page.set_read_only(error.got or error.message)
-
-
-async def serve(plan: Plan, *, seat: int) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what was asked, and return."""
-    loop = asyncio.get_running_loop()
-    worker = Worker(plan, seat=seat, say=lambda text: print(text, file=sys.stderr, flush=True))
-    door = worker.open()
-    server = Server(
-        door,
-        address=plan.host,
-        port=plan.port,
-        backlog=1024,
-        websockets=False,
-        log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
-        ssl_cert=Path(plan.certificate) if plan.certificate else None,
-        ssl_key=Path(plan.certificate_key) if plan.certificate_key else None,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    second = await second_port(door, plan) if plan.grpc_port else None
-    watching = asyncio.create_task(watch(worker, door))
-    try:
-        await server.serve()
-    finally:
-        watching.cancel()
-        if second is not None:
-            await second.stop(GRACE_S)
-        worker.close()
-
-
-async def second_port(door: Door, plan: Plan) -> Any:
-    """A started gRPC server beside the other one, by the same lines and keys."""
-    pair = None
-    if plan.certificate:
-        pair = (Path(plan.certificate_key).read_bytes(), Path(plan.certificate).read_bytes())
-    serving, _ = await adapters.grpc_server()(
-        door.entered,
-        readiness=door.desk.readiness,
-        host=plan.host,
-        port=plan.grpc_port,
-        credentials=pair,
-        most_bytes=plan.most_bytes,
-    )
-    return serving
-
-
-async def watch(worker: Worker, door: Door) -> None:
-    """Look at the page ten times a second, and after slow bodies every second."""
-    swept = 0.0
-    while True:
-        worker.look()
-        door.is_draining = worker.page.draining
-        now = worker.clock.monotonic()
-        if now - swept > SWEEP_S:
-            swept = now
-            door.expire()
-            worker.tell()
-        await asyncio.sleep(POLL_S)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """The process of one worker."""
-    files = LocalFiles()
-    plan = meetings.read_plan(files, Path(arguments[0]))
-    uvloop.run(serve(plan, seat=int(arguments[1])))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

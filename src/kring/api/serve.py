@@ -1,0 +1,143 @@
+"""The process of one data worker: a loop, an HTTP server, and the door to the lines.
+
+python -m kring.api.serve PLAN SEAT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from kring.access.hosts import hosts_allowed, require_host, require_origin
+from kring.api.app import Door
+from kring.api.forward import forward_to
+from kring.api.protocols import routes_of
+from kring.errors import KringError
+from kring.flow import adapters
+from kring.flow.serving import meeting as meetings
+from kring.flow.serving.worker import Worker
+from kring.host.files import LocalFiles
+from kring.host.lifeline import Lifeline, hold
+from kring.record.serving import Plan
+
+POLL_S: Final = 0.1
+SWEEP_S: Final = 1.0
+GRACE_S: Final = 10.0
+"""How long calls that have begun may take when the server is stopped."""
+
+HEADER_MS: Final = 10_000
+"""How long the headers of a request may take to arrive."""
+
+BACKLOG: Final = 1024
+
+
+def say(text: str) -> None:
+    """One line for whoever operates the server."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def door_of(worker: Worker) -> Door:
+    """The door to the worker's lines, with every protocol."""
+    plan = worker.plan
+    hosts = hosts_allowed(plan.host, plan.hosts)
+
+    def check(headers: Any) -> None:
+        require_origin(headers, asked=require_host(headers, hosts=hosts), origins=plan.origins)
+
+    return Door(
+        worker.desk,
+        worker.gate,
+        routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.all_tallies),
+        forward=forward_to(worker.meeting.control),
+        check=check,
+        clock=worker.clock,
+        meter=worker.counts,
+        most_bytes=plan.most_bytes,
+        behind_proxy=plan.behind_proxy,
+    )
+
+
+async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what was asked, and return."""
+    loop = asyncio.get_running_loop()
+    worker = Worker(plan, seat=seat, say=say)
+    worker.open()
+    door = door_of(worker)
+    server = Server(
+        door,
+        address=plan.host,
+        port=plan.port,
+        backlog=BACKLOG,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
+        ssl_cert=Path(plan.certificate) if plan.certificate else None,
+        ssl_key=Path(plan.certificate_key) if plan.certificate_key else None,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    second = await second_port(door, plan) if plan.grpc_port else None
+    watching = asyncio.create_task(watch(worker, door))
+    loop.call_soon(lifeline.ready)
+    try:
+        await server.serve()
+    finally:
+        watching.cancel()
+        if second is not None:
+            await second.stop(GRACE_S)
+        worker.close()
+
+
+async def second_port(door: Door, plan: Plan) -> Any:
+    """A started gRPC server beside the other one, by the same lines and keys."""
+    pair = None
+    if plan.certificate:
+        pair = (Path(plan.certificate_key).read_bytes(), Path(plan.certificate).read_bytes())
+    serving, _ = await adapters.grpc_server()(
+        door.entered,
+        readiness=door.desk.readiness,
+        host=plan.host,
+        port=plan.grpc_port,
+        credentials=pair,
+        most_bytes=plan.most_bytes,
+    )
+    return serving
+
+
+async def watch(worker: Worker, door: Door) -> None:
+    """Look at the page ten times a second, and after slow bodies every second."""
+    swept = 0.0
+    while True:
+        worker.look()
+        door.is_draining = worker.page.draining
+        now = worker.clock.monotonic()
+        if now - swept > SWEEP_S:
+            swept = now
+            door.expire()
+            worker.tell()
+        await asyncio.sleep(POLL_S)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The process: it lives as long as the supervisor does, and says why it could not start."""
+    lifeline = hold()
+    try:
+        plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
+        uvloop.run(serve(plan, seat=int(arguments[1]), lifeline=lifeline))
+    except KringError as error:
+        lifeline.failed(error)
+        say(str(error))
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,62 @@
+"""What callers are told of what was decided for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from kring.errors import KringError, Overloaded, Unavailable
+from kring.metrics.ids import decision_ids
+from kring.record.answer import Answer
+from kring.record.batch import Batch
+from kring.record.decision import Decisions, Place
+from kring.serve.decider import UNANSWERED, Decided
+
+NOBODY: Final = "nothing can answer: every version and the baseline failed, and no default is declared"
+OWN: Final = ("decision", "reason")
+"""Columns of the outputs that an answer has a name of its own for."""
+
+
+def answers_of(parts: Sequence[tuple[Decided[Batch], Place]], *, rows: int) -> list[Answer | KringError]:
+    """What each of `rows` rows is told, in their order; an error where nobody could answer."""
+    told: list[Answer | KringError] = [nobody("")] * rows
+    for one, place in parts:
+        said = told_of(one.record, decision_ids(place, one.about.n))
+        for row, answer in zip(one.rows.tolist(), said, strict=True):
+            told[row] = answer
+    return told
+
+
+def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
+    """The answers of one record, row by row."""
+    if record.answered_by == UNANSWERED:
+        return [nobody(record.fallback)] * record.n
+    outputs = record.outputs
+    columns = {name: column for name, column in outputs.items() if name not in OWN}
+    reasons = outputs.get("reason") or [None] * record.n
+    return [
+        Answer(
+            id=id,
+            decision=outputs["decision"][at],
+            outputs={name: column[at] for name, column in columns.items()},
+            version=record.version,
+            arm=record.arm,
+            answered_by=record.answered_by,
+            fallback=record.fallback,
+            guards=record.guards.get(at, []),
+            reasons=[str(reasons[at])] if reasons[at] is not None else [],
+        )
+        for at, id in enumerate(ids)
+    ]
+
+
+def nobody(why: str) -> Unavailable:
+    """What is told of a row that could not be answered."""
+    return Unavailable(NOBODY, got=why, next="declare frame.default in kring.toml, or roll back")
+
+
+def late(name: str, waited_s: float) -> Overloaded:
+    """What is told to who waited longer than the system may take."""
+    return Overloaded(
+        f"{name} could not begin in time", got=f"{waited_s * 1000:.0f} ms in the line", next="come back in a moment"
+    )

@@ -1,0 +1,76 @@
+"""Decides a group as one batch and appends what came of it to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from kring.contracts.rows_json import Values
+from kring.ports.clock import Clock
+from kring.ports.decision_log import DecisionLog
+from kring.record.batch import Batch
+from kring.serve.decider import Decider
+from kring.serve.group import Asked, Group, Written
+from kring.serve.reading import Reader
+
+SLOW_S: Final = 0.002
+"""Deciding that takes longer than this on average is done by a thread of its own, …"""
+
+QUICK_S: Final = 0.001
+"""… until it takes less than this."""
+
+WEIGHT: Final = 1 / 32
+
+
+class Clerk:
+    """For one thread at a time. `decider` may be set between two groups."""
+
+    def __init__(self, decider: Decider[Batch], *, reader: Reader, log: DecisionLog, clock: Clock) -> None:
+        self.decider = decider
+        self.log = log
+        self.is_slow = False
+        self._reader = reader
+        self._clock = clock
+        self._seconds = 0.0
+
+    def write(self, group: Group) -> Written:
+        """What is only to be recorded first, then all rows as one batch. `StorageError` when the log can't take it."""
+        for copy in group.copies:
+            self.log.append(copy)
+        notes = [self.log.append(item.record) for item in group.notes]
+        if not group.asks:
+            return Written([], notes, 0.0)
+        values: list[Values] = []
+        fired: dict[int, list[str]] = {}
+        for item in group.asks:
+            if item.rows.fired:
+                fired.update({len(values) + place: rules for place, rules in item.rows.fired.items()})
+            values += item.rows.values
+        began = self._clock.monotonic()
+        decided = self.decider.serve(
+            self._reader.batch(values), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
+        )
+        seconds = self._clock.monotonic() - began
+        self._learn(seconds)
+        keys = keys_of(group.asks)
+        records = [one.record for one in decided]
+        if keys:
+            tagged = zip(records, decided, strict=True)
+            records = [
+                msgspec.structs.replace(record, keys=[keys[row] for row in one.rows.tolist()]) for record, one in tagged
+            ]
+        parts = [(one, self.log.append(record)) for one, record in zip(decided, records, strict=True)]
+        return Written(parts, notes, seconds)
+
+    def _learn(self, seconds: float) -> None:
+        self._seconds += (seconds - self._seconds) * WEIGHT
+        self.is_slow = self._seconds > (QUICK_S if self.is_slow else SLOW_S)
+
+
+def keys_of(asks: Sequence[Asked]) -> list[str]:
+    """The tags of all rows; none when no request has a key."""
+    if not any(item.keys for item in asks):
+        return []
+    return [key for item in asks for key in item.keys or [""] * len(item.rows.values)]

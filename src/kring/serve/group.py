@@ -1,0 +1,52 @@
+"""What is decided and made durable together: requests of several callers, and records that somebody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from kring.record.answer import Answer
+from kring.record.batch import Batch
+from kring.record.decision import Closed, Decisions, Outcomes, Place
+from kring.serve.decider import Decided
+from kring.serve.reading import Rows
+
+Kind = Literal["online", "streamed"]
+Record = Decisions | Closed | Outcomes
+
+
+class Asked(msgspec.Struct, gc=False, eq=False):
+    """One request in the line; after `until` (monotonic seconds) nobody waits for it any more. `keys` tag its rows
+    when the request has an idempotency key."""
+
+    rows: Rows
+    kind: Kind
+    until: float
+    told: asyncio.Future[list[Answer]]
+    keys: list[str]
+
+
+class Noted(msgspec.Struct, gc=False, eq=False):
+    """A record that somebody waits for, such as the end of a streamed answer."""
+
+    record: Record
+    told: asyncio.Future[Place]
+
+
+class Group(NamedTuple):
+    """Requests of one kind, records that are waited for, and copies that nobody waits for."""
+
+    asks: list[Asked]
+    notes: list[Noted]
+    copies: list[Decisions]
+    rows: int
+
+
+class Written(NamedTuple):
+    """What of a group was appended to the log, and where; `seconds` it took to decide."""
+
+    parts: list[tuple[Decided[Batch], Place]]
+    notes: list[Place]
+    seconds: float
