@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Protocol
 
+from granian.rsgi import ProtocolClosed
+
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
 from kring.access.roles import may
@@ -139,6 +141,8 @@ class Door:
             response = await self._handled(scope, proto, found, lines)
         except KringError as error:
             response = found.route.fault(error, status_of(error))
+        except ProtocolClosed:  # whoever asked has gone before the whole body was there
+            return
         except Exception:  # noqa: BLE001  the edge: nobody above can tell it
             _log.exception("a fault of Kring's own at %s", found.route.path)
             response = found.route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)

@@ -102,7 +102,11 @@ def from_inputs(line: Line, inputs: object) -> Raws:
         if all(lists):
             return from_columns({name: [single(one) for one in column] for name, column in inputs.items()})
         if any(lists):
-            raise UserError("some inputs are lists and some are not", allowed="lists of one value per row, or one row")
+            raise UserError(
+                "some inputs are lists and some are not",
+                got=", ".join(name for name, is_list in zip(inputs, lists, strict=True) if not is_list)[:80],
+                allowed="lists of one value per row, or one row",
+            )
         return [inputs]
     return from_instances(line, inputs if isinstance(inputs, list) else [inputs])
 

@@ -75,7 +75,8 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
     except msgspec.ValidationError as error:
         raise UserError("the body is not what this route reads", got=str(error)[:200], next="see /schema") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError("the body is not JSON", got=str(error)[:200] if body else "an empty body") from error
+        got = str(error)[:200] if body else "an empty body"
+        raise UserError("the body is not JSON", got=got, allowed="one JSON object") from error
     except RecursionError as error:
         raise UserError("the body is too deep", got="JSON in JSON in JSON …", allowed="a few levels") from error
 
