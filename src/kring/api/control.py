@@ -21,7 +21,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kring.api.exchange import Response, Route
 from kring.api.faults import native, status_of
-from kring.api.managed import Call, Managed
+from kring.api.managed import Call, Managed, wants_page
 from kring.api.paths import Paths
 from kring.errors import KringError, NotFound, Unauthenticated, Unavailable, UserError
 from kring.flow.serving.control import Control
@@ -31,6 +31,9 @@ COOKIE: Final = "kring_session"
 SYSTEM: Final = "x-kring-system"
 NAMED: Final = "x-kring-path-system"
 PREFIX: Final = re.compile(r"/systems/([^/]+)(/api/.*|/schema.*)")
+CHARSET: Final = "; charset=utf-8"
+"""What Litestar adds to every text by itself."""
+
 SAFE: Final = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"))
 _log: Final = logging.getLogger("kring.api.control")
 
@@ -84,10 +87,17 @@ def handled(route: Managed, control: Control, request: Request[Any, Any, Any], b
         )
         return route.handler(call)
     except KringError as error:
-        return route.fault(error, status_of(error))
+        return told(route, request, error, status_of(error))
     except Exception:  # noqa: BLE001  the edge: nobody above can tell it
         _log.exception("a fault of Kring's own at %s", route.path)
-        return route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
+        return told(route, request, Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
+
+
+def told(route: Managed, request: Request[Any, Any, Any], error: KringError, status: int) -> Response:
+    """An error in the form of the route: as a page to people, else as the interface tells it."""
+    if route.shown is not None and wants_page(dict(request.headers.items())):
+        return route.shown(error, status, request.url.path)
+    return route.fault(error, status)
 
 
 def caller(route: Managed, control: Control, request: Request[Any, Any, Any], *, address: str) -> Principal:
@@ -153,8 +163,8 @@ def unrouted(method: str, path: str, *, status: int, others: Paths) -> Response:
             "this path does not know this method", got=method[:20], allowed=", ".join(methods), next="see GET /schema"
         )
         allow = (("allow", ", ".join(methods)),) if methods else ()
-        told = native(error, 405)
-        return Response(405, told.body, told.media, (*told.headers, *allow))
+        form = native(error, 405)
+        return Response(405, form.body, form.media, (*form.headers, *allow))
     if status == 404:
         return native(NotFound("there is nothing here", next="see GET /schema for what there is"), 404)
     if status == 401:
@@ -171,4 +181,4 @@ def broken(_: Request[Any, Any, Any], error: Exception) -> Reply[bytes]:
 def replied(response: Response) -> Reply[bytes]:
     """Our answer as Litestar's, with the headers that every answer of this side carries."""
     headers = dict(SAFE) | dict(response.headers)
-    return Reply(response.body, status_code=response.status, media_type=response.media, headers=headers)
+    return Reply(response.body, status_code=response.status, media_type=response.media.removesuffix(CHARSET), headers=headers)

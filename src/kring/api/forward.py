@@ -18,7 +18,7 @@ AT_ONCE: Final = 8
 TIMEOUT_S: Final = 30.0
 PASSED: Final = (
     *("host", "origin", "authorization", "x-api-key", "cookie", "x-kring-system"),
-    *("accept", "content-type", "if-none-match", "idempotency-key", "user-agent", "traceparent", "tracestate"),
+    *("accept", "content-type", "if-none-match", "idempotency-key", "sec-fetch-site", "traceparent", "tracestate"),
 )
 """The headers that the control process is told; no other one reaches it."""
 

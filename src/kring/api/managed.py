@@ -72,12 +72,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 Answer = Callable[[Call], Response]
 Fault = Callable[[KringError, int], Response]
+Shown = Callable[[KringError, int, str], Response]
+"""An error as a page, with the path on which it happened."""
 
 
 class Managed(msgspec.Struct, frozen=True, kw_only=True):
     """What is done at one path. `takes` and `gives` are the types of the bodies, `asks` what may stand in the query
     with what it means. What `creates` answers 201. A `page` is for people: it takes a session besides keys, and is
-    no part of the interface."""
+    no part of the interface; `shown` tells its errors to who wants to read them."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -91,6 +93,13 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
     gives: Any = None
     asks: Mapping[str, str] = {}
     fault: Fault = native
+    shown: Shown | None = None
+
+
+def wants_page(headers: Headers) -> bool:
+    """Whether who asks would rather read than compute: browsers ask for HTML, programs for JSON."""
+    accept = str(headers.get("accept") or "").lower()
+    return "text/html" in accept or "json" not in accept
 
 
 def answer(value: object, *, status: int = 200) -> Response:

@@ -115,7 +115,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 def html(page: Page) -> str:
     """`page` as one HTML document. The same page gives the same text."""
-    style = _environment().get_template("page.css").render(dark=DARK).strip()
+    style = stylesheet()
     seal = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     drawings = {
         (i, j): Markup(svg(block.spec, prefix=f"s{i}b{j}x"))
@@ -125,6 +125,12 @@ def html(page: Page) -> str:
     }
     template = _environment().get_template("page.html.jinja")
     return legible(template.render(page=page, style=Markup(style), seal=seal, drawings=drawings, kind=_kind))
+
+
+@cache
+def stylesheet() -> str:
+    """How every page looks, by day, by night and on paper."""
+    return _environment().get_template("page.css").render(dark=DARK).strip()
 
 
 def _column_kind(cells: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from granian.server.embed import Server
 from kring.api import described, management
 from kring.api.control import application
 from kring.api.protocols import routes_of
+from kring.console import pages, signing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.control import Control, kept_up, open_control
 from kring.flow.serving.meeting import Meeting
@@ -37,7 +38,8 @@ def say(text: str) -> None:
 async def serve(plan: Plan, control: Control) -> None:
     """Answer until SIGTERM or SIGINT."""
     workers = routes_of(lambda: (True, {}), environ=os.environ)
-    managed = (*management.ROUTES, *described.routes(workers, management.ROUTES))
+    interface = (*management.ROUTES, *described.routes(workers, management.ROUTES))
+    managed = (*interface, *pages.ROUTES, *signing.ROUTES)
     app = application(control, managed, workers=workers)
     socket = Meeting(Path(plan.state)).control
     socket.unlink(missing_ok=True)
