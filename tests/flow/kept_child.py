@@ -8,6 +8,7 @@ Every start is a line in the file `started` beside the page, every end by SIGTER
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from kring.errors import ConfigError
 from kring.host.lifeline import hold
 from kring.host.page import open_page
 from kring.host.vitals import Usage, start_of
+from kring.serve.deadline import Watchdog
 
 
 def note(path: Path, text: str) -> None:
@@ -64,12 +66,14 @@ def serve(place: Path, seat_number: int, modes: list[str], *, name: str, ready: 
         ready()
     if "overruns" in modes and seat is not None:
         seat.work(time.monotonic(), time.monotonic() + 0.1)
+    if "holds the lock" in modes and seat is not None:
+        watchdog = Watchdog(time.monotonic, publish=seat.work)
+        with watchdog.within(0.1, stop=lambda: note(place.with_name("ended"), "stopped")):
+            re.match("(a+)+$", "a" * 64 + "b")
     while not over:
         busy = "busy" in modes and not (page.draining and time.monotonic() - began > 2.0)
         if seat is not None and "silent" not in modes:
             seat.beat(time.monotonic(), rss=usage.rss(), in_flight=int(busy), ready=True)
-        if "silent" in modes and seat is not None and not seat.vitals().heartbeat:
-            seat.beat(time.monotonic(), rss=0, in_flight=0, ready=True)
         time.sleep(0.02)
 
 

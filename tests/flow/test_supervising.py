@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -101,17 +102,62 @@ def test_a_killed_child_is_started_again_and_others_go_on(run: Callable[..., Run
     [
         ("silent", {"heartbeat": 3.0}, "it gave no sign of life for 3"),
         ("overruns", {}, "its work overran its deadline by"),
+        ("holds the lock", {}, "its work overran its deadline by"),
         ("never ready", {"start": 5.0}, "it was not ready after 5 s"),
     ],
 )
 def test_a_hung_child_is_killed_and_replaced(
     run: Callable[..., Running], mode: str, patience: dict[str, float], why: str
 ) -> None:
-    server = run({"name": "a", "seat": 1, "modes": [mode, "stubborn"]}, {"name": "b", "seat": 2}, **patience)
+    server = run(
+        {"name": "a", "seat": 1, "modes": [mode, "stubborn"], "stop_grace": 0.3}, {"name": "b", "seat": 2}, **patience
+    )
     server.hears("b is ready", f"a is killed: {why}")
     server.until(lambda: len(server.started("a")) >= 2, what="another start")
     assert len(server.started("b")) == 1
-    assert server.stops(signal.SIGKILL) == -signal.SIGKILL
+    assert not (server.folder / "ended").exists(), "what holds the interpreter's lock can't be stopped from inside"
+    assert server.stops() in (0, 3)
+
+
+def test_a_stop_before_all_are_ready_is_a_stop(run: Callable[..., Running]) -> None:
+    server = run({"name": "a", "seat": 0, "modes": ["never ready"]}, {"name": "b"})
+    server.until(lambda: server.started("a"), what="the start")
+    assert server.stops() in (0, 3)
+    assert len(server.started("a")) == 1
+
+
+def test_a_flood_of_signals_does_no_harm(run: Callable[..., Running]) -> None:
+    server = run({"name": "a", "seat": 0})
+    server.hears("a is ready")
+    for _ in range(2000):
+        server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGCHLD)
+    assert server.stops() == 0
+    assert len(server.started("a")) == 1
+
+
+def test_children_killed_in_any_order_all_come_back(run: Callable[..., Running]) -> None:
+    server = run({"name": "a", "seat": 0}, {"name": "b", "seat": 1}, {"name": "c"}, first_wait=0.01, longest_wait=0.02)
+    server.hears("a is ready", "b is ready", "c is ready")
+    chance = random.Random(5)
+    for _ in range(12):
+        name = chance.choice("abc")
+        before = server.text().count(f"{name} is ready")
+        os.kill(server.started(name)[-1], signal.SIGKILL)
+        server.until(lambda: server.text().count(f"{name} is ready") > before, what=f"another {name}")  # noqa: B023
+    vitals = [seat.vitals() for seat in open_page(server.page, writer=False).seats]
+    server.until(lambda: lives(server.started("a")[-1]), what="a")
+    assert [each.pid for each in vitals[:2]] == [server.started("a")[-1], server.started("b")[-1]]
+    assert server.stops() == 0
+
+
+def test_the_supervisor_is_light() -> None:
+    heavy = "numpy polars onnxruntime granian yaml"
+    program = (
+        f"import sys, kring.flow.serving.supervise; print(*[name for name in {heavy.split()} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
 
 
 def test_what_a_killed_child_started_goes_with_it(run: Callable[..., Running]) -> None:

@@ -23,6 +23,7 @@ from kring.runtimes.chain import open_chain
 from kring.runtimes.onnx import OnnxRuntime, open_onnx
 from kring.serve.breaker import Breaker, BreakerRuntime, Tolerance
 from kring.serve.deadline import DeadlineRuntime, Watchdog
+from kring.testing.runtime import RuntimeConformance
 
 SOON = 20.0
 """Seconds within which a test machine, however busy, has done what takes milliseconds."""
@@ -229,3 +230,20 @@ def test_threads_leave_nothing_published_that_is_over() -> None:
             list(pool.map(many, range(4 * round_, 4 * round_ + 4)))
         assert published.shown[-1] == (0.0, 0.0)
     watchdog.close()
+
+
+class TestGuarded(RuntimeConformance):
+    """Behind a deadline and a breaker, as a worker has them, a runtime is still a runtime."""
+
+    output = "value"
+
+    @pytest.fixture(autouse=True)
+    def _watched(self, watchdog: Watchdog) -> None:
+        self.watchdog = watchdog
+
+    def runtime(self) -> Runtime:
+        quick = open_onnx(looping(3), LOOPING, output="value")
+        return BreakerRuntime(DeadlineRuntime(quick, self.watchdog, seconds=600.0), Breaker(time.monotonic))
+
+    def batch(self) -> Batch:
+        return Batch(9, {"x": np.arange(9, dtype=np.float32)})

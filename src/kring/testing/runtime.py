@@ -9,6 +9,7 @@ class TestRule(RuntimeConformance):
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.errors import StorageError, Unavailable
-from kring.ports.runtime import Runtime
+from kring.ports.runtime import Runtime, Stoppable
 from kring.record.batch import Batch
 from kring.record.version import Output
 
@@ -100,6 +101,13 @@ class RuntimeConformance(ABC):
         for name in batch.columns:
             less = Batch(batch.n, {other: column for other, column in batch.columns.items() if other != name})
             assert name in str(unavailable(partial(self.runtime().answer, less)))
+
+    def test_a_stop_while_nothing_is_asked_changes_nothing(self) -> None:
+        runtime = self.runtime()
+        if isinstance(runtime, Stoppable):
+            runtime.stop(threading.get_ident())
+            runtime.stop(-1)
+        assert runtime.answer(self.batch()).n == self.batch().n
 
     def test_closing_twice_is_allowed(self) -> None:
         runtime = self.runtime()

@@ -38,15 +38,15 @@ class Spec:
 class Patience:
     """How long what may take; all in seconds but `tries`.
 
-    A worker is killed without a heartbeat for `heartbeat`, or when its work goes on for `overrun` after its deadline:
-    50 ms in which it should have stopped by itself, the rest for a machine that is busy. A process may take `start` to
-    be ready; `tries` starts in a row that end alike are enough to give up one that never was. The second restart in a
-    row waits `first_wait`, then twice as long up to `longest_wait`; whoever was ready for `stable` begins anew. A
-    stopping server waits `drain` at most for what is under way, and `settle` at least, so that all have heard of it.
-    All of it is looked at every `tick`.
+    A worker that was ready is killed without a heartbeat for `heartbeat`, any worker when its work goes on for
+    `overrun` after its deadline: 50 ms in which it should have stopped by itself, the rest for a machine that is busy.
+    A process may take `start` to be ready; `tries` starts in a row that end alike are enough to give up one that never
+    was. The second restart in a row waits `first_wait`, then twice as long up to `longest_wait`; whoever was ready for
+    `stable` begins anew. A stopping server waits `drain` at most for what is under way, and `settle` at least, so that
+    all have heard of it. All of it is looked at every `tick`.
     """
 
-    heartbeat: float = 5.0
+    heartbeat: float = 10.0
     overrun: float = 0.25
     start: float = 60.0
     tries: int = 3
@@ -183,8 +183,8 @@ class Kept:
             if self._overran == vitals.deadline:
                 self.kill(f"its work overran its deadline by {(now - vitals.deadline) * 1000:.0f} ms")
             self._overran = vitals.deadline
-        elif vitals.heartbeat and now - max(vitals.heartbeat, forgiven) > patience.heartbeat:
-            self.kill(f"it gave no sign of life for {now - vitals.heartbeat:.1f} s")
+        elif self.is_ready and now - max(vitals.heartbeat, self._since, forgiven) > patience.heartbeat:
+            self.kill(f"it gave no sign of life for {now - max(vitals.heartbeat, self._since):.1f} s")
         elif limit and vitals.rss > limit * MEGABYTE and self.child is not None:
             self._say(f"{self.spec.name} is replaced: it holds {vitals.rss // MEGABYTE} MB, allowed are {limit}")
             self._told_to_end = now
