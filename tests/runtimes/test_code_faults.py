@@ -1,6 +1,6 @@
 """Whatever code does wrong is one `Unavailable` with a reason, in time, and the next question is answered.
 
-How fast it comes back is measured in benchmarks/code.py; here only that it does.
+How fast it comes back is measured in benchmarks/code_process.py; here only that it does.
 """
 
 from __future__ import annotations
