@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -59,9 +60,15 @@ def scrutinised(session: Session, candidate: Candidate, built: Built, evidence: 
     """
     if not (session.thorough or gates_scrutiny(session.project)):
         return evidence
+    with closing(Chained(session, candidate, built)) as chain:
+        return _scrutinised(session, candidate, built, evidence, chain=chain)
+
+
+def _scrutinised(
+    session: Session, candidate: Candidate, built: Built, evidence: Evidence, *, chain: Chained
+) -> Evidence:
     behaviours = behaviours_of(session.project, labels=session.material.policy.labels)
     held, rows = held_out(session, built, evidence)
-    chain = Chained(session, candidate, built)
     some = sampled(np.arange(held.rows), most=MOST_ROWS, seed=held.seed)
     has_losses = len(held.losses) == held.rows > 0
     worst, slices = _slices(session, held, rows) if has_losses else ([], [])
@@ -171,6 +178,9 @@ class Chained:
         self._pinned = row_preparer(pinned, types=self.types)
         one = _part(session.material.test_batch, 0, 1)
         self._silent = _silence(self._chain.answer(select(one, names_of(self.prepared))))
+
+    def close(self) -> None:
+        self._chain.close()
 
     def outputs(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """The answers to a frame of raw fields, as the task reads them."""
