@@ -103,11 +103,13 @@ def measured(running: list[Running], given: argparse.Namespace, absent: dict[str
                     say(f"{one.server.name} is gone: {absent[one.server.name]}")
                     continue
                 table.setdefault((one.server.name, connections), []).append(run)
-                say(
-                    f"round {number + 1}, {connections} connections, {one.server.name}: {run.worker.us:.1f} µs worker, "
-                    f"{run.others_us:.1f} µs others, {run.per_s:.0f}/s, p99 {run.p99_ms:.1f} ms, {run.failed} failed"
-                )
+                say(f"round {number + 1}, {connections} connections, {one.server.name}: {told(run)}")
     return table
+
+
+def told(run: Run) -> str:
+    failed = f"{run.failed} failed: {run.errors}" if run.failed else "0 failed"
+    return f"{run.worker.us:.1f} µs worker, {run.others_us:.1f} µs others, {run.per_s:.0f}/s, p99 {run.p99_ms:.1f} ms, {failed}"
 
 
 def median(values: Iterable[float]) -> float:

@@ -64,7 +64,10 @@ def chart_blocks(project: Project, test: LoadTest) -> list[Block]:
             load.latency(test.levels, limit_ms=limit_ms),
             f"How long requests waited; the dashed line is guard.timeout, {limit_ms:g} ms.",
         ),
-        (load.cpu(test.levels), "CPU time for each answer; the busiest process is the worker."),
+        (
+            load.cpu(test.levels),
+            "CPU time for each answer: of the busiest process, usually the worker, and of all others.",
+        ),
         (load.failures(test.levels), "Requests that were refused, or got no answer."),
     )
     return [Chart(spec=spec, caption=caption, alt=caption, half=True) for spec, caption in drawn]

@@ -25,12 +25,18 @@ from kring.flow.keys import create_key
 from kring.flow.project import Project, open_project
 from kring.host.clock import stopwatch
 from kring.host.files import storage_error
+from kring.host.tree import usage_below
 from kring.record.event import Entry
 
 DECISIONS: Final = "/api/decisions"
 READY_S: Final = 60.0
 GRACE_S: Final = 30.0
 PAUSE_S: Final = 0.01
+SETTLED_S: Final = 20.0
+LOOK_S: Final = 0.5
+IDLE: Final = 0.1
+"""Share of a core below which a server that nobody asks is at rest."""
+
 KEY_US: Final = 3_600_000_000
 KEPT: Final = ("versions", "keys", "vault", "recipes")
 """Folders of the home that a server needs."""
@@ -57,7 +63,9 @@ def served_copy(project: Project, body: str, *, workers: int) -> Iterator[Addres
         with _running(copy.folder, room / "server.log", workers=workers) as (process, port, began):
             address = Address("127.0.0.1", port, headers_for(project, made.secret), process.pid)
             _wait(address, body, process=process, log=room / "server.log", until=began + READY_S)
-            yield address._replace(first_answer_s=stopwatch() - began)
+            first_answer_s = stopwatch() - began
+            _settle(process.pid)
+            yield address._replace(first_answer_s=first_answer_s)
 
 
 def headers_for(project: Project, key: str) -> dict[str, str]:
@@ -173,6 +181,16 @@ def _wait(address: Address, body: str, *, process: subprocess.Popen[bytes], log:
         got=said or "it said nothing",
         next="kring serve says more",
     )
+
+
+def _settle(process: int) -> None:
+    """Until the processes that answer nobody have started too, or some seconds have passed."""
+    until, used_us = stopwatch() + SETTLED_S, 0
+    while stopwatch() < until:
+        before_us, used_us = used_us, sum(used.cpu_us for used in usage_below(process).values())
+        if used_us - before_us < IDLE * LOOK_S * 1e6:
+            return
+        time.sleep(LOOK_S)
 
 
 def _free_port() -> int:
