@@ -27,6 +27,7 @@ PRELOAD: Final = [
     "kring.cli.check",
     "kring.cli.clean",
     "kring.cli.demo",
+    "kring.cli.explain",
     "kring.cli.go",
     "kring.cli.key",
     "kring.cli.new",
