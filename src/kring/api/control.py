@@ -34,7 +34,7 @@ PREFIX: Final = re.compile(r"/systems/([^/]+)(/api/.*|/schema.*)")
 CHARSET: Final = "; charset=utf-8"
 """What Litestar adds to every text by itself."""
 
-SAFE: Final = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"))
+SAFE: Final = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("referrer-policy", "same-origin"))
 _log: Final = logging.getLogger("kring.api.control")
 
 
@@ -181,4 +181,5 @@ def broken(_: Request[Any, Any, Any], error: Exception) -> Reply[bytes]:
 def replied(response: Response) -> Reply[bytes]:
     """Our answer as Litestar's, with the headers that every answer of this side carries."""
     headers = dict(SAFE) | dict(response.headers)
-    return Reply(response.body, status_code=response.status, media_type=response.media.removesuffix(CHARSET), headers=headers)
+    media = response.media.removesuffix(CHARSET)
+    return Reply(response.body, status_code=response.status, media_type=media, headers=headers)

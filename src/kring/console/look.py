@@ -15,6 +15,7 @@ from kring.charts.words import count, legible, number, percent
 
 HTML: Final = "text/html; charset=utf-8"
 STYLE: Final = "/assets/console.css"
+ICON: Final = "/assets/icon.svg"
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -36,7 +37,7 @@ TONES: Final = {
 
 def page(name: str, /, *, status: int = 200, headers: tuple[Header, ...] = (), **values: object) -> Response:
     """The template `name` with `values`, all of them escaped."""
-    text = _environment().get_template(name).render(**values, style=f"{STYLE}?{_mark()}")
+    text = _environment().get_template(name).render(**values, status=status, style=f"{STYLE}?{_mark()}")
     return Response(status, legible(text).encode(), HTML, (*HEADERS, *headers))
 
 
@@ -44,6 +45,12 @@ def page(name: str, /, *, status: int = 200, headers: tuple[Header, ...] = (), *
 def style() -> bytes:
     """The stylesheet: that of the reports, and what pages with links and forms need besides."""
     return f"{stylesheet()}\n{_source('console.css')}".encode()
+
+
+@cache
+def icon() -> bytes:
+    """The ring, for the tab of a browser."""
+    return _source("icon.svg").encode()
 
 
 def moment(text: str) -> str:

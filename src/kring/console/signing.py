@@ -51,6 +51,11 @@ def stylesheet(_: Call) -> Response:
     return Response(200, look.style(), "text/css; charset=utf-8", (("cache-control", "public, max-age=31536000"),))
 
 
+def icon(_: Call) -> Response:
+    """The ring."""
+    return Response(200, look.icon(), "image/svg+xml", (("cache-control", "public, max-age=31536000"),))
+
+
 def cookie(call: Call, value: str, *, lasts_s: int) -> Header:
     secure = "; Secure" if call.control.is_secure else ""
     return ("set-cookie", f"{COOKIE}={value}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Strict{secure}")
@@ -113,6 +118,15 @@ ROUTES: Final = (
         handler=stylesheet,
         action="observe",
         summary="How pages look",
+        public=True,
+        page=True,
+    ),
+    Managed(
+        method="GET",
+        path=look.ICON,
+        handler=icon,
+        action="observe",
+        summary="The ring, for the tab of a browser",
         public=True,
         page=True,
     ),
