@@ -47,6 +47,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
     "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
+    "forget": Entry("kring.cli.forget", "Forget a person: rows, keys, and what is sealed with them."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
     "bench": Entry("kring.cli.bench", "Put your own system under load."),
     "schema": Entry("kring.cli.schema", "Print the JSON Schema of kring.toml for editors."),

@@ -67,7 +67,7 @@ def take(
     stored = storable(frame)
     columns = columns_of(stored)
     first, last = _span(stored, time)
-    version, digest = _put(stored, columns, path=_table(folder, system), id=id, at=at, files=files)
+    version, digest = _put(stored, columns, path=table_path(folder, system), id=id, at=at, files=files)
     return Snapshot(
         id=id,
         system=system,
@@ -101,7 +101,7 @@ def restore(snapshot: Snapshot, *, folder: Path, commit: str, at: int, id: str, 
     `IntegrityError` when they are not what was taken or gone, `NotFound` without the table, `Busy` while another
     process takes a snapshot of this system.
     """
-    path = _table(folder, snapshot.table)
+    path = table_path(folder, snapshot.table)
     lock = files.append(path / ".lock")
     try:
         (data,) = _pinned(snapshot, folder)
@@ -126,11 +126,16 @@ def verify(snapshot: Snapshot, *, folder: Path) -> None:
     _pinned(snapshot, folder)
 
 
-def _put(frame: pl.DataFrame, columns: Columns, *, path: Path, id: str, at: int, files: Files) -> tuple[int, str]:
-    """Version and digest. The lock keeps a second process from sweeping away what this one writes."""
+def encoded(frame: pl.DataFrame) -> bytes:
+    """The file that holds the rows: equal rows, equal bytes."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd", compression_level=LEVEL, statistics=True, row_group_size=ROW_GROUP)
-    data = buffer.getvalue()
+    return buffer.getvalue()
+
+
+def _put(frame: pl.DataFrame, columns: Columns, *, path: Path, id: str, at: int, files: Files) -> tuple[int, str]:
+    """Version and digest. The lock keeps a second process from sweeping away what this one writes."""
+    data = encoded(frame)
     sha = hashlib.sha256(data).hexdigest()
     part = f"part-{sha}.parquet"
     lock = files.append(path / ".lock")
@@ -147,12 +152,12 @@ def _put(frame: pl.DataFrame, columns: Columns, *, path: Path, id: str, at: int,
             )
     finally:
         lock.close()
-    return version, _digest([(part, sha)], columns)
+    return version, digest_of([(part, sha)], columns)
 
 
 def _pinned(snapshot: Snapshot, folder: Path) -> list[bytes]:
     """The bytes of the pinned version's files, whose digest is the snapshot's."""
-    path = _table(folder, snapshot.table)
+    path = table_path(folder, snapshot.table)
     table = open_table(path, version=snapshot.delta_version)
     if table is None:
         raise NotFound(
@@ -162,7 +167,7 @@ def _pinned(snapshot: Snapshot, folder: Path) -> list[bytes]:
         )
     parts = [(name, _bytes(path / name, snapshot)) for name in parts_of(table, path)]
     sums = [(name, hashlib.sha256(data).hexdigest()) for name, data in parts]
-    if _digest(sums, columns_in(table)) != snapshot.digest:
+    if digest_of(sums, columns_in(table)) != snapshot.digest:
         changed = [name for name, sha in sums if sha not in name]
         raise IntegrityError(
             f"snapshot {snapshot.id} is not what was taken",
@@ -189,7 +194,7 @@ def _bytes(path: Path, snapshot: Snapshot) -> bytes:
         ) from error
 
 
-def _digest(parts: list[tuple[str, str]], columns: Columns) -> str:
+def digest_of(parts: list[tuple[str, str]], columns: Columns) -> str:
     """SHA-256 of the canonical JSON of the sorted (path, file SHA-256) pairs and the (name, type) pairs."""
     return hashlib.sha256(msgspec.json.encode((sorted(parts), columns))).hexdigest()
 
@@ -212,7 +217,8 @@ def _span(frame: pl.DataFrame, time: str) -> tuple[int, int]:
     return first or 0, last or 0
 
 
-def _table(folder: Path, name: str) -> Path:
+def table_path(folder: Path, name: str) -> Path:
+    """The folder of the table of that name."""
     if not name or name.startswith(".") or Path(name).name != name:
         raise DataError(
             "this name can't be the name of a table",

@@ -21,6 +21,7 @@ from kring.flow import adapters, history
 from kring.flow.cleaning import cleaned, with_recipe
 from kring.flow.knowledge import look_over
 from kring.flow.project import Project
+from kring.ports.ledger import Ledger
 from kring.record.finding import CheckReport
 from kring.record.snapshot import Snapshot
 from kring.sources import file as source
@@ -226,12 +227,18 @@ def latest_snapshot(project: Project, *, id: str = "") -> Snapshot:
     with project.ledger() as ledger:
         if id:
             return history.get(ledger, Snapshot, id)
+        known = snapshots_on(ledger)
         return history.required(
-            history.newest(ledger, Snapshot), what="snapshot", next=f"run kring check {project.folder} first"
+            known[-1] if known else None, what="snapshot", next=f"run kring check {project.folder} first"
         )
 
 
 def all_snapshots(project: Project) -> list[Snapshot]:
     """Every snapshot, oldest first."""
     with project.ledger() as ledger:
-        return list(history.all_of(ledger, Snapshot))
+        return snapshots_on(ledger)
+
+
+def snapshots_on(ledger: Ledger) -> list[Snapshot]:
+    """Every snapshot, oldest first, each as it is now: an erasure puts a snapshot on the ledger again."""
+    return list({one.id: one for one in history.all_of(ledger, Snapshot)}.values())

@@ -11,6 +11,7 @@ from kring.errors import IntegrityError, NotFound
 from kring.ports.ledger import Ledger
 from kring.record.access import ApiKey
 from kring.record.alarm import Alarm
+from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
@@ -38,6 +39,8 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Alarm: "alarm",
     Segment: "segment",
     Scored: "scored",
+    Erased: "erased",
+    Forgotten: "forgotten",
     OperatorState: "operator",
     ApiKey: "key",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.flow import adapters, history
+from kring.flow.checking import snapshots_on
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
 from kring.flow.verifying import verify_all
@@ -44,7 +45,7 @@ def status(project: Project, *, verify: bool) -> Status:
         pointer = state.pointer if state else None
         if verify and state is not None:
             verify_all(project, ledger, in_service(state))
-        snapshots = list(history.all_of(ledger, Snapshot))
+        snapshots = snapshots_on(ledger)
         return Status(
             system=project.system.name,
             goal=project.system.goal,

@@ -9,6 +9,7 @@ from kring.errors import IntegrityError, NotFound
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
+from kring.record.erasure import Erased
 from kring.record.event import Segment
 from kring.record.snapshot import Snapshot
 from kring.record.version import Version
@@ -62,7 +63,25 @@ def verify_all(project: Project, ledger: Ledger, versions: tuple[str, ...]) -> N
     found = [history.get(ledger, Version, id) for id in dict.fromkeys(versions)]
     for version in found:
         verify_version(project, version)
+    verify_erasures(ledger)
     for id in dict.fromkeys(version.snapshot for version in found):
         snapshots.verify(history.get(ledger, Snapshot, id), folder=project.home.data)
     for segment in history.all_of(ledger, Segment):
         adapters.verify_segment(project.home.log, segment)
+
+
+def verify_erasures(ledger: Ledger) -> None:
+    """`IntegrityError` when a snapshot stands on the ledger with other data than it was taken with, unless each change
+    is an erasure that goes from the one digest to the other."""
+    allowed = {(one.snapshot, one.before, one.after) for one in history.all_of(ledger, Erased)}
+    digests: dict[str, str] = {}
+    for snapshot in history.all_of(ledger, Snapshot):
+        before = digests.get(snapshot.id, snapshot.digest)
+        if before != snapshot.digest and (snapshot.id, before, snapshot.digest) not in allowed:
+            raise IntegrityError(
+                f"snapshot {snapshot.id} was replaced, and no erasure says so",
+                got=f"digest {snapshot.digest}",
+                allowed=f"digest {before}",
+                next="somebody wrote to this ledger; compare it with the last backup",
+            )
+        digests[snapshot.id] = snapshot.digest

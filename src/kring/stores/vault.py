@@ -23,6 +23,7 @@ FORMAT: Final = 1
 APPLICATION: Final = 0x4B72_5631
 KEY_BYTES: Final = 16
 TOGETHER: Final = 500
+TOKEN: Final = "t_"
 
 SCHEMA: Final = (
     "CREATE TABLE master (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL, unclean INTEGER NOT NULL)",
@@ -69,16 +70,40 @@ class SqliteVault:
         made = {value: _token(keys[place]) for value, place in places.items()}
         return [made[value] for value in values]
 
+    def keys(self, values: Sequence[str], *, make: bool = True) -> list[bytes | None]:
+        places = {value: self._lookup(value) for value in dict.fromkeys(values)}
+        with self._using("read keys"):
+            keys = self._keys(list(places.values()))
+            missing = sorted(place for place in places.values() if place not in keys)
+            if missing and make:
+                keys.update(self._make(missing))
+        return [keys.get(places[value]) for value in values]
+
+    def known(self, value: str) -> str:
+        with self._using("look up a subject"):
+            key = self._keys([self._lookup(value)]).get(self._lookup(value))
+        return _token(key) if key else ""
+
     def forget(self, value: str) -> bool:
         """The file is written anew, so that no byte of the key is left in it. When that fails
         (`StorageError`), the key is deleted all the same, and the next call or opening cleans up."""
         with self._using("forget a subject"):
             with transaction(self._connection):
-                done = self._connection.execute("DELETE FROM subject WHERE lookup = ?", (self._lookup(value),))
-                if done.rowcount:
+                places = [(place,) for place in self._places_of(value)]
+                done = self._connection.executemany("DELETE FROM subject WHERE lookup = ?", places).rowcount
+                if done:
                     self._connection.execute("UPDATE master SET unclean = 1")
             self._clean()
-        return done.rowcount > 0
+        return done > 0
+
+    def _places_of(self, value: str) -> set[bytes]:
+        """Where the keys of a subject lie, given its value or its token."""
+        places = {self._lookup(value)}
+        places |= {self._lookup(_token(key)) for key in self._keys(list(places)).values()}
+        if value.startswith(TOKEN):
+            rows = self._connection.execute("SELECT lookup, key FROM subject")
+            places |= {place for place, key in rows if _token(key) == value}
+        return places
 
     def close(self) -> None:
         with self._lock:
@@ -130,4 +155,4 @@ class SqliteVault:
 
 
 def _token(key: bytes) -> str:
-    return "t_" + crockford(int.from_bytes(hmac.digest(key, b"kring token", "sha256")[:16], "big"))
+    return TOKEN + crockford(int.from_bytes(hmac.digest(key, b"kring token", "sha256")[:16], "big"))

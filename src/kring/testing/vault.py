@@ -53,6 +53,29 @@ class VaultSuite(ABC):
         assert vault.tokens(["ada"]) != [ada]
         vault.close()
 
+    def test_a_token_stands_for_its_subject(self, tmp_path: Path) -> None:
+        vault = self.make(tmp_path / "vault")
+        ada, bob = vault.tokens(["ada", "bob"])
+        assert [vault.known(value) for value in ("ada", "bob", "nobody")] == [ada, bob, ""]
+        assert vault.forget(ada)
+        assert [vault.known(value) for value in ("ada", "bob")] == ["", bob]
+        assert not vault.forget(ada)
+        vault.close()
+
+    def test_keys_belong_to_values_and_go_with_them(self, tmp_path: Path) -> None:
+        vault = self.make(tmp_path / "vault")
+        assert vault.keys(["ada", "bob"], make=False) == [None, None]
+        (token,) = vault.tokens(["ada"])
+        of_token, again, of_bob = vault.keys([token, token, "bob"])
+        assert of_token == again != of_bob
+        assert of_token is not None
+        assert len(of_token) == 16
+        assert vault.keys(["bob", token], make=False) == [of_bob, of_token]
+        assert vault.forget("ada")
+        assert vault.keys([token, "bob"], make=False) == [None, of_bob]
+        assert vault.keys([token]) != [of_token]
+        vault.close()
+
     def test_two_open_vaults_agree(self, tmp_path: Path) -> None:
         one, two = self.make(tmp_path / "vault"), self.make(tmp_path / "vault")
         values = [f"subject {number}" for number in range(300)]

@@ -19,6 +19,7 @@ from kring.flow.deciding import Opened, open_answerers, open_decider
 from kring.flow.operating import Operator, failed, no_retraining, open_operator
 from kring.flow.operator import hushed
 from kring.flow.project import Project
+from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
 from kring.flow.replaying.feed import Feed, load_feed
 from kring.flow.replaying.summary import summed
@@ -103,7 +104,8 @@ def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[S
     if not project.system.data.time:
         raise DataError("only a feed with a time column can be replayed", key="data.time", next="declare data.time")
     feed = load_feed(project, start=start, end=end)
-    log = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    writer = adapters.open_log(project.home.log, files=project.files, system=project.system.name)
+    log = sealing_for(project, writer)
     try:
         with project.ledger() as ledger:
             operator = open_operator(project, ledger, holder="replay", retrain=no_retraining)

@@ -38,7 +38,7 @@ def summed(
             seed=seed,
             decisions=decisions,
             outcomes=outcomes,
-            snapshots=sum(1 for _ in history.all_of(ledger, Snapshot)),
+            snapshots=len({one.id for one in history.all_of(ledger, Snapshot)}),
             versions=tuple(live_versions(ledger)),
             alarms=tuple(history.all_of(ledger, Alarm)),
             rollouts=tuple(last_states(ledger)),

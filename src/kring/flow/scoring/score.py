@@ -31,6 +31,7 @@ from kring.flow.checking import hide
 from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
 from kring.flow.operating import LEASE
 from kring.flow.project import Project
+from kring.flow.recording import sealing_for
 from kring.flow.scoring.input import Rows, as_batch, open_rows, staged_reader
 from kring.flow.scoring.order import Order, ranked_by, refuse_order, refuse_rows, stamps
 from kring.flow.scoring.output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
@@ -190,7 +191,11 @@ def no_values(project: Project) -> pl.DataFrame:
 @contextmanager
 def open_log(project: Project) -> Iterator[DecisionLog]:
     """A writer of the decision log, closed whatever happens; others may be writing beside it."""
-    log = adapters.free_writer(project.home.log, files=project.files, system=project.system.name)
+    system = project.system
+    writer = adapters.free_writer(
+        project.home.log, files=project.files, system=system.name, durability=system.log.durability
+    )
+    log = sealing_for(project, writer)
     try:
         yield log
     finally:
