@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.flow import history
+from kring.flow.checking import snapshots_on
 from kring.flow.operating import LEASE
 from kring.flow.project import Project
 from kring.flow.viewing.decisions import DecisionRow, Follower, Lately, moment
@@ -13,7 +14,6 @@ from kring.record.alarm import Alarm
 from kring.record.contract import Contract, Field, Scalar
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
-from kring.record.snapshot import Snapshot
 from kring.record.system import System
 from kring.record.verdict import Judgement, Verdict
 from kring.record.version import Version
@@ -153,7 +153,7 @@ def system_view(project: Project, follower: Follower) -> SystemView:
         state = history.newest_with(ledger, OperatorState, LEASE)
         pointer = state.pointer if state else None
         rollout = state.rollout if state else None
-        snapshots = list(history.all_of(ledger, Snapshot))
+        snapshots = snapshots_on(ledger)
         return SystemView(
             name=project.system.name,
             goal=project.system.goal,
