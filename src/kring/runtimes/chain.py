@@ -62,7 +62,7 @@ def open_chain(
     """Open `chain` on the bytes of its files, by the paths that its links name.
 
     `default` answers where a rule finds its inputs missing, `open_index` opens what documents are looked up in,
-    `patience_s` is how long a question waits for the process of a code link (0: no longer than its time).
+    `patience_s` is how long a question waits for the process of a code link (0: not at all).
     `IntegrityError` for bytes that are absent, changed or not what they should be; `Unsupported` for links that this
     Kring can't run; `Unavailable` for code that can't be started.
     """

@@ -32,6 +32,9 @@ PATIENCE_S: Final = 30.0
 EARLY_S: Final = 0.01
 """A question that came so little late has had its whole time."""
 
+SLICE_S: Final = 0.01
+"""How often a question that waits for its turn looks whether anybody still waits for it."""
+
 SINGLE: Final = np.dtype(np.float32)
 
 
@@ -48,7 +51,8 @@ class CodeRuntime:
         self._turn = threading.Lock()
         self._stopping = threading.Lock()
         self._asking = 0
-        self._stopped = False
+        self._inside: set[int] = set()
+        self._stopped: set[int] = set()
         self._number = 0
         self._keeper = Keeper(msgspec.msgpack.encode(job), memory_mb=job.memory_mb, link=link)
 
@@ -62,18 +66,20 @@ class CodeRuntime:
         """`probability` or `value`: float64, shape (n,), `probabilities`, (n, labels), or the columns of an answer in
         words; NaN for a row without a usable answer.
 
-        A question waits for its turn and its answer no longer than the link's time; with patience, longer for its
-        turn and for the process to be there. `Unavailable` with the reason for whatever goes wrong in the code.
+        A question waits for its turn and its answer no longer than the link's time, and for no process that is only
+        starting; with patience, longer for its turn and for the process to be there. `Unavailable` with the reason
+        for whatever goes wrong in the code.
         """
         if batch.n <= PIECE:
             return self._answer(batch)
         return _one_below_the_other([self._answer(_part(batch, first)) for first in range(0, batch.n, PIECE)])
 
     def stop(self, thread: int) -> None:
-        """End the process if `thread` waits for its answer, which is `Late` then."""
+        """End the wait of `thread` for its turn, or the process if it waits for that: its answer is `Late` then."""
         with self._stopping:
-            if self._asking == thread:
-                self._stopped = True
+            if thread in self._inside:
+                self._stopped.add(thread)
+            if thread == self._asking:
                 self._keeper.end()
 
     def close(self) -> None:
@@ -83,20 +89,32 @@ class CodeRuntime:
             self._keeper.close()
 
     def _answer(self, batch: Batch) -> Batch:
-        question = self._question(batch)
-        began = time.monotonic()
-        by = began + max(self._patience_s, self._timeout_s)
-        if not self._turn.acquire(timeout=by - began):
-            raise self._busy()
+        question, began, me = self._question(batch), time.monotonic(), threading.get_ident()
+        with self._stopping:
+            self._inside.add(me)
+            self._stopped.discard(me)
         try:
-            process = self._keeper.up(by)
-            if not batch.n:
-                return self._read(_no_rows(self._output, self._width), 0)
-            until = (time.monotonic() if self._patience_s else began) + self._timeout_s
-            told = self._asked(process, question, n=batch.n, until=until)
+            self._wait_for_turn(me, until=began + max(self._patience_s, self._timeout_s))
+            try:
+                process = self._keeper.up(time.monotonic() + self._patience_s)
+                if not batch.n:
+                    return self._read(_no_rows(self._output, self._width), 0)
+                until = (time.monotonic() if self._patience_s else began) + self._timeout_s
+                told = self._asked(process, question, n=batch.n, until=until)
+            finally:
+                self._turn.release()
         finally:
-            self._turn.release()
+            with self._stopping:
+                self._inside.discard(me)
         return self._read(told, batch.n)
+
+    def _wait_for_turn(self, thread: int, *, until: float) -> None:
+        """`Overloaded` when it does not come by the moment `until`, `Late` when nobody waits any more."""
+        while not self._turn.acquire(timeout=max(0.0, min(SLICE_S, until - time.monotonic()))):
+            if thread in self._stopped:
+                raise Late(f"{self._link} was busy with other questions", next="ask again later")
+            if time.monotonic() >= until:
+                raise self._busy()
 
     def _asked(self, process: Process, question: bytes, *, n: int, until: float) -> Answered:
         """What the process says, or why it doesn't. The process is lost with whatever breaks off in the middle."""
@@ -106,7 +124,8 @@ class CodeRuntime:
         except TimeoutError:
             raise self._late(n, process) from None
         except Lost as error:
-            raise self._late(n, process) if self._stopped else self._keeper.lost(error) from error
+            stopped = threading.get_ident() in self._stopped
+            raise self._late(n, process) if stopped else self._keeper.lost(error) from error
         except KringError:
             raise
         except BaseException:
@@ -117,7 +136,7 @@ class CodeRuntime:
         if isinstance(told, Failed):
             if told.kind == "MemoryError":
                 self._keeper.replace()
-            raise Unavailable(f"{self._link}: {raised(told)}", got=joined(said(told), process.printed()))
+            raise Unavailable(f"{self._link}: {raised(told)}", got=joined(said(told), process.prints.text()))
         if isinstance(told, Ready):
             self._keeper.replace()
             raise Unavailable(f"{self._link} spoke out of turn and was stopped")
@@ -147,15 +166,12 @@ class CodeRuntime:
         """Note who waits for an answer: nobody, when it is 0."""
         with self._stopping:
             self._asking = thread
-            if thread:
-                self._stopped = False
 
     def _late(self, n: int, process: Process) -> Unavailable:
+        time_s = "" if threading.get_ident() in self._stopped else f"within {self._timeout_s * 1000:g} ms "
         late = Late(
-            f"{self._link} did not answer within {self._timeout_s * 1000:g} ms and was stopped"
-            if not self._stopped
-            else f"{self._link} did not answer in time and was stopped",
-            got=joined(f"{n} rows", process.printed()),
+            f"{self._link} did not answer {time_s or 'in time '}and was stopped",
+            got=joined(f"{n} rows", process.prints.text()),
             next="make it faster, or give it more time: timeout in [[candidate]]",
         )
         return self._keeper.lost(late)
@@ -214,8 +230,8 @@ def open_code(
     says what each prepared column is.
 
     It is ready when this returns; `Unavailable` says why it is not: a file that can't be imported, a function that
-    is not there, too slow a start. `IntegrityError` for a link of another form. With `patience_s` 0 a question waits
-    no longer than the link's time for a process that is being replaced.
+    is not there, too slow a start. `IntegrityError` for a link of another form. With `patience_s` 0 a question does
+    not wait for a process that is being replaced.
     """
     code, unknown = link.code, [name for name in link.inputs if name not in kinds]
     if code is None or unknown:

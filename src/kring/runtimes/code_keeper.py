@@ -53,7 +53,7 @@ class Keeper:
         if time.monotonic() < process.since + START_S:
             raise Unavailable(f"{self.link} is starting", got=self._reason, next="ask again later")
         process.kill()
-        raise self.lost(Lost(f"{self.link} was not ready within {START_S:g} s", got=process.printed()))
+        raise self.lost(Lost(f"{self.link} was not ready within {START_S:g} s", got=process.prints.text()))
 
     def end(self) -> None:
         """End the process; whoever waits for its answer learns of it. For any thread."""

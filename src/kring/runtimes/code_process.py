@@ -42,6 +42,32 @@ class Lost(Unavailable):
     """The process is dead, or was killed for what it did."""
 
 
+class Prints:
+    """The end of what a process prints; the rest goes nowhere."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._kept = b""
+        os.set_blocking(descriptor, False)
+
+    def take_in(self) -> bool:
+        """Read what is there; False once there will be nothing more."""
+        if self.descriptor < 0:
+            return False
+        try:
+            data = os.read(self.descriptor, CHUNK)
+        except BlockingIOError:
+            return True
+        self._kept = (self._kept + data)[-KEPT:]
+        if not data:
+            self.descriptor = -1
+        return bool(data)
+
+    def text(self) -> str:
+        """In one line."""
+        return " ".join(self._kept.decode(errors="replace").split())
+
+
 class Process:
     """Frames in, frames out. Not for several threads at once."""
 
@@ -51,7 +77,6 @@ class Process:
         self._used = -1
         self._owed, self._by = 0, 0.0
         self._link = link
-        self._printed = b""
         self._buffer = bytearray()
         self.alive = False
         ours, theirs = socket.socketpair()
@@ -77,9 +102,8 @@ class Process:
             theirs.close()
             _close(lives_theirs, prints)
         ours.setblocking(False)
-        os.set_blocking(printed, False)
         self.alive, self.since = True, time.monotonic()
-        self._socket, self._talks, self._prints = ours, ours.fileno(), printed
+        self._socket, self._talks, self.prints = ours, ours.fileno(), Prints(printed)
         self._poll = select.poll()
         self._poll.register(self._talks, select.POLLIN)
         self._poll.register(printed, select.POLLIN)
@@ -98,7 +122,7 @@ class Process:
                 return False
             if isinstance(told, Failed):
                 self.kill()
-                raise Lost(f"{self._link} can't be opened: {raised(told)}", got=joined(said(told), self.printed()))
+                raise Lost(f"{self._link} can't be opened: {raised(told)}", got=joined(said(told), self.prints.text()))
             if isinstance(told, Answered):
                 raise self._out_of_turn("an answer to no question")
             self._used, self.denied = told.used, tuple(told.denied)
@@ -181,17 +205,13 @@ class Process:
             self.alive = False
             self._end()
 
-    def printed(self) -> str:
-        """The end of what it printed, in one line."""
-        return " ".join(self._printed.decode(errors="replace").split())
-
     def _wait(self, until: float) -> None:
         """Wait for the socket, and take in what is printed meanwhile."""
         while True:
             left = until - time.monotonic()
             for descriptor, _ in (ready := self._poll.poll(max(0.0, left) * 1000)):
-                if descriptor == self._prints:
-                    self._take_in()
+                if descriptor != self._talks and not self.prints.take_in():
+                    self._poll.unregister(descriptor)
             if any(descriptor == self._talks for descriptor, _ in ready):
                 return
             if left <= 0:
@@ -208,29 +228,17 @@ class Process:
             raise self._lost()
         self._buffer += data
 
-    def _take_in(self) -> None:
-        if self._prints < 0:
-            return
-        try:
-            data = os.read(self._prints, CHUNK)
-        except BlockingIOError:
-            return
-        if not data:
-            self._poll.unregister(self._prints)
-            self._prints = -1
-        self._printed = (self._printed + data)[-KEPT:]
-
     def _lost(self) -> Lost:
         """What became of a process that hung up."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(REAPED_S)
-        self._take_in()
+        self.prints.take_in()
         code = self._process.returncode
         self.kill()
         how = (
             "hung up" if code is None else f"ended with code {code}" if code >= 0 else f"was ended by {_signal(-code)}"
         )
-        return Lost(f"the process of {self._link} {how}", got=self.printed())
+        return Lost(f"the process of {self._link} {how}", got=self.prints.text())
 
 
 def raised(told: Failed) -> str:
