@@ -105,7 +105,9 @@ class Opener:
             return Answerer(
                 version=name,
                 prepare=row_preparer(prepared, types=types),
-                runtime=self.wrap(name, open_chain(chain, loaded.files, open_index=adapters.open_index)),
+                runtime=self.wrap(
+                    name, open_chain(chain, loaded.files, open_index=adapters.open_index, patience_s=0.0)
+                ),
                 policy=chain.policy,
                 decide=self.task.decide,
                 judge=judge_of(
