@@ -146,6 +146,30 @@ def start(
     return server
 
 
+def typed(command: str, folder: Path, *, port: int, grpc_port: int) -> Server:
+    """The server that a command line starts in `folder`, ready to be asked. The caller stops it."""
+    log = folder / f"served-{port}.log"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    quiet = {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "TERM": "dumb"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec env {command}"],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | quiet,
+        )
+    server = Server(port, grpc_port, (folder,), process, log)
+    try:
+        wait_until_ready(server)
+    except BaseException:
+        server.stop()
+        raise
+    found = KEY.search(log.read_text())
+    server.key = found[0] if found else ""
+    return server
+
+
 def wait_until_ready(server: Server) -> None:
     """Poll until the server says that it may be asked."""
     end = time.monotonic() + READY_S

@@ -6,7 +6,6 @@ import gzip
 import json
 import socket
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from served import Reply, Server
 
 SLOW_S: Final = 20.0
 DEEP: Final = 100_000
+BOMB: Final = gzip.compress(b"[" * 20_000_000)
 
 BYTES: Final[dict[str, tuple[bytes, str]]] = {
     "nothing": (b"", "an empty body"),
@@ -123,8 +123,7 @@ def test_another_content_type(face: Face, server: Server, media: str) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 def test_compressed_bodies_are_not_unpacked(face: Face, server: Server, coding: str) -> None:
-    bomb = gzip.compress(b"[" * 50_000_000) if coding == "gzip" else zlib.compress(b" " * 1_000_000)
-    refused(face, server.ask("POST", face.at(), bomb, headers={"content-encoding": coding}), status=(415,))
+    refused(face, server.ask("POST", face.at(), BOMB, headers={"content-encoding": coding}), status=(415,))
     unharmed(face, server)
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from served import Server, free_port, typed
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -54,8 +56,8 @@ def commands(text: str) -> list[Command]:
 
 def agrees(shown: str, real: str) -> bool:
     """White space does not matter, and `...` stands for anything."""
-    pattern = ".*".join(re.escape(" ".join(part.split())) for part in shown.split("..."))
-    return re.fullmatch(pattern, " ".join(real.split()), re.DOTALL) is not None
+    pattern = ".*".join(re.escape("".join(part.split())) for part in shown.split("..."))
+    return re.fullmatch(pattern, "".join(real.split())) is not None
 
 
 def run(command: Command, folder: Path) -> None:
@@ -78,6 +80,49 @@ def run(command: Command, folder: Path) -> None:
         )
 
 
+class Served:
+    """The server of a page: `console server` holds the one command that starts it, and it runs until the page ends.
+
+    The blocks behind it speak to 127.0.0.1:8000 (and 8001 for gRPC), which stand for ports that are free here, and find
+    the key that it showed in KRING_KEY.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._setenv = monkeypatch.setenv
+        self._ports: dict[str, str] = {}
+        self._running: list[Server] = []
+
+    def here(self, text: str) -> str:
+        """`text` with the ports of this run."""
+        return re.sub(r"(?<=127\.0\.0\.1:)800[01]\b", lambda found: self._ports.get(found[0], found[0]), text)
+
+    def start(self, text: str) -> None:
+        """Start what the block types; a server that ran before is stopped."""
+        self.stop()
+        (command,) = commands(text)
+        assert "kring serve" in command.typed, command.typed
+        self._ports = {"8000": str(free_port()), "8001": str(free_port())}
+        line = command.typed.replace("--grpc-port 8001", f"--grpc-port {self._ports['8001']}")
+        started = typed(
+            f"{line} --port {self._ports['8000']}",
+            self._folder,
+            port=int(self._ports["8000"]),
+            grpc_port=int(self._ports["8001"]),
+        )
+        self._running.append(started)
+        if started.key:
+            self._setenv("KRING_KEY", started.key)
+        if command.shown.strip():
+            real = started.log.read_text()
+            assert agrees(self.here(command.shown), real), f"{real}\nbut the page shows\n{command.shown}"
+
+    def stop(self) -> None:
+        """End it."""
+        while self._running:
+            self._running.pop().stop()
+
+
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -87,18 +132,27 @@ def test_what_a_page_shows_really_happens(page: Path, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(page):
-        if block.kind == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
-        elif block.kind == "console":
-            for command in commands(block.text):
-                run(command, tmp_path)
+    server = Served(tmp_path, monkeypatch)
+    try:
+        for block in blocks(page):
+            text = server.here(block.text)
+            if block.kind == "python":
+                exec(compile("\n" * (block.line - 1) + text, str(page), "exec"), namespace)
+            elif block.kind == "console":
+                for command in commands(text):
+                    run(command, tmp_path)
+            elif block.kind == "console server":
+                server.start(block.text)
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path) -> None:
     for block in blocks(page):
-        assert block.kind in {"python", "console", "console no-run"} | SHOWN_ONLY, f"{name(page)}:{block.line}"
+        assert block.kind in {"python", "console", "console server", "console no-run"} | SHOWN_ONLY, (
+            f"{name(page)}:{block.line}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -127,6 +181,7 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
         ("rows ... of\n", "rows 12\n13 of\n", True),
         ("...", "anything", True),
         ("a", "a b", False),
+        ('{"a":1,\n"b":2}', '{"a":1,"b":2}', True),
         ("a.c", "abc", False),
     ],
 )
