@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-SERVE = ("run",)
+SERVE = ("run", "overload")
 HEAD = """# Results
 
 Made by `make bench`. Ratios are measured in one run, of medians, so that they hold on other machines too.

@@ -109,7 +109,8 @@ def measured(running: list[Running], given: argparse.Namespace, absent: dict[str
 
 def told(run: Run) -> str:
     failed = f"{run.failed} failed: {run.errors}" if run.failed else "0 failed"
-    return f"{run.worker.us:.1f} µs worker, {run.others_us:.1f} µs others, {run.per_s:.0f}/s, p99 {run.p99_ms:.1f} ms, {failed}"
+    cost = f"{run.worker.us:.1f} µs worker, {run.others_us:.1f} µs others"
+    return f"{cost}, {run.per_s:.0f}/s, p99 {run.p99_ms:.1f} ms, {failed}"
 
 
 def median(values: Iterable[float]) -> float:

@@ -24,6 +24,7 @@ LOCKS: Final = {".working", ".lock", "0.lock"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
 PRELOAD: Final = [
     "kring.cli.ask",
+    "kring.cli.bench",
     "kring.cli.check",
     "kring.cli.clean",
     "kring.cli.demo",

@@ -21,6 +21,7 @@ SYSTEM: Final = (
     ("snapshot", "diff", "previous", "latest"),
     ("ask", "why?"),
     ("explain", "d_00000000000000000000000000"),
+    ("bench", "serve"),
     ("key", "list"),
     ("key", "create", "--role", "caller", "--name", "till 4"),
     ("key", "revoke", "aaaaaaaaaaaaaaaa"),
@@ -28,6 +29,13 @@ SYSTEM: Final = (
 
 WRONG: Final = {
     "no command": ((), 2, "use"),
+    "a load test of others": (("bench", "serve", "DIR", "--url", "http://example.org"), 2, "use"),
+    "a load test of no server": (("bench", "serve", "DIR", "--url", "http://127.0.0.1:1"), 3, "unavailable"),
+    "a load test of no address": (("bench", "serve", "DIR", "--url", "here"), 2, "use"),
+    "too many connections": (("bench", "serve", "DIR", "--connections", "16,257"), 2, "use"),
+    "no connections": (("bench", "serve", "DIR", "--connections", "0"), 2, "use"),
+    "connections in words": (("bench", "serve", "DIR", "--connections", "some"), 2, "use"),
+    "too long a load test": (("bench", "serve", "DIR", "--seconds", "61"), 2, "use"),
     "unknown command": (("chekc",), 2, "use"),
     "unknown option": (("check", "DIR", "--colour"), 2, "use"),
     "two folders": (("check", "DIR", "DIR"), 2, "use"),
