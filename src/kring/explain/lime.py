@@ -19,6 +19,9 @@ from kring.record.batch import Batch, Column
 ROWS: Final = 3_000
 """Rows drawn round the one that is explained."""
 
+MEANT: Final = 0
+"""The column that is explained, of the two that the package takes an answer as."""
+
 LEAST: Final = 2
 """With fewer background rows there are no quartiles to draw from."""
 
@@ -42,18 +45,16 @@ def by_lime(answer: Answer, row: Batch, background: Batch, seed: int) -> tuple[E
     encoded, codes = _encoded(names, row, background)
     explainer = lime.lime_tabular.LimeTabularExplainer(
         encoded[1:],
-        mode="regression",
         feature_names=names,
         categorical_features=[place for place, name in enumerate(names) if name in codes],
         categorical_names={place: codes[name] for place, name in enumerate(names) if name in codes},
         random_state=seed % (1 << 32),
     )
     asked = [0]
-    found = explainer.explain_instance(
-        encoded[0], _predictor(answer, row, names, codes, asked), num_features=len(names), num_samples=ROWS
-    )
+    predict = _predictor(answer, row, names, codes, asked)
+    found = explainer.explain_instance(encoded[0], predict, labels=(MEANT,), num_features=len(names), num_samples=ROWS)
     effects = np.zeros(len(names))
-    for place, weight in found.local_exp[1]:
+    for place, weight in found.local_exp[MEANT]:
         effects[place] = weight
     base = float(answer(_tiled(row, background, names)).mean())
     shown = Effects(
@@ -83,7 +84,7 @@ def _encoded(names: list[str], row: Batch, background: Batch) -> tuple[NDArray[n
 def _predictor(
     answer: Answer, row: Batch, names: list[str], codes: dict[str, list[str]], asked: list[int]
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """From encoded rows to answers; `asked` counts them."""
+    """From encoded rows to answers in column `MEANT`, beside what adds up to 1 with them; `asked` counts them."""
 
     def predict(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         columns: dict[str, Column] = _repeated(row, len(matrix))
@@ -101,7 +102,7 @@ def _predictor(
                 got=f"no answer to {int(np.isnan(said).sum()):,} of {len(said):,} rows",
                 next="explain with --method shap",
             )
-        return said
+        return np.stack([said, 1 - said], axis=1)
 
     return predict
 

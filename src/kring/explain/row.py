@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from kring.ports.runtime import Runtime
 from kring.record.background import Background
 from kring.record.batch import Batch, Column
 from kring.record.decision import Value
-from kring.record.explanation import Contribution, Explanation, Method
+from kring.record.explanation import Contribution, Explanation
 from kring.record.version import Policy
 
 Rows_contra = TypeVar("Rows_contra", contravariant=True)
@@ -74,37 +74,43 @@ def explain_row(
         return pick(chain.runtime.answer(Batch(rows.n, {**rows.columns, **more})))
 
     effects, fit = explainer(answer, Batch(1, read), as_batch(background, read), seed_of(asked.id))
-    contributions = tuple(
-        Contribution(
-            column=name,
-            words=asked.columns[name].words,
-            value=None if asked.columns[name].personal else _plain(read[name]),
-            effect=float(effect),
-            error=float(error),
-            fields=asked.columns[name].fields,
-        )
-        for name, effect, error in zip(effects.names, effects.effects, effects.errors, strict=True)
-    )
-    method: Method = "shap" if fit is None else "lime"
+    contributions = contributions_of(effects, read, asked.columns)
+    personal = {name for name, one in asked.columns.items() if one.personal}
     return Explanation(
         decision=asked.id,
         system=asked.system,
         version=chain.version.partition("/")[0],
         answered_by=chain.version,
-        method=method,
+        method="shap" if fit is None else "lime",
         output=meant,
         value=effects.value,
         base=effects.base,
-        contributions=tuple(sorted(contributions, key=lambda one: (-abs(one.effect), one.column))),
-        reasons=reasons_of(
-            contributions, output=meant, personal={name for name, one in asked.columns.items() if one.personal}
-        ),
+        contributions=contributions,
+        reasons=reasons_of(contributions, output=meant, personal=personal),
         exact=effects.exact,
         background=effects.background,
         asked=effects.asked,
         fit=fit,
         held=tuple(name for name in columns_of(background) if name not in effects.names),
     )
+
+
+def contributions_of(
+    effects: Effects, row: Mapping[str, Column], columns: Mapping[str, Named]
+) -> tuple[Contribution, ...]:
+    """The effects with the row's values and the columns' words, the strongest first."""
+    found = (
+        Contribution(
+            column=name,
+            words=columns[name].words,
+            value=None if columns[name].personal else _plain(row[name]),
+            effect=float(effect),
+            error=float(error),
+            fields=columns[name].fields,
+        )
+        for name, effect, error in zip(effects.names, effects.effects, effects.errors, strict=True)
+    )
+    return tuple(sorted(found, key=lambda one: (-abs(one.effect), one.column)))
 
 
 def columns_of(background: Background) -> list[str]:

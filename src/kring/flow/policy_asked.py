@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import msgspec
 
@@ -77,7 +77,7 @@ def kinds_of(columns: Collection[PreparedColumn]) -> dict[str, ColumnKind]:
     return {column.name: column.kind for column in columns}
 
 
-def labels_in(text: str, task: Task) -> Mapping[str, LogicalType]:
+def labels_in(text: str, task: Task) -> dict[str, LogicalType]:
     """The probabilities of labels that an expression speaks of, as long as nobody knows the labels."""
     if SAID[task.output]:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,7 +118,7 @@ def chosen(project: Project, only: Sequence[str]) -> list[Candidate]:
 
 
 def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, baseline: tuple[str, Built]) -> Trained:
-    """Measure the exported chain, keep its files, put run and evidence on the ledger."""
+    """Measure the exported chain, and keep what came of it."""
     project, material = session.project, session.material
     evidence = measure_evidence(
         project.task,
@@ -146,17 +146,23 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     )
     evidence = scrutinised(session, candidate, built, evidence)
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
-    companions = companions_of(session, candidate)
+    run = msgspec.structs.replace(run, warnings=(*built.warnings, *warnings))
+    return remembered(project, run, built, evidence, companions=companions_of(session, candidate))
+
+
+def remembered(
+    project: Project, run: Run, built: Built, evidence: Evidence, *, companions: Mapping[str, bytes]
+) -> Trained:
+    """Keep the chain's files and those beside it; put run and evidence on the ledger."""
     run = msgspec.structs.replace(
         run,
         fit_seconds=built.seconds,
         parity=built.parity,
-        warnings=(*built.warnings, *warnings),
         chain_digest=sha256(chain_bytes(built.chain)),
         documents=built.documents,
         companions={name: sha256(data) for name, data in companions.items()},
     )
-    keep(project, run, built.chain, built.files | companions)
+    keep(project, run, built.chain, {**built.files, **companions})
     with project.ledger() as ledger:
         entries = [history.entry(one, id=one.id, actor=project.actor, at=run.at) for one in (run, evidence)]
         ledger.append(entries)
