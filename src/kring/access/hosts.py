@@ -103,15 +103,19 @@ def client_address(peer: str, headers: Headers, *, behind_proxy: bool) -> str:
     """Who asks, for limits: `peer`, or behind a proxy of ours the last address that it added to X-Forwarded-For.
     Of an IPv6 address the network of 64 bits, which is what one customer has."""
     told = (headers.get("x-forwarded-for") or "").rpartition(",")[2].strip() if behind_proxy else ""
-    for text in (told, peer):
-        try:
-            address = ipaddress.ip_address(text.strip("[]"))
-        except ValueError:
-            continue
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-        return str(getattr(address, "ipv4_mapped", None) or address)
-    return peer
+    return _neighbourhood(told) or _neighbourhood(peer) or peer
+
+
+@lru_cache(maxsize=4096)
+def _neighbourhood(text: str) -> str:
+    """The address, or its network; nothing for what is none."""
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _is_own(origin: str, asked: Authority) -> bool:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kring.contracts import to_rows
+from kring.contracts.expression import Expression
 from kring.contracts.grammar import fields_of, parse
+from kring.contracts.terms import resolve
 from kring.record.batch import Batch, Column
 from kring.record.contract import LogicalType
 from kring.record.decision import Value
 from kring.record.prepare import Prepared
 
+FLOATS: Final = {float}
+LISTS: Final = {list}
 MISSING: Final = "(missing)"
 """The category of a value that is missing."""
 
@@ -32,11 +37,15 @@ def row_preparer(prepared: Prepared, *, types: Mapping[str, LogicalType]) -> Cal
     fields = sorted({name for expression in expressions.values() for name in fields_of(expression)})
     cells = {name: to_rows.compile(expression, types=types, tables=tables) for name, expression in expressions.items()}
     numbers = [cells[column.name] for column in prepared.columns if column.kind == "number"]
+    plain = [_plain_number(expressions[column.name], types) for column in prepared.columns]
+    is_plain = bool(plain) and all(plain)
     order = [(column.name, column.kind) for column in prepared.columns]
 
     def prepare(batch: Batch) -> Batch:
-        rows = _rows(batch, fields)
-        matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
+        matrix = _side_by_side(batch, plain) if is_plain else None
+        rows = _rows(batch, fields) if matrix is None else []
+        if matrix is None:
+            matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
         narrowed = iter(narrow(matrix))
         return Batch(
             batch.n,
@@ -47,6 +56,23 @@ def row_preparer(prepared: Prepared, *, types: Mapping[str, LogicalType]) -> Cal
         )
 
     return prepare
+
+
+def _plain_number(expression: Expression, types: Mapping[str, LogicalType]) -> str:
+    """The field of type number that the expression is, and nothing more; none for any other."""
+    term = resolve(expression, types)
+    return str(term.value) if term.op == "field" and term.type == "number" else ""
+
+
+def _side_by_side(batch: Batch, fields: list[str]) -> NDArray[np.float64] | None:
+    """The columns of `fields` as a matrix, a row each, when they hold floats and nothing else."""
+    try:
+        columns = [batch.columns[name] for name in fields]
+    except KeyError:
+        return None
+    if set(map(type, columns)) != LISTS or set(map(type, chain.from_iterable(columns))) != FLOATS:
+        return None
+    return np.array(columns, dtype=np.float64)
 
 
 def narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from kring.record.version import NUMBERS, Link, Output
 from kring.runtimes.answers import answered, nothing
 
 FATAL_ONLY: Final = 4
+SINGLE: Final = np.dtype(np.float32)
 KINDS: Final = {"tensor(float)": "number", "tensor(string)": "category"}
 
 
@@ -82,8 +83,12 @@ class OnnxRuntime:
 
     def _fed(self, batch: Batch, one: Input) -> Any:
         """What the input gets: its column, (n, 1), or its columns side by side, (n, k)."""
-        columns = [self._column(batch, name, one.kind) for name in one.columns]
-        return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
+        columns = [batch.columns.get(name) for name in one.columns]
+        singles = [column for column in columns if isinstance(column, np.ndarray) and column.dtype == SINGLE]
+        if len(singles) == len(columns):
+            return np.ascontiguousarray(np.array(singles).T)
+        fed = [self._column(batch, name, one.kind) for name in one.columns]
+        return fed[0] if len(fed) == 1 else np.concatenate(fed, axis=1)
 
     def _column(self, batch: Batch, name: str, kind: str) -> Any:
         if name not in batch.columns:

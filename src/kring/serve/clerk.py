@@ -16,12 +16,25 @@ from kring.serve.group import Asked, Group, Written
 from kring.serve.reading import Reader
 
 SLOW_S: Final = 0.002
-"""Deciding that takes longer than this on average is done by a thread of its own, …"""
+"""What takes longer than this on average is done by a thread of its own, …"""
 
 QUICK_S: Final = 0.001
 """… until it takes less than this."""
 
 WEIGHT: Final = 1 / 32
+
+
+class Pace:
+    """How long something takes of late, and whether the loop can wait for it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.is_slow = False
+
+    def learn(self, seconds: float) -> None:
+        """It took so long this time."""
+        self.seconds += (seconds - self.seconds) * WEIGHT
+        self.is_slow = self.seconds > (QUICK_S if self.is_slow else SLOW_S)
 
 
 class Clerk:
@@ -30,10 +43,9 @@ class Clerk:
     def __init__(self, decider: Decider[Batch], *, reader: Reader, log: DecisionLog, clock: Clock) -> None:
         self.decider = decider
         self.log = log
-        self.is_slow = False
+        self.deciding, self.committing = Pace(), Pace()
         self._reader = reader
         self._clock = clock
-        self._seconds = 0.0
 
     def write(self, group: Group) -> Written:
         """What is only to be recorded first, then all rows as one batch. `StorageError` when the log can't take it."""
@@ -41,7 +53,7 @@ class Clerk:
             self.log.append(copy)
         notes = [self.log.append(item.record) for item in group.notes]
         if not group.asks:
-            return Written([], notes, 0.0)
+            return Written([], notes)
         values: list[Values] = []
         fired: dict[int, list[str]] = {}
         for item in group.asks:
@@ -52,8 +64,7 @@ class Clerk:
         decided = self.decider.serve(
             self._reader.batch(values), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
         )
-        seconds = self._clock.monotonic() - began
-        self._learn(seconds)
+        self.deciding.learn(self._clock.monotonic() - began)
         keys = keys_of(group.asks)
         records = [one.record for one in decided]
         if keys:
@@ -62,11 +73,13 @@ class Clerk:
                 msgspec.structs.replace(record, keys=[keys[row] for row in one.rows.tolist()]) for record, one in tagged
             ]
         parts = [(one, self.log.append(record)) for one, record in zip(decided, records, strict=True)]
-        return Written(parts, notes, seconds)
+        return Written(parts, notes)
 
-    def _learn(self, seconds: float) -> None:
-        self._seconds += (seconds - self._seconds) * WEIGHT
-        self.is_slow = self._seconds > (QUICK_S if self.is_slow else SLOW_S)
+    def commit(self) -> None:
+        """Make durable what was written. `NoRoom` and `ReadOnly` when that can't be."""
+        began = self._clock.monotonic()
+        self.log.commit()
+        self.committing.learn(self._clock.monotonic() - began)
 
 
 def keys_of(asks: Sequence[Asked]) -> list[str]:

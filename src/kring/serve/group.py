@@ -45,8 +45,7 @@ class Group(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What of a group was appended to the log, and where; `seconds` it took to decide."""
+    """What of a group was appended to the log, and where."""
 
     parts: list[tuple[Decided[Batch], Place]]
     notes: list[Place]
-    seconds: float

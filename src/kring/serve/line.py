@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from kring.errors import KringError, Unavailable
+from kring.errors import KringError, ReadOnly, Unavailable
 from kring.ports.clock import Clock
-from kring.ports.decision_log import DecisionLog
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
@@ -35,17 +34,11 @@ MOST_ROWS: Final = 256
 MOST_WAITING: Final = 4096
 
 
-class Committing(Protocol):
+class Beside(Protocol):
     """A thread beside the loop, for one line."""
 
-    def commit(self, log: DecisionLog, done: Callable[[KringError | None], None]) -> None:
-        """Make the log durable; `done` is called on the loop, with what went wrong if anything did."""
-        ...
-
-    def work(
-        self, job: Callable[[], Written], log: DecisionLog, done: Callable[[Written | None, KringError | None], None]
-    ) -> None:
-        """Do the job first, then as `commit`; `done` gets what came of the job."""
+    def work(self, job: Callable[[], Written], done: Callable[[Written | None, KringError | None], None]) -> None:
+        """Do the job there; `done` is called on the loop, with what came of it or what went wrong."""
         ...
 
 
@@ -62,7 +55,7 @@ class Meter(Protocol):
 
 
 class Line:
-    """Asks are answered in order. For the loop's thread alone, but for what `Committing` does.
+    """Asks are answered in order. For the loop's thread alone, but for what is done `Beside` it.
 
     `turn` gives the line another decider: no answer ever sees half a change. `stopped` says why nothing is
     acknowledged, if so.
@@ -75,26 +68,29 @@ class Line:
         *,
         reader: Reader,
         clock: Clock,
-        committing: Committing,
+        beside: Beside,
         meter: Meter,
         copies: Copies | None = None,
         claiming: Claiming | None = None,
+        unwritable: Callable[[ReadOnly], None],
     ) -> None:
         self.served = served
         self.reader = reader
         self.stopped = ""
         self._clerk = clerk
         self._clock = clock
-        self._committing = committing
+        self._beside = beside
         self._meter = meter
         self._copies = copies
         self._claiming = claiming
+        self._unwritable = unwritable
         self._admission = Admission(served.system.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
         self._notes: list[Noted] = []
         self._unwaited: list[Decisions] = []
         self._is_busy = False
         self._is_due = False
+        self._seen = 0
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -192,23 +188,41 @@ class Line:
 
     def _next(self) -> None:
         """Take a group, decide it, and have it made durable; until then nothing else is decided."""
+        if self._is_filling():
+            self._loop.call_soon(self._next)
+            return
         self._is_due = False
         group = self._group()
         if not (group.asks or group.notes or group.copies):
             return
         self._is_busy = True
         began, clerk = self._clock.monotonic(), self._clerk
-        if clerk.is_slow and group.asks:
-            self._committing.work(
-                lambda: clerk.write(group), clerk.log, lambda written, error: self._done(group, began, written, error)
-            )
+
+        def done(written: Written | None, error: KringError | None) -> None:
+            self._done(group, began, written, error)
+
+        if group.asks and clerk.deciding.is_slow:
+            self._beside.work(lambda: durable(clerk, clerk.write(group)), done)
             return
         try:
             written = clerk.write(group)
+            if clerk.committing.is_slow:
+                self._beside.work(lambda: durable(clerk, written), done)
+                return
+            clerk.commit()
         except KringError as error:
-            self._done(group, began, None, error)
+            done(None, error)
             return
-        self._committing.commit(clerk.log, lambda error: self._done(group, began, written, error))
+        done(written, None)
+
+    def _is_filling(self) -> bool:
+        """Whether requests came in since the last turn of the loop: those that arrive together are decided together,
+        and a caller alone waits for one turn."""
+        seen, self._seen = self._seen, len(self._asks)
+        if self._is_busy or len(self._asks) == seen or len(self._asks) >= MOST_ROWS:
+            self._seen = 0
+            return False
+        return True
 
     def _group(self) -> Group:
         """The next requests of one kind. Who has gone away is left out, and so is, with a word, who is late."""
@@ -230,6 +244,8 @@ class Line:
     def _done(self, group: Group, began: float, written: Written | None, error: KringError | None) -> None:
         """Tell everybody in the group, and take the next one."""
         self._is_busy = False
+        if isinstance(error, ReadOnly):
+            self._unwritable(error)
         if written is None or error is not None:
             self._admission.left(group.rows)
             for ask in group.asks:
@@ -243,7 +259,7 @@ class Line:
             self._meter.committed(self.name, now - began, group.rows)
             self._tell_all(group, written)
         if self._asks or self._notes:
-            self._next()
+            self._wake()
 
     def _tell_all(self, group: Group, written: Written) -> None:
         answers = answers_of(written.parts, rows=group.rows)
@@ -259,6 +275,12 @@ class Line:
             self._meter.decided(one.about)
             if self._copies is not None and self.served.shadows:
                 self._copies.offer(one, place, decider=self._clerk.decider, add=self.add)
+
+
+def durable(clerk: Clerk, written: Written) -> Written:
+    """What was written, once it is durable."""
+    clerk.commit()
+    return written
 
 
 def tell(item: Asked | Noted, said: object) -> None:

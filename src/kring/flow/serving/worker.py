@@ -23,7 +23,7 @@ from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.page import open_page
 from kring.host.random import SystemRandom
-from kring.host.vitals import Usage, open_files
+from kring.host.vitals import Usage, open_files, start_of
 from kring.ports.claims import Claims, Owner
 from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Seat
@@ -53,7 +53,7 @@ class Worker:
         self.clock, self.random, self.files = SystemClock(), SystemRandom(), LocalFiles()
         self.page = open_page(self.meeting.page, writer=True)
         self.seat: Seat = self.page.seats[seat]
-        self.seat.claim(os.getpid(), start=self.clock.now())
+        self.seat.claim(os.getpid(), start=start_of(os.getpid()))
         self.watchdog = Watchdog(self.clock.monotonic, publish=self.seat.work)
         self.gate = Gatekeeper(
             dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy), workers=plan.workers, worker=seat
@@ -127,7 +127,7 @@ class Worker:
         claims.take_over(log, owner=owner, now=self.clock.now())
         history = adapters.read_log(folder, system=name)
         claiming = Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find)
-        committer = Committer(name, failed=self._unwritable)
+        committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
         copies.answerers = opener.shadows(served.shadows)
         for end in (claiming.close, committer.close, copies.close):
@@ -137,10 +137,11 @@ class Worker:
             clerk,
             reader=reader,
             clock=self.clock,
-            committing=committer,
+            beside=committer,
             meter=self.counts,
             copies=copies,
             claiming=claiming,
+            unwritable=self._unwritable,
         )
 
     def _log(self, served: Served, folder: Path) -> DecisionLog:
