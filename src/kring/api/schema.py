@@ -44,6 +44,7 @@ TAGS: Final = {
     "models": "OpenAI and TensorFlow Serving",
     "vertex": "Vertex AI",
     "management": "systems, decisions, keys",
+    "outcomes": "outcomes and explanations",
     "described": "this description",
 }
 """Protocols as people write them, by the module that speaks them."""

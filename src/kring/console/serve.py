@@ -17,14 +17,16 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from kring.api import described, management
+from kring.api import described, management, outcomes
 from kring.api.control import application
 from kring.api.protocols import routes_of
 from kring.console import pages, signing
+from kring.errors import KringError
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.control import Control, kept_up, open_control
 from kring.flow.serving.meeting import Meeting
 from kring.host.files import LocalFiles
+from kring.host.lifeline import Lifeline, hold
 from kring.record.serving import Plan
 
 MASK: Final = 0o077
@@ -35,10 +37,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def serve(plan: Plan, control: Control) -> None:
+async def serve(plan: Plan, control: Control, *, lifeline: Lifeline) -> None:
     """Answer until SIGTERM or SIGINT."""
     workers = routes_of(lambda: (True, {}), environ=os.environ)
-    interface = (*management.ROUTES, *described.routes(workers, management.ROUTES))
+    known = (*management.ROUTES, *outcomes.ROUTES)
+    interface = (*known, *described.routes(workers, known))
     managed = (*interface, *pages.ROUTES, *signing.ROUTES)
     app = application(control, managed, workers=workers)
     socket = Meeting(Path(plan.state)).control
@@ -47,16 +50,23 @@ async def serve(plan: Plan, control: Control) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
+    loop.call_soon(lifeline.ready)
     await server.serve()
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The process."""
+    """The process: it lives as long as the supervisor does, and says why it could not start."""
+    lifeline = hold()
     os.umask(MASK)
-    plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
-    control = open_control(plan, say=say)
-    with kept_up(control, say=say):
-        uvloop.run(serve(plan, control))
+    try:
+        plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
+        control = open_control(plan, say=say)
+        with kept_up(control, say=say):
+            uvloop.run(serve(plan, control, lifeline=lifeline))
+    except KringError as error:
+        lifeline.failed(error)
+        say(str(error))
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

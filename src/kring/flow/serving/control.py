@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from kring.access.roles import may
 from kring.access.sessions import Sessions
 from kring.access.tokens import token_readers
 from kring.errors import KringError, NotFound
+from kring.flow import adapters
+from kring.flow.outcomes import record_outcomes
 from kring.flow.project import Project, open_project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
@@ -22,8 +24,10 @@ from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher
 from kring.flow.viewing.decisions import Follower
 from kring.host.page import open_page
+from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Page
 from kring.record.access import Action, Principal
+from kring.record.outcome import Reported, Told
 from kring.record.serving import Plan, Served
 
 POLL_S: Final = 0.25
@@ -42,6 +46,8 @@ class Control:
     drawings: Drawings
     publisher: Publisher
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _recording: threading.Lock = field(default_factory=threading.Lock)
+    _logs: dict[str, DecisionLog] = field(default_factory=dict)
 
     @property
     def is_secure(self) -> bool:
@@ -80,6 +86,33 @@ class Control:
             )
         self.gate.allow(who, action=action, system=system, tick=project.clock.monotonic())
         return project
+
+    def report(self, project: Project, reports: Sequence[Reported], *, source: str) -> list[Told]:
+        """Put on record, durably, what turned out to be true of decisions of one system."""
+        target = next(one for one in project.contract.fields if one.name == project.system.data.target)
+        with self._recording:
+            return record_outcomes(
+                self._log(project),
+                adapters.read_log(project.home.log, system=project.system.name),
+                reports,
+                system=project.system.name,
+                target=target,
+                now=project.clock.now(),
+                source=source,
+            )
+
+    def _log(self, project: Project) -> DecisionLog:
+        """This process's own writer of the project's log."""
+        name = project.system.name
+        if name not in self._logs:
+            self._logs[name] = adapters.free_writer(project.home.log, files=project.files, system=name)
+        return self._logs[name]
+
+    def close(self) -> None:
+        """Let go of what was opened to be written."""
+        with self._recording:
+            while self._logs:
+                self._logs.popitem()[1].close()
 
     def systems(self) -> list[Served]:
         """What was published of every system."""
@@ -141,6 +174,7 @@ def kept_up(control: Control, *, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         stopped.set()
         thread.join()
+        control.close()
 
 
 def _page(meeting: Meeting) -> Page | None:

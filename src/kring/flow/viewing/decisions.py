@@ -12,6 +12,7 @@ import msgspec
 
 from kring.flow import adapters
 from kring.flow.project import Project
+from kring.flow.recording import unsealed
 from kring.flow.streams import delivered
 from kring.metrics.ids import decision_ids
 from kring.ports.decision_log import DecisionHistory
@@ -33,7 +34,8 @@ class OutcomeView(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     """One decision. `outcome` is the last word on what turned out to be true, `outcomes` all of them.
 
-    Moments and days are those of ISO 8601. `sealed` names fields that only the holder of a key can read.
+    Moments and days are those of ISO 8601. `sealed` names fields that lie encrypted in the log, and are
+    gone once the subject is forgotten.
     """
 
     id: str
@@ -84,7 +86,8 @@ class Lately(msgspec.Struct, frozen=True, kw_only=True):
 def decision_view(project: Project, id: str) -> DecisionView:
     """The decision `id`. `NotFound` when this system did not make it."""
     log = adapters.read_log(project.home.log, system=project.system.name)
-    record, row = log.find(id)
+    found, row = log.find(id)
+    record = unsealed(project, found)
     types = project.types
     outcomes = tuple(outcome_view(one, place) for one, place in log.outcomes(id))
     outputs = row_of(record.outputs, row, types=types)
