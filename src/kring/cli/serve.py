@@ -10,7 +10,7 @@ import click
 from kring.cli.output import Output, answers
 from kring.flow.keys import NewKey
 from kring.flow.project import open_project
-from kring.flow.serving.starting import prepare, run
+from kring.flow.serving.starting import only_server, prepare, run
 from kring.record.serving import Plan
 
 
@@ -64,13 +64,14 @@ def command(
         hosts=names,
         origins=origins,
     )
-    started = prepare(projects, plan, say=output.progress)
-    scheme = "https" if tls_cert else "http"
-    for project in projects:
-        output.progress(f"{project.system.name} on {scheme}://{host}:{port}/")
-    if started.key is not None:
-        show_key(output, started.key)
-    output.result({"address": f"{scheme}://{host}:{port}", "ended": True}, code=run(started, say=output.progress))
+    with only_server(projects, say=output.progress):
+        started = prepare(projects, plan, say=output.progress)
+        scheme = "https" if tls_cert else "http"
+        for project in projects:
+            output.progress(f"{project.system.name} on {scheme}://{host}:{port}/")
+        if started.key is not None:
+            show_key(output, started.key)
+        output.result({"address": f"{scheme}://{host}:{port}", "ended": True}, code=run(started, say=output.progress))
 
 
 def show_key(output: Output, made: NewKey) -> None:

@@ -29,7 +29,7 @@ class Spec:
     env: Mapping[str, str] = field(default_factory=dict)
     restart: bool = True
     essential: bool = True
-    stop_grace: float = 5.0
+    stop_grace: float = 15.0
     seat: int | None = None
     memory_mb: int = 0
 
@@ -47,7 +47,7 @@ class Patience:
     """
 
     heartbeat: float = 10.0
-    overrun: float = 0.25
+    overrun: float = 0.5
     start: float = 60.0
     tries: int = 3
     first_wait: float = 0.1

@@ -17,6 +17,7 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.meeting import Meeting
 from kring.host.files import LocalFiles
+from kring.host.lifeline import hold
 
 POLL_S: Final = 0.1
 
@@ -35,13 +36,15 @@ def draw_all(drawings: Drawings) -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Draw until SIGTERM or SIGINT."""
+    """Draw until SIGTERM or SIGINT, or until the supervisor is gone."""
+    lifeline = hold()
     files = LocalFiles()
     plan = meetings.read_plan(files, Path(arguments[0]))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     drawings = Drawings(Meeting(Path(plan.state)).drawings, files=files)
+    lifeline.ready()
     while not stopped.wait(POLL_S):
         draw_all(drawings)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,9 +17,10 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.keeping import Patience, Spec
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher, require_apart
-from kring.flow.serving.supervise import Supervisor
+from kring.flow.serving.supervise import Supervisor, end_survivors
 from kring.host.clock import SystemClock
 from kring.host.page import MappedPage, new_page
+from kring.host.turns import alone
 from kring.record.serving import Plan
 
 WORKER: Final = "kring.api.serve"
@@ -32,6 +34,20 @@ class Started(NamedTuple):
     plan: Plan
     page: MappedPage
     key: NewKey | None
+
+
+@contextmanager
+def only_server(projects: Sequence[Project], *, say: Callable[[str], None]) -> Iterator[None]:
+    """Be the one server of these systems while the block runs, once what an earlier one left hanging is ended.
+
+    `Busy` names the process that serves one of them already.
+    """
+    with ExitStack() as held:
+        states = {project.home.root.resolve() / "serve": project.system.name for project in projects}
+        for state, name in states.items():
+            held.enter_context(alone(state / "running", busy=f"{name} is served already"))
+            end_survivors(Meeting(state).page, say=say)
+        yield
 
 
 def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], None]) -> Started:
