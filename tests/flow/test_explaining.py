@@ -249,6 +249,18 @@ def test_another_answer_than_the_one_on_record_is_not_explained(loans: tuple[Pro
         explain(project, recorded(project, bare(said)))
 
 
+def test_of_a_person_who_was_forgotten_nothing_new_is_found(loans: tuple[Project, pl.DataFrame]) -> None:
+    project, said = loans
+    mine = said.with_row_index().filter(pl.col("income").is_not_null() & pl.col("reason").is_null()).tail(2)
+    told = explain(project, mine["decision_id"][0])
+    for email in mine["email"].to_list():
+        assert kring("forget", email, project.folder).code == 0
+    assert explain(project, mine["decision_id"][0]) == told, "what was kept holds nothing personal"
+    with pytest.raises(Conflict) as caught:
+        explain(project, mine["decision_id"][1])
+    assert "erased" in caught.value.next
+
+
 def test_a_shadow_is_explained_by_the_decision_it_shadowed(loans: tuple[Project, pl.DataFrame]) -> None:
     project, said = loans
     shadow = bare(said, kind="shadow", arm="shadow", inputs={}, refers=[bytes(16)])

@@ -19,6 +19,8 @@ from kring.explain.words import named_columns
 from kring.flow import adapters
 from kring.flow.deciding import Opened, frame_reader, open_answerers
 from kring.flow.project import Project
+from kring.flow.recording import unsealed
+from kring.ports.sealer import ERASED
 from kring.record.background import Background
 from kring.record.batch import Batch, Column
 from kring.record.decision import ABSTAINED, IMPUTED, OUTLIER, REVIEW, Decisions, Value
@@ -59,7 +61,7 @@ def explain(project: Project, id: str, *, method: Method = "shap") -> Explanatio
     record = digest_of(one)
     kept = recalled(project, place, record=record)
     if kept is None:
-        kept = found(project, id, one, explainer=explainer)
+        kept = found(project, id, unsealed(project, one), explainer=explainer)
         keep(project, place, kept, record=record)
     return kept
 
@@ -83,7 +85,7 @@ def row_of(decisions: Decisions, row: int) -> Decisions:
 
 
 def digest_of(one: Decisions) -> str:
-    """SHA-256 of a decision's own record."""
+    """SHA-256 of a decision's own record, with personal values sealed as they lie there."""
     guards = one.guards.get(0, [])
     bare = msgspec.structs.replace(one, guards={})
     return hashlib.sha256(msgspec.json.encode((bare, guards), order="sorted")).hexdigest()
@@ -135,9 +137,10 @@ def found(project: Project, id: str, one: Decisions, *, explainer: Explainer) ->
 
 
 def raw_row(project: Project, one: Decisions) -> pl.DataFrame:
-    """The inputs on record, as they were decided on."""
+    """The inputs on record, as they were decided on; what was erased or is not there is missing."""
     known = (field.name for field in project.contract.fields if field.name not in project.known_later)
-    columns: dict[str, Column] = {name: one.inputs.get(name, [None]) for name in known}
+    values = {name: one.inputs.get(name, [None])[0] for name in known}
+    columns: dict[str, Column] = {name: [None if value == ERASED else value] for name, value in values.items()}
     frame = frame_reader(project)(Batch(1, columns))
     imputed = one.guards if IMPUTED in one.guards.get(0, ()) else {}
     return frame_imputer(project.contract)(frame, imputed)[0]
