@@ -72,6 +72,10 @@ def test_an_answer_is_on_record_with_its_page(folder: Path):
     shown = kring("ask", "How do I go back to the version before?", folder)
     assert reply["citations"][0] in shown.out
     assert "kring trace d_" in shown.out
+    why = kring("explain", reply["decision"], folder, "--json").json
+    assert (why["method"], why["contributions"]) == ("citations", [])
+    assert why["reasons"] == [f"it stands in {name}" for name in reply["citations"]]
+    assert why["value"] == pytest.approx(reply["support"])
 
 
 def test_where_nothing_is_found_it_says_so(folder: Path):
