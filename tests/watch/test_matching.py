@@ -119,3 +119,12 @@ def test_frames_of_several_writers_keep_apart() -> None:
     assert len({matcher.frames(writer)[0].key for writer in (0, 3, 7)}) == 3
     stranger = bytes(decision_block(Place(at_ms=1, writer=8, segment=1, sequence=4), 1)[0])
     assert matcher.settle([stranger], np.ones(1)) == {}
+
+
+def test_what_became_known_later_stays_whatever_is_heard_after_it() -> None:
+    place = Place(at_ms=1, writer=0, segment=0, sequence=0)
+    matcher, ids = told([(place, 3, 0)])
+    assert matcher.settle(ids[:2], np.array([1.0, 1.0]), at=20) == {0: 2}
+    assert matcher.settle(ids, np.array([0.0, 0.0, 0.0]), at=10) == {0: 1}
+    assert truths(matcher) == [[1.0, 1.0, 0.0]]
+    assert matcher.settle(ids[:1], np.array([np.nan]), at=20) == {0: -1}

@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
     "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
+    "outcome": Entry("kring.cli.outcome", "Say what turned out to be true of decisions."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
     "forget": Entry("kring.cli.forget", "Forget a person: rows, keys, and what is sealed with them."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),

@@ -21,7 +21,7 @@ class Waiting:
     """One frame of decisions whose outcomes may still come, all of one window; `key` is its own among all writers'.
 
     `outputs` holds what each version said to them, live or in shadow; `truth` what turned out to be
-    true, NaN until it is known. All have shape (n,).
+    true, NaN until it is known, and `heard` when it became known. All have shape (n,).
     """
 
     key: int
@@ -29,6 +29,7 @@ class Waiting:
     window: int
     live: str
     truth: NDArray[np.float64]
+    heard: NDArray[np.int64]
     outputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
@@ -56,13 +57,16 @@ class Matcher:
     def decided(self, place: Place, *, n: int, window: int, live: str) -> Waiting:
         """Remember `n` decisions from `place` on, which belong to the window that starts at `window`."""
         key = (place.writer << SEGMENT_BITS | place.segment) << SEQUENCE_BITS | place.sequence
-        waiting = Waiting(key=key, n=n, window=window, live=live, truth=np.full(n, np.nan))
+        waiting = Waiting(
+            key=key, n=n, window=window, live=live, truth=np.full(n, np.nan), heard=np.zeros(n, dtype=np.int64)
+        )
         self._lines.setdefault(place.writer, Line()).frames.append(waiting)
         self._windows.setdefault(window, []).append(waiting)
         return waiting
 
-    def settle(self, ids: Sequence[bytes], truth: NDArray[np.float64]) -> dict[int, int]:
-        """Write each truth to its decision; a later one corrects an earlier one, NaN takes it back.
+    def settle(self, ids: Sequence[bytes], truth: NDArray[np.float64], *, at: int = 0) -> dict[int, int]:
+        """Write each truth, known at `at`, to its decision; one that became known later corrects one known earlier, in
+        whatever order they are heard, and NaN takes it back.
 
         Returns by how many the known decisions of each window became more (or fewer); ids that are not
         waiting are passed over.
@@ -77,7 +81,7 @@ class Matcher:
             line = self._lines.get(writer)
             if line is not None:
                 mine = np.flatnonzero(writers == writer)
-                _settle(line, keys[mine], truth[mine], settled)
+                _settle(line, keys[mine], truth[mine], settled, at=at)
         return settled
 
     def frames(self, window: int) -> list[Waiting]:
@@ -85,15 +89,19 @@ class Matcher:
         return self._windows.get(window, [])
 
 
-def _settle(line: Line, keys: NDArray[np.int64], truth: NDArray[np.float64], settled: dict[int, int]) -> None:
+def _settle(
+    line: Line, keys: NDArray[np.int64], truth: NDArray[np.float64], settled: dict[int, int], *, at: int
+) -> None:
     """The outcomes of one writer's decisions."""
     frames = line.places(keys)
     for index in np.unique(frames[frames >= 0]).tolist():
         waiting = line.frames[index]
         mine = np.flatnonzero(frames == index)
         rows = keys[mine] - (waiting.key & LOW)
-        inside = rows < waiting.n
+        inside = np.flatnonzero(rows < waiting.n)
+        inside = inside[waiting.heard[rows[inside]] <= at]
         rows, values = rows[inside], truth[mine[inside]]
+        waiting.heard[rows] = at
         touched = np.unique(rows)
         before = np.isnan(waiting.truth[touched]).sum()
         waiting.truth[rows] = values

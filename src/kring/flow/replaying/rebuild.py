@@ -26,7 +26,7 @@ def rebuilt(system: System, task: Task, logged: Iterable[Logged], *, policies: M
     for one in logged:
         record, place = one.record, one.place
         if isinstance(record, Outcomes):
-            windows.outcomes(record.ids, record.values)
+            windows.outcomes(record.ids, record.values, at=record.at)
         elif isinstance(record, Closed):
             continue
         elif record.arm == "shadow":

@@ -240,7 +240,7 @@ def record_outcomes(stage: Stage, now: int) -> None:
     ids = split_ids(stage.ids[rows])
     values = stage.feed.target_values(rows)
     stage.log.append(Outcomes(system=stage.project.system.name, at=now, ids=ids, values=values))
-    stage.windows.outcomes(ids, values)
+    stage.windows.outcomes(ids, values, at=now)
     stage.outcomes += len(rows)
 
 

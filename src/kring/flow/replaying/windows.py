@@ -100,10 +100,10 @@ class Windows:
         waiting.outputs[record.version] = self._outputs(record)
         self._shadows[record.version].append(waiting)
 
-    def outcomes(self, ids: Sequence[bytes], values: Sequence[Value]) -> None:
-        """What turned out to be true, in the windows of the decisions, not of the outcomes."""
+    def outcomes(self, ids: Sequence[bytes], values: Sequence[Value], *, at: int) -> None:
+        """What turned out to be true, as it was known at `at`, in the windows of the decisions, not of the outcomes."""
         truth = self._task.truth(list(values), self._policies[self.first])
-        for window, known in self._matcher.settle(ids, truth).items():
+        for window, known in self._matcher.settle(ids, truth, at=at).items():
             self._inputs[window].outcomes += known
             self._inputs[window].changes += 1
 

@@ -1,0 +1,61 @@
+"""`kring outcome`: say what turned out to be true of decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kring.cli.moments import MOMENT
+from kring.cli.output import Output, answers, folder_argument
+from kring.errors import EXIT_DONE, EXIT_NO, UserError
+from kring.flow.project import open_project
+from kring.flow.reporting import report_outcomes, reports_in
+from kring.record.outcome import Reported
+
+
+@click.command(short_help="Say what turned out to be true of decisions.")
+@folder_argument
+@click.option("--decision", help="The id of one decision.")
+@click.option("--value", help="What turned out to be true of it.")
+@click.option("--at", type=MOMENT, default=0, show_default="now", help="When that became known.")
+@click.option("--from", "path", type=click.Path(path_type=Path), help="A file with the columns decision_id and value.")
+@click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
+@answers
+def command(
+    output: Output,
+    folder: Path,
+    *,
+    decision: str | None,
+    value: str | None,
+    at: int,
+    path: Path | None,
+    home: Path | None,
+) -> None:
+    """Put the outcome of one decision, or of a file of decisions, on record.
+
+    The last correction wins, by the moment at which it became known; all of them stay in the log. The same report twice
+    changes nothing. Reports of unknown decisions and values of another type are refused; the others are recorded.
+    """
+    one = decision is not None and value is not None
+    if one == (path is not None) or (not one and (decision is not None or value is not None or at)):
+        raise UserError(
+            "say what became of one decision, or name a file",
+            allowed="--decision ID --value VALUE [--at MOMENT], or --from FILE",
+            next="kring outcome --from outcomes.csv",
+        )
+    project = open_project(folder, say=output.progress)
+    project = project.in_home(home) if home else project
+    if path is not None:
+        reports = reports_in(path, target=project.system.data.target)
+    else:
+        reports = [Reported(id=decision or "", value=value, at=at)]
+    found = report_outcomes(project, reports, source=path.name if path else "command line")
+    output.say(
+        f"{found.recorded:,} outcomes recorded, {found.corrected:,} corrected, {found.known:,} known already, "
+        f"{found.refused:,} refused",
+        style="bold" if not found.refused else "bold red",
+    )
+    for refused in found.examples:
+        output.say(f"  {refused.id}: {refused.reason}")
+    output.result(found, code=EXIT_NO if found.refused else EXIT_DONE)
