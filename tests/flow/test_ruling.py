@@ -16,8 +16,11 @@ from kring.decide.impute import row_imputer
 from kring.decide.outliers import scorer_of
 from kring.decide.policy import judge_of, row_masks
 from kring.decide.prepare_rows import row_preparer
+from kring.explain.row import Asked, explain_row
+from kring.explain.words import named_columns
 from kring.flow import adapters
 from kring.flow.deciding import Opened, open_answerers, open_decider
+from kring.flow.explaining import background_of
 from kring.flow.project import Project, open_project
 from kring.flow.scoring.score import live_pointer
 from kring.record.batch import Batch
@@ -154,6 +157,19 @@ def test_the_policy_is_pinned_and_the_record_says_who_decided(made: Path) -> Non
         assert chain.policy.outliers == "review"
     prepared = msgspec.json.decode(opened.loaded.files["baseline/prepare.json"], type=Prepared)
     assert "region_rate" in {column.name for column in prepared.columns}
+
+
+def test_a_row_is_explained_by_rows_as_by_frames(made: Path, tmp_path: Path) -> None:
+    project = open_project(made)
+    opened = next(iter(opened_of(project).values()))
+    prepared = msgspec.json.decode(opened.loaded.files["prepare.json"], type=Prepared)
+    asking = Asked("d_1", "loans", "true", named_columns(prepared, project.contract))
+    background = background_of(opened, folder="")
+    frame = asked(1).with_columns(amount=pl.lit(10.0))
+    by_rows = explain_row(row_answerer(project, opened), background, raw(frame), asked=asking)
+    by_frame = explain_row(opened.answerer, background, frame, asked=asking)
+    assert by_rows == by_frame
+    assert [one.column for one in by_rows.contributions]
 
 
 def test_a_scored_file_tells_reasons_and_reviews_and_keeps_them(made: Path, tmp_path: Path) -> None:
