@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Final, Protocol
 
-from granian.rsgi import ProtocolClosed
+from granian._granian import RSGIProtocolClosed
 
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
@@ -40,8 +41,16 @@ class Meter(Protocol):
     def answered(self, route: str, status: int, seconds: float) -> None: ...
 
 
-Forward = Callable[[Any, Any, bytes], Awaitable[None]]
-"""Passes a request (scope, protocol, body) on to the control process and sends its answer."""
+class Beyond(Protocol):
+    """The control process."""
+
+    async def pass_on(self, scope: Any, proto: Any, body: bytes) -> None:
+        """Pass a request on, and its answer back."""
+        ...
+
+    async def get(self, scope: Any, target: str) -> tuple[int, bytes]:
+        """Status and body of what is at `target`, for the caller of the request."""
+        ...
 
 
 class Lines:
@@ -88,6 +97,8 @@ class Lines:
         return [name for name in self._door.desk.lines if self._known().roles.get(name)]
 
     def _only(self) -> str:
+        if len(self._door.desk.lines) == 1:
+            return next(iter(self._door.desk.lines))
         names = self._names()
         if len(names) == 1:
             return names[0]
@@ -108,7 +119,7 @@ class Door:
         gate: Gatekeeper,
         *,
         routes: Iterable[Route],
-        forward: Forward,
+        beyond: Beyond,
         check: Callable[[Any], None],
         clock: Clock,
         meter: Meter,
@@ -120,7 +131,7 @@ class Door:
         self.clock = clock
         self.is_draining = False
         self._paths = Paths(routes)
-        self._forward = forward
+        self._beyond = beyond
         self._check = check
         self._meter = meter
         self._most = most_bytes
@@ -141,7 +152,7 @@ class Door:
             response = await self._handled(scope, proto, found, lines)
         except KringError as error:
             response = found.route.fault(error, status_of(error))
-        except ProtocolClosed:  # whoever asked has gone before the whole body was there
+        except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
             return
         except Exception:  # noqa: BLE001  the edge: nobody above can tell it
             _log.exception("a fault of Kring's own at %s", found.route.path)
@@ -179,7 +190,18 @@ class Door:
         body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
         system = found.system or headers.get(SYSTEM) or ""
         who = lines.principal.name if lines.principal else ""
-        request = Request(scope.method, scope.path, scope.query_string, headers, body, found.params, system, lines, who)
+        request = Request(
+            scope.method,
+            scope.path,
+            scope.query_string,
+            headers,
+            body,
+            found.params,
+            system,
+            lines,
+            who,
+            partial(self._beyond.get, scope),
+        )
         return await route.handler(request)
 
     def _address(self, scope: Any) -> str:
@@ -226,7 +248,7 @@ class Door:
         try:
             self._check(scope.headers)
             body = await self._body(scope.headers, proto)
-            await self._forward(scope, proto, body)
+            await self._beyond.pass_on(scope, proto, body)
         except KringError as error:
             await self._send(proto, native(error, status_of(error)))
 

@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from kring.errors import KringError
+from kring.metrics.claims import body_digest, claim_name
+from kring.serve.claiming import Key
 from kring.serve.line import Line
 
 JSON: Final = "application/json"
@@ -56,8 +58,13 @@ class Lines(Protocol):
         ...
 
 
+Beyond = Callable[[str], Awaitable[tuple[int, bytes]]]
+"""Asks the control process for a path, as the caller of this request; its status and body."""
+
+
 class Request(msgspec.Struct, frozen=True):
-    """`params` are the parts of the path that its route names. `system` was chosen by header or prefix, if at all."""
+    """`params` are the parts of the path that its route names. `system` was chosen by header or prefix, if at all.
+    `who` tells callers apart, `beyond` asks what only the control process knows."""
 
     method: str
     path: str
@@ -68,10 +75,16 @@ class Request(msgspec.Struct, frozen=True):
     system: str
     lines: Lines
     who: str
+    beyond: Beyond | None = None
 
     def line(self, name: str = "") -> Line:
         """The line of the system that the protocol names, else of the one that header or prefix chose."""
         return self.lines.line(name or self.system)
+
+    def key(self, line: Line) -> Key | None:
+        """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
+        text = self.headers.get("idempotency-key")
+        return Key(claim_name(line.name, self.who, text), body_digest(self.body)) if text else None
 
 
 Handler = Callable[[Request], Awaitable[Response | Streamed]]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from kring.api.app import Forward
 from kring.api.exchange import Header
 from kring.errors import Unavailable, UserError
 
@@ -41,22 +40,30 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def forward_to(path: Path) -> Forward:
-    """Passes requests on to whoever listens at `path`; `Unavailable` while nobody does."""
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
+class ControlSide:
+    """Whoever listens at `path`; `Unavailable` while nobody does."""
 
-    async def forward(scope: Any, proto: Any, body: bytes) -> None:
-        headers = [(name, value) for name in PASSED for value in scope.headers.get_all(name)]
-        headers.append(("x-forwarded-for", scope.client.rpartition(":")[0]))
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
+
+    async def pass_on(self, scope: Any, proto: Any, body: bytes) -> None:
+        """The request as it came, and its answer as it comes."""
         target = quote(scope.path, safe=PATH)
         if scope.query_string:
             target = f"{target}?{quote(scope.query_string, safe=QUERY)}"
-        status, answered, data = await asyncio.get_running_loop().run_in_executor(
-            pool, _ask, path, scope.method, target, headers, body
-        )
-        proto.response_bytes(status, answered, data)
+        proto.response_bytes(*await self._asked(scope, scope.method, target, body))
 
-    return forward
+    async def get(self, scope: Any, target: str) -> tuple[int, bytes]:
+        """Status and body of what is at `target`, for the caller of the request."""
+        status, _, body = await self._asked(scope, "GET", target, b"")
+        return status, body
+
+    async def _asked(self, scope: Any, method: str, target: str, body: bytes) -> tuple[int, list[Header], bytes]:
+        headers = [(name, value) for name in PASSED for value in scope.headers.get_all(name)]
+        headers.append(("x-forwarded-for", scope.client.rpartition(":")[0]))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _ask, self._path, method, target, headers, body)
 
 
 def _ask(path: Path, method: str, target: str, headers: list[Header], body: bytes) -> tuple[int, list[Header], bytes]:

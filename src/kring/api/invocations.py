@@ -21,7 +21,7 @@ async def invoke(request: Request) -> Response:
     answered_in = sagemaker.media_of_answer(request.headers, asked=media)
     attributes = request.headers.get(sagemaker.ATTRIBUTES) is not None
     line = request.line(sagemaker.system_of(request.headers))
-    answers = await line.ask(read(line, raws_of(line, media, request.body)))
+    answers = await line.ask(read(line, raws_of(line, media, request.body)), key=request.key(line))
     shown = f"system={line.name};version={answers[0].version}"
     headers = ((sagemaker.ATTRIBUTES, shown),) if attributes else ()
     return Response(200, sagemaker.told(predictions(line, answers), answered_in), answered_in, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -15,6 +16,7 @@ from kring.serve.line import Line
 from kring.serve.reading import Rows, named_rows
 
 MOST_ROWS: Final = 1000
+METHODS: Final = ("shap", "lime")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -24,6 +26,22 @@ class Inputs(msgspec.Struct):
     inputs: dict[str, Any] | list[dict[str, Any]]
 
 
+class Explained(msgspec.Struct):
+    """What is read of an explanation."""
+
+    reasons: list[str]
+
+
+class Fault(msgspec.Struct):
+    message: str
+
+
+class Told(msgspec.Struct):
+    """What is read of an error of the control process."""
+
+    error: Fault
+
+
 class Decisions(msgspec.Struct):
     """The answers to several rows, in their order."""
 
@@ -31,14 +49,47 @@ class Decisions(msgspec.Struct):
 
 
 async def decide(request: Request) -> Response:
-    """One answer for one row, a list of them for a list."""
+    """One answer for one row, a list of them for a list; with reasons, when they are asked for."""
     line = request.line()
     rows = line.reader.quick(request.body)
-    if rows is not None:
-        return Response(200, _encode((await line.ask(rows))[0]))
-    rows, several = read(line, request)
-    answers = await line.ask(rows)
+    if rows is not None and not request.query:
+        return Response(200, _encode((await line.ask(rows, key=request.key(line)))[0]))
+    method = explained_by(request.query)
+    rows, several = (rows, False) if rows is not None else read(line, request)
+    if method and len(rows.values) > 1:
+        raise UserError("one decision is explained at a time", got=f"{len(rows.values)} rows", key="explain")
+    answers = await line.ask(rows, key=request.key(line))
+    if method:
+        answers = [await explained(request, answers[0], method)]
     return Response(200, _encode(Decisions(answers) if several else answers[0]))
+
+
+def explained_by(query: str) -> str:
+    """The method of `?explain=`; none without it."""
+    asked = parse_qs(query, keep_blank_values=True, max_num_fields=20)
+    unknown = sorted(asked.keys() - {"explain"})
+    method = asked.get("explain", [""])[-1]
+    if unknown or ((method or "explain" in asked) and method not in METHODS):
+        raise UserError(
+            "this is not read here" if unknown else "there is no such way to explain",
+            got=unknown[0][:80] if unknown else repr(method)[:80],
+            allowed=" or ".join(f"explain={name}" for name in METHODS),
+            key=unknown[0][:80] if unknown else "explain",
+        )
+    return method
+
+
+async def explained(request: Request, answer: Answer, method: str) -> Answer:
+    """The answer with the reasons that the control process finds; what keeps it from finding any is the last reason."""
+    if request.beyond is None:
+        return answer
+    target = f"/api/decisions/{answer.id}/explanation?method={method}"
+    status, body = await request.beyond(f"/systems/{quote(request.line().name)}{target}")
+    if status != 200:
+        told = msgspec.json.decode(body, type=Told).error.message
+        return msgspec.structs.replace(answer, reasons=[*answer.reasons, f"not explained: {told}"])
+    reasons = msgspec.json.decode(body, type=Explained).reasons
+    return msgspec.structs.replace(answer, reasons=[*answer.reasons, *reasons])
 
 
 def read(line: Line, request: Request) -> tuple[Rows, bool]:

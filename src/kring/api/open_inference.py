@@ -201,7 +201,7 @@ async def infer(request: Request) -> Response:
     tensors = tensors_of(asked, raw)
     names = [one.name for one in asked.outputs]
     outputs(line, (), asked=names)
-    answers = await line.ask(read(line, rows_of(line, tensors)))
+    answers = await line.ask(read(line, rows_of(line, tensors)), key=request.key(line))
     told = Inferred(line.name, line.served.pointer.live, [], id=asked.id, parameters=parameters(answers))
     return response(told, outputs(line, answers, asked=names), binary=binary_outputs(asked, line))
 

@@ -158,7 +158,7 @@ async def complete(request: Request) -> Response | Streamed:
     line = line_of(request, chat.model)
     question = question_of(chat.messages)
     rows = line.read([{question_field(line): question}])
-    answer = (await line.ask(rows, kind="streamed" if chat.stream else "online"))[0]
+    answer = (await line.ask(rows, kind="streamed" if chat.stream else "online", key=request.key(line)))[0]
     telling = telling_of(answer, chat, question=question, unread=ignored(raw, chat))
     if not chat.stream:
         return Response(200, _encode(completion(telling)))

@@ -19,7 +19,7 @@ from granian.server.embed import Server
 
 from kring.access.hosts import hosts_allowed, require_host, require_origin
 from kring.api.app import Door
-from kring.api.forward import forward_to
+from kring.api.forward import ControlSide
 from kring.api.protocols import routes_of
 from kring.errors import KringError
 from kring.flow import adapters
@@ -57,7 +57,7 @@ def door_of(worker: Worker) -> Door:
         worker.desk,
         worker.gate,
         routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.all_tallies),
-        forward=forward_to(worker.meeting.control),
+        beyond=ControlSide(worker.meeting.control),
         check=check,
         clock=worker.clock,
         meter=worker.counts,

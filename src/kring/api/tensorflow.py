@@ -96,7 +96,7 @@ async def predict(request: Request) -> Response:
             got="both instances and inputs" if asked.inputs is not msgspec.UNSET else "neither instances nor inputs",
             allowed="instances (rows) or inputs (columns)",
         )
-    answers = await line.ask(read(line, raws_of(line, asked)))
+    answers = await line.ask(read(line, raws_of(line, asked)), key=request.key(line))
     rows = predictions(line, answers)
     if asked.inputs is msgspec.UNSET:
         return Response(200, _encode({"predictions": rows}))
@@ -108,7 +108,7 @@ async def classify(request: Request) -> Response:
     line = line_of(request)
     if line.policy.output not in ("probability", "probabilities"):
         raise Unsupported(f"{line.name} has no labels", got=line.policy.output, next="ask :predict or :regress")
-    answers = await line.ask(read(line, examples_of(request)))
+    answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
     return Response(200, _encode({"results": [scores(line, one) for one in answers]}))
 
 
@@ -119,7 +119,7 @@ async def regress(request: Request) -> Response:
         raise Unsupported(
             f"{line.name} answers no plain number", got=line.policy.output, next="ask :predict or :classify"
         )
-    answers = await line.ask(read(line, examples_of(request)))
+    answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
     return Response(200, _encode({"results": [number(one) for one in answers]}))
 
 

@@ -111,5 +111,5 @@ async def predict(request: Request) -> Response:
     if not isinstance(named, str):
         raise UserError("parameters.system is no name", got=type(named).__name__, allowed="a text")
     line = request.line(named)
-    answers = await line.ask(read(line, from_instances(line, asked.instances)))
+    answers = await line.ask(read(line, from_instances(line, asked.instances)), key=request.key(line))
     return Response(200, msgspec.json.encode(Predictions(predictions(line, answers))))

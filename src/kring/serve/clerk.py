@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -37,15 +37,20 @@ class Pace:
         self.is_slow = self.seconds > (QUICK_S if self.is_slow else SLOW_S)
 
 
+Hide = Callable[[Batch], Batch]
+"""Puts tokens in place of direct identifiers, before anything is decided on them."""
+
+
 class Clerk:
     """For one thread at a time. `decider` may be set between two groups."""
 
-    def __init__(self, decider: Decider[Batch], *, reader: Reader, log: DecisionLog, clock: Clock) -> None:
+    def __init__(self, decider: Decider[Batch], *, reader: Reader, log: DecisionLog, clock: Clock, hide: Hide) -> None:
         self.decider = decider
         self.log = log
         self.deciding, self.committing = Pace(), Pace()
         self._reader = reader
         self._clock = clock
+        self._hide = hide
 
     def write(self, group: Group) -> Written:
         """What is only to be recorded first, then all rows as one batch. `StorageError` when the log can't take it."""
@@ -62,7 +67,7 @@ class Clerk:
             values += item.rows.values
         began = self._clock.monotonic()
         decided = self.decider.serve(
-            self._reader.batch(values), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
+            self._hide(self._reader.batch(values)), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
         )
         self.deciding.learn(self._clock.monotonic() - began)
         keys = keys_of(group.asks)

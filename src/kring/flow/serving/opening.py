@@ -139,6 +139,24 @@ def reader_of(served: Served, *, clock: Clock, random: Random) -> Reader:
     return Reader(served.contract, fields=fields, out_of_contract=served.system.guard.out_of_contract, made=made)
 
 
+def hider(served: Served, *, random: Random) -> tuple[Callable[[Batch], Batch], Callable[[], None]]:
+    """What puts tokens in place of direct identifiers, and what closes it."""
+    names = [one.name for one in served.contract.fields if one.identifier and one.name not in served.known_later]
+    if not names:
+        return as_it_is, lambda: None
+    vault = adapters.open_vault(Home(Path(served.home)).vault, random=random)
+
+    def hide(batch: Batch) -> Batch:
+        columns = dict(batch.columns)
+        for name in names:
+            known = [str(value) for value in columns[name] if value is not None]
+            tokens = iter(vault.tokens(known))
+            columns[name] = [None if value is None else next(tokens) for value in columns[name]]
+        return Batch(batch.n, columns)
+
+    return hide, vault.close
+
+
 def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepared:
     """The first link of a chain."""
     file = chain.links[0].file

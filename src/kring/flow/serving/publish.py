@@ -17,6 +17,7 @@ from kring.flow.serving.meeting import Meeting
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
 from kring.record.access import AccessList
+from kring.record.erasure import Forgotten
 from kring.record.operator import OperatorState
 from kring.record.serving import Served
 
@@ -58,10 +59,16 @@ class Publisher:
                 meetings.write(project.files, self.meeting.systems, systems)
                 self._systems = systems
                 self._bump("pointers")
+            if any(self._has_forgotten(name, ledger) for name, ledger in ledgers.items()):
+                self._bump("forgotten")
         self._publish_access(access_list(self.projects, ledgers, now=project.clock.now(), before=self._access))
         self._heads = heads
         if self.page is not None:
             self.page.ledger_seen(project.clock.monotonic())
+
+    def _has_forgotten(self, name: str, ledger: Ledger) -> bool:
+        """Whether somebody was forgotten since the ledger was read before."""
+        return next(ledger.read(after=self._heads.get(name, 0), kind=history.KINDS[Forgotten]), None) is not None
 
     def _publish_access(self, access: AccessList) -> None:
         if access == self._access:

@@ -14,10 +14,11 @@ from kring.access.tokens import token_readers
 from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.home import Home
+from kring.flow.sealing import open_sealer, sealing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.meeting import Meeting
-from kring.flow.serving.opening import Opener, reader_of
+from kring.flow.serving.opening import Opener, hider, reader_of
 from kring.flow.serving.tallies import Tallies
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
@@ -28,6 +29,7 @@ from kring.ports.claims import Claims, Owner
 from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Seat
 from kring.ports.runtime import Runtime
+from kring.ports.sealer import Sealer
 from kring.record.serving import Plan, Served
 from kring.record.tally import Tally
 from kring.serve.breaker import Breaker, BreakerRuntime
@@ -65,7 +67,8 @@ class Worker:
         self._openers: dict[str, Opener] = {}
         self._copies: dict[str, Copies] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._known = {"pointers": -1, "keys": -1}
+        self._sealers: list[Sealer] = []
+        self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
 
     def open(self) -> None:
@@ -81,7 +84,8 @@ class Worker:
     def look(self) -> None:
         """Look at the page: take what has changed, and say that this worker lives."""
         page = self.page
-        for kind, take in (("pointers", self._read_pointers), ("keys", self._read_access)):
+        takes = {"pointers": self._read_pointers, "keys": self._read_access, "forgotten": self._forget}
+        for kind, take in takes.items():
             generation = page.generation(kind)  # type: ignore[arg-type]
             if generation != self._known[kind]:
                 take()
@@ -122,7 +126,11 @@ class Worker:
         self._openers[name] = opener
         reader = reader_of(served, clock=self.clock, random=self.random)
         log = self._log(served, folder)
-        clerk = Clerk(opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock)
+        hide, unhidden = hider(served, random=self.random)
+        self._closing.callback(unhidden)
+        clerk = Clerk(
+            opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock, hide=hide
+        )
         owner = Owner(name, log.writer)
         claims.take_over(log, owner=owner, now=self.clock.now())
         history = adapters.read_log(folder, system=name)
@@ -146,9 +154,14 @@ class Worker:
 
     def _log(self, served: Served, folder: Path) -> DecisionLog:
         """This worker's own part of the system's log."""
-        log = adapters.free_writer(
+        contract, subject = served.contract, served.system.data.subject
+        written = adapters.free_writer(
             folder, files=self.files, system=served.system.name, durability=served.system.log.durability
         )
+        sealer = open_sealer(contract, subject=subject, vault=Home(Path(served.home)).vault, random=self.random)
+        if sealer is not None:
+            self._sealers.append(sealer)
+        log = sealing(written, sealer, contract=contract, subject=subject)
         self._closing.callback(log.close)
         return log
 
@@ -175,6 +188,11 @@ class Worker:
     def _read_access(self) -> None:
         access = meetings.read_access(self.files, self.meeting)
         self.gate.replace(keys=access.keys, policies=access.policies, tokens=token_readers(access))
+
+    def _forget(self) -> None:
+        """Somebody was forgotten: no key of theirs is kept in memory."""
+        for sealer in self._sealers:
+            sealer.forget_all()
 
     def _look_at_ledger(self) -> None:
         """Keys that nobody can revoke any more are taken for a while, and then no longer."""
