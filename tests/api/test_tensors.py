@@ -32,7 +32,9 @@ def line(*fields: tuple[str, str], made: tuple[str, ...] = (), policy: Policy | 
         asked=tuple(name for name in names if name not in made),
         fields=tuple(Field(name=name, type=kind) for name, kind in fields),  # type: ignore[arg-type]
     )
-    return SimpleNamespace(reader=reader, policy=policy or Policy(output="probability", labels=("no", "yes")))
+    answerer = SimpleNamespace(policy=policy or Policy(output="probability", labels=("no", "yes")))
+    decider = SimpleNamespace(pointer=SimpleNamespace(live="v_1"), versions={"v_1": answerer}, baseline=None)
+    return SimpleNamespace(reader=reader, decider=decider)
 
 
 def made(make: Callable[[], Any]) -> Any:

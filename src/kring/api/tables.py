@@ -14,7 +14,7 @@ from kring.errors import NotFound, UserError
 from kring.record.answer import Answer
 from kring.record.contract import LogicalType
 from kring.record.decision import OUTLIER, Value
-from kring.record.version import Output
+from kring.record.version import Output, Policy
 from kring.serve.line import Line
 from kring.serve.reading import Rows, named_rows
 
@@ -46,9 +46,15 @@ def inputs_of(line: Line) -> list[Column]:
     return [Column(field.name, KINDS.get(field.type, "text")) for field in line.reader.fields]
 
 
+def policy_of(line: Line) -> Policy:
+    """How the outputs of the live version become decisions; those of its baseline when it could not be opened."""
+    decider = line.decider
+    return decider.versions.get(decider.pointer.live, decider.baseline).policy
+
+
 def outputs_of(line: Line) -> list[Column]:
     """What every answer of the live version is told with: the decision first."""
-    policy = line.policy
+    policy = policy_of(line)
     columns = [Column(*pair) for pair in OUTPUTS[policy.output]]
     if policy.output == "probabilities":
         columns += [Column(f"probability.{label}", "number") for label in policy.labels]

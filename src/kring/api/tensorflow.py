@@ -14,7 +14,18 @@ from kring.api.bodies import require_media
 from kring.api.exchange import Handler, Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.mlflow import from_inputs, from_instances, single
-from kring.api.tables import Column, Kind, Raws, decoded, inputs_of, outputs_of, predictions, read, require_version
+from kring.api.tables import (
+    Column,
+    Kind,
+    Raws,
+    decoded,
+    inputs_of,
+    outputs_of,
+    policy_of,
+    predictions,
+    read,
+    require_version,
+)
 from kring.errors import KringError, NotFound, Unavailable, Unsupported, UserError
 from kring.record.answer import Answer
 from kring.serve.line import Line
@@ -106,8 +117,8 @@ async def predict(request: Request) -> Response:
 async def classify(request: Request) -> Response:
     """For each example its labels, each with its probability."""
     line = line_of(request)
-    if line.policy.output not in ("probability", "probabilities"):
-        raise Unsupported(f"{line.name} has no labels", got=line.policy.output, next="ask :predict or :regress")
+    if policy_of(line).output not in ("probability", "probabilities"):
+        raise Unsupported(f"{line.name} has no labels", got=policy_of(line).output, next="ask :predict or :regress")
     answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
     return Response(200, _encode({"results": [scores(line, one) for one in answers]}))
 
@@ -115,9 +126,9 @@ async def classify(request: Request) -> Response:
 async def regress(request: Request) -> Response:
     """For each example one number."""
     line = line_of(request)
-    if line.policy.output != "value":
+    if policy_of(line).output != "value":
         raise Unsupported(
-            f"{line.name} answers no plain number", got=line.policy.output, next="ask :predict or :classify"
+            f"{line.name} answers no plain number", got=policy_of(line).output, next="ask :predict or :classify"
         )
     answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
     return Response(200, _encode({"results": [number(one) for one in answers]}))
@@ -181,8 +192,8 @@ def plain(value: object) -> object:
 
 def scores(line: Line, answer: Answer) -> list[tuple[str, float]]:
     """The labels of one answer with their probabilities. `Unavailable` where only a default could be answered."""
-    labels, outputs = line.policy.labels, answer.outputs
-    if line.policy.output == "probability":
+    labels, outputs = policy_of(line).labels, answer.outputs
+    if policy_of(line).output == "probability":
         yes = outputs.get("probability")
         found = [1 - yes, yes] if isinstance(yes, float) else []
     else:

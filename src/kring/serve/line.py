@@ -18,7 +18,6 @@ from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
 from kring.record.serving import Served
-from kring.record.version import Policy
 from kring.serve.admission import Admission
 from kring.serve.answers import answers_of, late
 from kring.serve.claiming import Claiming, Key
@@ -101,12 +100,6 @@ class Line:
     def decider(self) -> Decider[Batch]:
         """Who answers now."""
         return self._clerk.decider
-
-    @property
-    def policy(self) -> Policy:
-        """How the outputs of the live version become decisions; those of its baseline when it could not be opened."""
-        decider = self._clerk.decider
-        return decider.versions.get(decider.pointer.live, decider.baseline).policy
 
     @property
     def in_flight(self) -> int:
