@@ -182,6 +182,14 @@ def wait_until_ready(server: Server) -> None:
     raise AssertionError(f"not ready after {READY_S} s: {server.log.read_text()}")
 
 
+def wait_until_managed(server: Server) -> None:
+    """Poll until the management side answers too; it starts beside the workers, which wait for nobody."""
+    end = time.monotonic() + READY_S
+    while server.ask("GET", "/sign-in", key="").status != 200:
+        assert time.monotonic() < end, server.log.read_text()
+        time.sleep(0.1)
+
+
 @contextmanager
 def serving(folders: Sequence[Path], *options: str, **how: Any) -> Iterator[Server]:
     """A server that is ended, whatever happens."""

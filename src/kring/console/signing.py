@@ -16,6 +16,7 @@ from kring.errors import Forbidden, KringError, Unauthenticated, UserError
 
 FORM: Final = "application/x-www-form-urlencoded"
 LONGEST: Final = 4096
+MOST_FIELDS: Final = 8
 OURS: Final = (None, "same-origin", "none")
 """Where a form may have been sent from, as browsers tell it."""
 
@@ -65,8 +66,11 @@ def fields_of(call: Call) -> dict[str, str]:
     """The form's fields. `UserError` for anything else than a small form."""
     if media_of(call.headers) != FORM or len(call.body) > LONGEST:
         raise UserError("this is no form", got=media_of(call.headers)[:80], allowed=FORM, key="content-type")
-    text = call.body.decode("utf-8", "replace")
-    return {name: values[-1] for name, values in parse_qs(text, max_num_fields=8).items()}
+    try:
+        found = parse_qs(call.body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise UserError("this form has too many fields", allowed=f"{MOST_FIELDS}") from error
+    return {name: values[-1] for name, values in found.items()}
 
 
 def require_own(call: Call) -> None:
@@ -121,13 +125,16 @@ ROUTES: Final = (
         public=True,
         page=True,
     ),
-    Managed(
-        method="GET",
-        path=look.ICON,
-        handler=icon,
-        action="observe",
-        summary="The ring, for the tab of a browser",
-        public=True,
-        page=True,
+    *(
+        Managed(
+            method="GET",
+            path=path,
+            handler=icon,
+            action="observe",
+            summary="The ring, for the tab of a browser",
+            public=True,
+            page=True,
+        )
+        for path in (look.ICON, "/favicon.ico")
     ),
 )
