@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -118,6 +119,17 @@ def verify_segment(folder: Path, segment: Segment) -> None:
     from kring.stores import sealed
 
     sealed.verify_segment(folder, segment)
+
+
+def put_segment(folder: Path, *, log: Path, segment: Segment, system: str, files: Files) -> tuple[int, int]:
+    """A sealed segment of the log into the tables in `folder`: how many decisions and outcomes."""
+    from kring.stores import compacted, reading
+
+    reader = reading.read_writer(log, system=system, writer=segment.writer)
+    frames = itertools.takewhile(
+        lambda logged: logged.place.segment == segment.number, reader.read(after=(segment.number, 0))
+    )
+    return compacted.put_segment(folder, id=segment.id, frames=frames, files=files)
 
 
 def open_vault(path: Path, *, random: Random) -> Vault:

@@ -11,6 +11,7 @@ from kring.errors import IntegrityError, NotFound
 from kring.ports.ledger import Ledger
 from kring.record.access import ApiKey
 from kring.record.alarm import Alarm
+from kring.record.compaction import Compacted
 from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
@@ -41,6 +42,7 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Scored: "scored",
     Erased: "erased",
     Forgotten: "forgotten",
+    Compacted: "compacted",
     OperatorState: "operator",
     ApiKey: "key",
 }
