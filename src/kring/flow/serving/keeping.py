@@ -59,19 +59,22 @@ class Patience:
 
 
 class Kept:
-    """One process, and what became of those before it. `was_killed` says that it had to be, while the server
-    stopped."""
+    """One process, and what became of those before it.
+
+    While the server `is_stopping` it is not started again; `was_killed` says that it had to be then.
+    """
 
     def __init__(self, spec: Spec, seat: Seat | None, *, say: Callable[[str], None], patience: Patience) -> None:
         self.spec = spec
         self.seat = seat
         self.child: Child | None = None
         self.is_ready = False
+        self.is_stopping = False
         self.was_killed = False
         self._say = say
         self._patience = patience
         self._since = self._due = self._told_to_end = self._forgiven = 0.0
-        self._was_ready = self._is_done = self._is_stopping = False
+        self._was_ready = self._is_done = False
         self._failures = self._alike = 0
         self._overran = 0.0
         self._killed_for = self._last = ""
@@ -80,11 +83,11 @@ class Kept:
     def keep(self, now: float) -> KringError | None:
         """Start it when it is due, end it when it is hung. Returns why the whole server can't go on."""
         if self.child is None:
-            return None if self._is_done or self._is_stopping or now < self._due else self._start(now)
+            return None if self._is_done or self.is_stopping or now < self._due else self._start(now)
         code = self.child.poll()
         self._listen(now)
         if code is not None:
-            return self._ended(self._why(code), now)
+            return self._ended(how_it_ended(code, self._report, killed_for=self._killed_for), now)
         self._watch(now)
         return None
 
@@ -92,13 +95,9 @@ class Kept:
         """This process itself was held up: time counts for nobody before `now`."""
         self._overran, self._forgiven = 0.0, now
 
-    def replace_no_more(self) -> None:
-        """The server stops: what ends now is not started again."""
-        self._is_stopping = True
-
     def ask_to_end(self, now: float) -> None:
         """SIGTERM; it is killed when it takes longer than its grace."""
-        self._is_stopping = True
+        self.is_stopping = True
         if self.child is not None and not self._told_to_end:
             self._told_to_end = now
             self.child.terminate()
@@ -111,14 +110,14 @@ class Kept:
             self.kill("it did not end within its grace")
         if self.child.poll() is None:
             return False
-        self._let_go()
+        self.close()
         return True
 
     def kill(self, why: str) -> None:
         """Now, with all of its group."""
         if self.child is not None and not self._killed_for:
             self._killed_for = why
-            self.was_killed = self._is_stopping
+            self.was_killed = self.is_stopping
             self.child.kill()
             self._say(f"{self.spec.name} is killed: {why}")
 
@@ -130,10 +129,6 @@ class Kept:
     def heard_since(self, moment: float) -> bool:
         """Whether what its seat says was said after `moment`."""
         return self.seat is None or self.child is None or self.seat.vitals().heartbeat > moment
-
-    def close(self) -> None:
-        if self.child is not None:
-            self._let_go()
 
     def _start(self, now: float) -> KringError | None:
         self._since, self.is_ready, self._told_to_end, self._overran = now, False, 0.0, 0.0
@@ -155,13 +150,6 @@ class Kept:
                 self.is_ready = self._was_ready = True
                 self._since = now
                 self._say(f"{self.spec.name} is ready")
-
-    def _why(self, code: int) -> str:
-        if self._report.message:
-            return f"{self._report.message}: {self._report.got}" if self._report.got else self._report.message
-        if self._killed_for:
-            return self._killed_for
-        return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
 
     def _watch(self, now: float) -> None:
         patience = self._patience
@@ -193,18 +181,18 @@ class Kept:
     def _ended(self, why: str, now: float) -> KringError | None:
         """It is over: when the next one comes, or why there is none."""
         spec, patience, was_ready = self.spec, self._patience, self.is_ready
-        self._let_go()
-        if self._is_stopping:
+        self.close()
+        if self.is_stopping:
             self._say(f"{spec.name} ended: {why}")
             return None
         if not spec.restart:
             self._is_done = True
-            return self._given_up(f"{spec.name} ended: {why}") if spec.essential else None
+            return given_up(f"{spec.name} ended: {why}", self._report, why) if spec.essential else None
         self._alike = 0 if was_ready else self._alike + 1 if why == self._last else 1
         self._last = why
         self._failures = 1 if was_ready and now - self._since >= patience.stable else self._failures + 1
         if self._alike >= patience.tries and spec.essential and not self._was_ready:
-            return self._given_up(f"{spec.name} can't be started: {self._report.message or why}")
+            return given_up(f"{spec.name} can't be started: {self._report.message or why}", self._report, why)
         doublings = min(self._failures - 2, 30)
         wait = min(patience.first_wait * 2.0**doublings, patience.longest_wait) if doublings >= 0 else 0.0
         self._due = now + wait
@@ -212,22 +200,30 @@ class Kept:
         self._say(f"{spec.name} ended{'' if was_ready else ' before it was ready'}: {why}; it is started again {when}")
         return None
 
-    def _given_up(self, message: str) -> KringError:
-        """What the process said of itself, else how it ended."""
-        said = self._report
-        self._say(message)
-        return Unavailable(
-            message,
-            got=said.got or self._last,
-            allowed=said.allowed,
-            next=said.next or "look at what it printed before, and start the server again",
-        )
-
-    def _let_go(self) -> None:
-        """Whatever it left behind goes with it, its place on the page too."""
+    def close(self) -> None:
+        """Whatever it left behind goes with it, its place on the page too. Closing twice is allowed."""
         if self.child is not None:
             self.child.close()
             self.child = None
         self.is_ready = False
         if self.seat is not None:
             self.seat.clear()
+
+
+def how_it_ended(code: int, report: Report, *, killed_for: str) -> str:
+    """In its own words, else why it was killed, else by its exit code or signal."""
+    if report.message:
+        return f"{report.message}: {report.got}" if report.got else report.message
+    if killed_for:
+        return killed_for
+    return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+
+
+def given_up(message: str, report: Report, why: str) -> KringError:
+    """Why the whole server can't go on: what the process said of itself, else how it ended."""
+    return Unavailable(
+        message,
+        got=report.got or why,
+        allowed=report.allowed,
+        next=report.next or "look at what it printed before, and start the server again",
+    )

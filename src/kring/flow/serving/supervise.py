@@ -46,6 +46,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._say = say
         self._signals: list[signal.Signals] = []
+        self._is_to_reload = False
         self._looked = monotonic()
 
     def run(self) -> int:
@@ -80,6 +81,9 @@ class Supervisor:
             for kept in self._kept:
                 kept.forgive(now)
         self._looked = now
+        if self._is_to_reload:
+            self._is_to_reload = False
+            self._page.bump("pointers")
         faults = [kept.keep(now) for kept in self._kept]
         return next((fault for fault in faults if fault is not None), None)
 
@@ -89,7 +93,7 @@ class Supervisor:
         self._page.drain()
         self._say("the server stops: what was asked is answered, nothing new is taken")
         for kept in self._kept:
-            kept.replace_no_more()
+            kept.is_stopping = True
         settled = began + self._patience.settle
         while now < began + self._patience.drain and len(self._signals) < 2:
             if now > settled and all(kept.heard_since(settled) and not kept.in_flight for kept in self._kept):
@@ -139,8 +143,9 @@ class Supervisor:
         self._signals.append(signal.Signals(number))
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
+        """Only notes it: a signal may come while this one is being heard, and the page has a lock."""
         del number, frame
-        self._page.bump("pointers")
+        self._is_to_reload = True
 
 
 def _heard(number: int, frame: FrameType | None) -> None:
