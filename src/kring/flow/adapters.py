@@ -17,12 +17,14 @@ from kring.ports.files import Files
 from kring.ports.random import Random
 from kring.ports.task import Task
 from kring.ports.tuner import Tuner
+from kring.record.access import AccessList
 from kring.record.passage import Passage, Ranking
 from kring.record.system import Candidate
 from kring.record.tuning import Range
 from kring.record.version import Output
 
 if TYPE_CHECKING:
+    from kring.access.guard import Tokens
     from kring.explain.row import Explainer
     from kring.ports.claims import Claims
     from kring.ports.decision_log import DecisionHistory, DecisionLog
@@ -132,6 +134,13 @@ def put_segment(folder: Path, *, log: Path, segment: Segment, system: str, files
     return compacted.put_segment(folder, id=segment.id, frames=frames, files=files)
 
 
+def drop_segment(folder: Path, *, id: str) -> None:
+    """A segment out of the tables in `folder`."""
+    from kring.stores import compacted
+
+    compacted.drop_segment(folder, id=id)
+
+
 def open_vault(path: Path, *, random: Random) -> Vault:
     from kring.stores import vault
 
@@ -226,6 +235,15 @@ def lime() -> Explainer:
     """LIME as an explainer; `MissingExtra` without its package."""
     module = _with_extra("kring.explain.lime", extra="explain", purpose="method lime", key="")
     return cast("Explainer", module.by_lime)
+
+
+def token_readers(access: AccessList) -> Mapping[str, Tokens]:
+    """By system what reads the tokens of its issuer; where nobody takes tokens, nothing is loaded for it."""
+    if not access.token_keys:
+        return {}
+    from kring.access import tokens
+
+    return tokens.token_readers(access)
 
 
 def grpc_server() -> Callable[..., Awaitable[Any]]:

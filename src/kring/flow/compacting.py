@@ -7,7 +7,7 @@ from typing import Final
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
-from kring.record.compaction import Compacted
+from kring.record.compaction import Compacted, Dropped
 from kring.record.event import Segment
 
 TABLES: Final = "decisions"
@@ -32,6 +32,7 @@ def compact(project: Project, *, now: int) -> tuple[Compacted, ...]:
 def waiting(ledger: Ledger) -> list[Segment]:
     """Sealed segments that are not in the tables, in the order in which they were sealed."""
     done = {(one.segment, one.digest) for one in history.all_of(ledger, Compacted)}
+    done |= {(one.segment, one.digest) for one in history.all_of(ledger, Dropped)}
     return [one for one in history.all_of(ledger, Segment) if (one.id, one.digest) not in done]
 
 

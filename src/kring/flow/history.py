@@ -11,7 +11,7 @@ from kring.errors import IntegrityError, NotFound
 from kring.ports.ledger import Ledger
 from kring.record.access import ApiKey
 from kring.record.alarm import Alarm
-from kring.record.compaction import Compacted
+from kring.record.compaction import Compacted, Dropped
 from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
@@ -43,6 +43,7 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Erased: "erased",
     Forgotten: "forgotten",
     Compacted: "compacted",
+    Dropped: "dropped",
     OperatorState: "operator",
     ApiKey: "key",
 }

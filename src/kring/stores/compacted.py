@@ -66,6 +66,21 @@ def put_segment(folder: Path, *, id: str, frames: Iterable[Logged], files: Files
     return len(decisions), len(outcomes)
 
 
+def drop_segment(folder: Path, *, id: str) -> None:
+    """Take the rows of a segment out of the tables, and delete the files that held them."""
+    for name in ("decisions", "outcomes"):
+        path = str(folder / name)
+        try:
+            if DeltaTable.is_deltatable(path):
+                table = DeltaTable(path)
+                table.delete(f"segment = '{id}'")
+                table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+        except (DeltaError, OSError) as error:
+            raise StorageError(
+                "could not delete from the tables of decisions", got=str(error).splitlines()[0], file=path
+            ) from error
+
+
 def _decisions(logged: Logged, record: Decisions, segment: str) -> Iterable[Row]:
     ids = decision_ids(logged.place, record.n)
     for row, id in enumerate(ids):

@@ -51,9 +51,9 @@ def writers_in(folder: Path) -> list[int]:
     return sorted(int(writer) for writer in found if writer.isdigit())
 
 
-def segment_numbers(folder: Path, writer: int) -> list[int]:
+def segment_numbers(folder: Path, writer: int, *, ending: str = "log") -> list[int]:
     """Numbers of the writer's segments in `folder`, rising."""
-    numbers = (path.stem.partition("-")[2] for path in folder.glob(f"{writer}-*.log"))
+    numbers = (path.stem.partition("-")[2] for path in folder.glob(f"{writer}-*.{ending}"))
     return sorted(int(number) for number in numbers if number.isdigit())
 
 

@@ -23,7 +23,9 @@ def recover(folder: Path, *, writer: int, system: str, files: Files) -> Found:
     """Look at every segment of `writer`; cut a torn tail off the newest one, describe again what lost
     its description. `IntegrityError` names a segment that is damaged or missing."""
     numbers = segment_numbers(folder, writer)
-    missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers)) if numbers else []
+    if not numbers:  # a description outlives a segment that was kept long enough: its number is never given again
+        return Found(max(segment_numbers(folder, writer, ending="seal"), default=0), {}, None)
+    missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
     if missing:
         raise IntegrityError(
             f"segment {writer}-{missing[0]} of the decision log is missing",
@@ -43,7 +45,7 @@ def recover(folder: Path, *, writer: int, system: str, files: Files) -> Found:
             known = describe(path, tally, files=files) if tally else None
         if known is not None:
             sealed[number] = known
-    return Found(numbers[-1] if numbers else 0, sealed, None)
+    return Found(numbers[-1], sealed, None)
 
 
 def describe(path: Path, tally: Tally, *, files: Files) -> Sealed:
