@@ -27,7 +27,8 @@ from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
 from kring.record.version import Chain
 from kring.release.layout import RECIPE
-from kring.release.load import Loaded, open_version
+from kring.release.load import open_version
+from kring.release.signed import Loaded
 from kring.runtimes.chain import open_chain
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer

@@ -12,7 +12,8 @@ from kring.record.system import System
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """One system as it is to be served. `home` is the folder with its versions and its log, `public_key` what its
     versions are signed with, `known_later` are columns that no request can hold, `shadows` versions that are asked
-    beside the live one, off the request's path."""
+    beside the live one, off the request's path. `roots` names by id the versions whose contents were looked at: a
+    worker opens these bytes and no others."""
 
     home: str
     system: System
@@ -21,6 +22,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     pointer: Pointer
     public_key: bytes
     shadows: tuple[str, ...] = ()
+    roots: dict[str, str] = {}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

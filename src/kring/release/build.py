@@ -13,9 +13,10 @@ from kring.metrics.ids import digest_id
 from kring.ports.files import Files
 from kring.record.version import Manifest
 from kring.release.bundle import root_of
-from kring.release.layout import FORMAT, MANIFEST, check_layout, manifest_bytes
+from kring.release.layout import check_layout, manifest_bytes
 from kring.release.load import open_version
 from kring.release.sign import SIGNATURE, digests_of, public_of, sign_files
+from kring.release.signed import FORMAT, MANIFEST
 
 
 def pack(

@@ -32,11 +32,8 @@ from kring.record.prepare import Prepared
 from kring.record.version import CODE_FOLDER, Code, Link, Manifest
 from kring.release.contents import check_contents
 from kring.release.folder import shown
+from kring.release.signed import MANIFEST
 
-FORMAT: Final = 1
-"""The newest form of a version folder that this Kring writes and reads."""
-
-MANIFEST: Final = "manifest.json"
 CONTRACT: Final = "contract.odcs.yaml"
 RECIPE: Final = "clean.toml"
 ALWAYS: Final = (MANIFEST, CONTRACT, "lineage.json", "environment.json")

@@ -29,7 +29,7 @@ from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
 from kring.record.serving import Served
 from kring.record.version import Chain
-from kring.release.load import Loaded, open_version
+from kring.release.signed import Loaded, open_signed
 from kring.runtimes.broken import BrokenRuntime
 from kring.runtimes.chain import open_chain
 from kring.serve.decider import Decider
@@ -77,7 +77,7 @@ class Opener:
         if id in self.rungs:
             return True
         try:
-            loaded = open_version(Home(Path(self.served.home)).versions / id, public_pem=self.served.public_key)
+            loaded = self._verified(id)
         except KringError as error:
             if needed:
                 raise IntegrityError(f"version {id} can't be verified: {error.message}", got=error.got) from error
@@ -86,6 +86,13 @@ class Opener:
         for name, chain in ((id, loaded.manifest.chain), (baseline_of(id), loaded.manifest.baseline)):
             self.rungs[name] = self._rung(name, chain, loaded)
         return True
+
+    def _verified(self, id: str) -> Loaded:
+        """The bytes that were looked at when the version was published."""
+        if id not in self.served.roots:
+            raise IntegrityError("its contents have not been looked at", next="look at what the control process says")
+        folder = Home(Path(self.served.home)).versions / id
+        return open_signed(folder, public_pem=self.served.public_key, root=self.served.roots[id])
 
     def shadows(self, ids: Sequence[str]) -> list[Answerer[Batch]]:
         """The versions that are asked beside the live one, without those that can't be opened."""

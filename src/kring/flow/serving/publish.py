@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -91,18 +91,30 @@ def served(project: Project, ledger: Ledger) -> Served:
     state = history.newest_with(ledger, OperatorState, LEASE)
     if state is None or state.pointer is None:
         raise NotFound(f"{project.system.name} has no live version yet", next=f"run kring go {project.folder} first")
-    require_same_reading(project, verified(project, state.pointer.live))
-    rollout = state.rollout
+    pointer, rollout = state.pointer, state.rollout
+    live = verified(project, pointer.live)
+    require_same_reading(project, live)
     shadows = (rollout.version,) if rollout is not None and rollout.state == "shadow" else ()
+    others = (id for id in (pointer.canary, pointer.previous, *shadows) if id)
     return Served(
         home=str(project.home.root.resolve()),
         system=project.system,
         contract=project.contract,
         known_later=tuple(sorted(project.known_later)),
-        pointer=state.pointer,
+        pointer=pointer,
         public_key=project.files.read(project.home.public_key),
         shadows=shadows,
+        roots={pointer.live: live.root} | dict(rooted(project, others)),
     )
+
+
+def rooted(project: Project, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The roots of the versions that are whole; of the others it is said why they answer nothing."""
+    for id in ids:
+        try:
+            yield id, verified(project, id).root
+        except KringError as error:
+            project.say(f"version {id} can't be opened and answers nothing: {error.message}")
 
 
 def require_apart(projects: Sequence[Project]) -> None:

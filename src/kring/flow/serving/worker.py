@@ -10,7 +10,6 @@ from typing import Final
 
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import is_private
-from kring.access.tokens import token_readers
 from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.home import Home
@@ -177,6 +176,7 @@ class Worker:
             line, opener = self.desk.lines.get(name), self._openers.get(name)
             if line is None or opener is None or line.served == served:
                 continue
+            opener.served = served
             try:
                 decider = opener.decider(served.pointer, clock=self.clock)
             except KringError as error:
@@ -187,7 +187,7 @@ class Worker:
 
     def _read_access(self) -> None:
         access = meetings.read_access(self.files, self.meeting)
-        self.gate.replace(keys=access.keys, policies=access.policies, tokens=token_readers(access))
+        self.gate.replace(keys=access.keys, policies=access.policies, tokens=adapters.token_readers(access))
 
     def _forget(self) -> None:
         """Somebody was forgotten: no key of theirs is kept in memory."""
