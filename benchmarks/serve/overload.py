@@ -43,6 +43,7 @@ TICK_S = 0.002
 PATIENCE_S = 10.0
 RECOVERY_S = 30.0
 LENGTH = re.compile(rb"\r\ncontent-length:[ ]*(\d+)", re.IGNORECASE)
+CLOSED = re.compile(rb"\r\nconnection:[ ]*close", re.IGNORECASE)
 AFTER = re.compile(rb"\r\nretry-after:[ ]*\d+", re.IGNORECASE)
 
 SLOW = '''"""The regression of the benchmark, and 4 ms of sleep for each row."""
@@ -76,6 +77,8 @@ class Seen:
     good_s: list[float] = field(default_factory=list)
     """How long each answered request waited, in seconds."""
     statuses: dict[int, int] = field(default_factory=dict)
+    """0 is no answer; why not is in `lost`."""
+    lost: dict[str, int] = field(default_factory=dict)
     unsent: int = 0
     silent: int = 0
     """Refused without a Retry-After."""
@@ -128,8 +131,13 @@ class Client:
                 length = LENGTH.search(head)
                 await line[0].readexactly(int(length[1]) if length else 0)
             status = int(head[9:12])
-            self._idle.append(line)
-        except (OSError, EOFError, TimeoutError):
+            if CLOSED.search(head):
+                line[1].close()
+            else:
+                self._idle.append(line)
+        except (OSError, EOFError, TimeoutError) as error:
+            reason = f"{type(error).__name__} {'after some bytes' if head else 'before a byte'}"
+            seen.lost[reason] = seen.lost.get(reason, 0) + 1
             if line is not None:
                 line[1].close()
         seen.add(status, time.monotonic() - began, head)
@@ -231,7 +239,7 @@ async def measured(running: Running, *, times: float, seconds: float) -> list[st
         seen = await open_loop(client, running, rate=times * capacity, seconds=seconds, again=again)
         back = await recovered(client, running, rate=capacity / 2)
         share = len(seen.good_s) / seconds / capacity
-        say(f"{name}: {seen.statuses}, {seen.unsent} not sent, {seen.silent} without Retry-After, back in {back:.1f} s")
+        say(f"{name}: {seen.statuses} {seen.lost}, {seen.unsent} not sent, {seen.silent} without Retry-After")
         beside = (
             f"p99 of the answered {seen.p99() * 1000:.0f} ms of {DEADLINE_S * 1000:.0f}; {seen.peak_mb:.0f} MB "
             f"({calm.peak_mb:.0f} before); back after {back:.1f} s; statuses {seen.statuses}"
