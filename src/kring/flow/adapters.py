@@ -116,6 +116,24 @@ def newest_segments(folder: Path) -> dict[int, tuple[int, int]]:
     return {writer: (found[-2:][0], 0) for writer, found in numbers.items() if found}
 
 
+def sealed_segments(folder: Path) -> list[Segment]:
+    """Every segment of a log that its writer has sealed."""
+    from kring.stores import sealed
+
+    return sealed.sealed_segments(folder)
+
+
+def adopt_claims(path: Path, *, folder: Path, files: Files, system: str, now: int) -> int:
+    """Settle or release the claims that dead writers of the log in `folder` left behind; how many."""
+    from kring.stores import claims
+
+    store = claims.open_claims(path)
+    try:
+        return claims.adopt(store, folder=folder, files=files, system=system, now=now)
+    finally:
+        store.close()
+
+
 def verify_segment(folder: Path, segment: Segment) -> None:
     """`IntegrityError` unless the sealed segment lies in `folder` as the ledger says."""
     from kring.stores import sealed

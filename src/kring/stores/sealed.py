@@ -1,4 +1,4 @@
-"""A sealed segment of the decision log against what the ledger says of it."""
+"""Sealed segments of the decision log, and what the ledger says of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from pathlib import Path
 
 from kring.errors import IntegrityError, StorageError
 from kring.record.event import Segment
+from kring.stores.segment import Sealed
+
+
+def sealed_segments(folder: Path) -> list[Segment]:
+    """Every segment of the log in `folder` that its writer has sealed, as the small files beside them say; one whose
+    small file is damaged is left to its writer."""
+    try:
+        known = [Sealed.from_bytes(path.read_bytes()) for path in sorted(folder.glob("*.seal"))]
+    except OSError as error:
+        raise StorageError("the log can't be read", got=str(error), next="check the disk", file=str(folder)) from error
+    return [one.segment for one in known if one is not None]
 
 
 def verify_segment(folder: Path, segment: Segment) -> None:

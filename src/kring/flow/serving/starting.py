@@ -24,7 +24,11 @@ from kring.host.turns import alone
 from kring.record.serving import Plan
 
 WORKER: Final = "kring.api.serve"
-OTHERS: Final = {"control": "kring.console.serve", "render": "kring.flow.serving.render"}
+OTHERS: Final = {
+    "control": "kring.console.serve",
+    "render": "kring.flow.serving.render",
+    "upkeep": "kring.flow.serving.upkeep",
+}
 """The other processes by name; what they do waits when they can't be started, and decisions go on."""
 
 

@@ -1,0 +1,82 @@
+"""The process that keeps the logs in order: sealed segments onto the ledger and into tables, what is too old away.
+
+python -m kring.flow.serving.upkeep PLAN
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from kring.errors import Busy, Conflict, KringError
+from kring.flow import adapters, history
+from kring.flow.compacting import compact
+from kring.flow.project import Project, open_project
+from kring.flow.retaining import retain
+from kring.flow.serving import meeting as meetings
+from kring.flow.serving.meeting import Meeting
+from kring.host.files import LocalFiles
+from kring.host.lifeline import hold
+from kring.record.event import Segment
+
+EVERY_S: Final = 10.0
+ACTOR: Final = "server"
+
+
+def keep_in_order(project: Project, meeting: Meeting) -> None:
+    """Everything that is due in one system. It may end anywhere, and is done again later."""
+    now = project.clock.now()
+    adapters.adopt_claims(
+        meeting.claims, folder=project.home.log, files=project.files, system=project.system.name, now=now
+    )
+    remember_sealed(project, now=now)
+    compact(project, now=now)
+    retain(project, now=now)
+
+
+def remember_sealed(project: Project, *, now: int) -> list[Segment]:
+    """Put on the ledger what writers have sealed since, in the order of writers and numbers."""
+    sealed = adapters.sealed_segments(project.home.log)
+    with project.ledger() as ledger:
+        known = {segment.id for segment in history.all_of(ledger, Segment)}
+        new = sorted((one for one in sealed if one.id not in known), key=lambda one: (one.writer, one.number))
+        if new:
+            entries = [history.entry(segment, id=segment.id, actor=ACTOR, at=now) for segment in new]
+            ledger.append(entries, expect_seq=ledger.head().seq)
+    return new
+
+
+def look_after(projects: Sequence[Project], meeting: Meeting, *, say: Callable[[str], None]) -> None:
+    """All systems once; what is in the way of one does not keep another waiting, and is tried again."""
+    for project in projects:
+        try:
+            keep_in_order(project, meeting)
+        except (Busy, Conflict):
+            continue  # somebody else is at it
+        except KringError as error:
+            say(f"the log of {project.system.name} could not be kept in order: {error.message}")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Look after the logs until SIGTERM or SIGINT."""
+    lifeline = hold()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
+    projects = [open_project(Path(folder), say=say) for folder in plan.folders]
+    lifeline.ready()
+    while not stopped.wait(EVERY_S):
+        look_after(projects, Meeting(Path(plan.state)), say=say)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
