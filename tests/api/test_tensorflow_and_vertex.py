@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from kring.api.tensorflow import plain
+from kring.api.tensorflow import number, plain
 from kring.api.vertex import routes
-from kring.errors import ConfigError, UserError
+from kring.errors import ConfigError, Unavailable, Unsupported, UserError
+from kring.record.answer import Answer
 from served import Server
 
 LOAN: dict[str, Any] = {"email": "ada@example.org", "region": "north", "amount": 120.0, "income": 61.5}
@@ -94,6 +95,19 @@ def test_one_path_is_told_as_the_system_is_asked(server: Server) -> None:
     assert server.ask("GET", "/v1/models/loans").json["model_version_status"][0]["state"] == "AVAILABLE"
     assert server.ask("GET", "/v1/models/handbook").json["object"] == "model"
     assert server.ask("GET", "/v1/models/boats").status == 404
+
+
+def answer(decision: Any, **more: Any) -> Answer:
+    return Answer(id="d_1", decision=decision, outputs={}, version="v_1", arm="live", answered_by="v_1", **more)
+
+
+def test_a_decision_that_is_no_number_is_told_with_its_id() -> None:
+    with pytest.raises(Unsupported, match="without a number") as caught:
+        number(answer("review", guards=["abstained"]))
+    assert caught.value.got == "review (abstained), d_1"
+    with pytest.raises(Unavailable, match="without a number"):
+        number(answer("none", fallback="v_1: too late"))
+    assert number(answer(7)) == 7.0
 
 
 def test_base64_that_is_none_is_told() -> None:

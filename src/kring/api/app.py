@@ -18,7 +18,7 @@ from granian._granian import RSGIProtocolClosed
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
 from kring.access.roles import may
-from kring.api.exchange import Action, Headers, Request, Response, Route, Streamed
+from kring.api.exchange import Action, Headers, Request, Response, Route, Streamed, one_system
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
 from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError
@@ -188,7 +188,7 @@ class Door:
                 headers, now=self.clock.now(), tick=self.clock.monotonic(), address=self._address(scope)
             )
         body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
-        system = found.system or headers.get(SYSTEM) or ""
+        system = one_system(found.system, headers.get(SYSTEM) or "")
         who = lines.principal.name if lines.principal else ""
         request = Request(
             scope.method,

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from kring.errors import KringError
+from kring.errors import KringError, UserError
 from kring.metrics.claims import body_digest, claim_name
 from kring.serve.claiming import Key
 from kring.serve.line import Line
@@ -78,13 +78,25 @@ class Request(msgspec.Struct, frozen=True):
     beyond: Beyond | None = None
 
     def line(self, name: str = "") -> Line:
-        """The line of the system that the protocol names, else of the one that header or prefix chose."""
-        return self.lines.line(name or self.system)
+        """The line of the system that the protocol names, else of the one that header or prefix chose. `UserError` when
+        these are two."""
+        return self.lines.line(one_system(name, self.system))
 
     def key(self, line: Line) -> Key | None:
         """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
         text = self.headers.get("idempotency-key")
         return Key(claim_name(line.name, self.who, text), body_digest(self.body)) if text else None
+
+
+def one_system(first: str, second: str) -> str:
+    """The one that is named. `UserError` for a request that names two in different places."""
+    if first and second and first != second:
+        raise UserError(
+            "the request names two systems",
+            got=f"{first[:80]!r} and {second[:80]!r}",
+            allowed="one, in its path, its body or the header X-Kring-System",
+        )
+    return first or second
 
 
 Handler = Callable[[Request], Awaitable[Response | Streamed]]

@@ -191,7 +191,7 @@ def plain(value: object) -> object:
 
 
 def scores(line: Line, answer: Answer) -> list[tuple[str, float]]:
-    """The labels of one answer with their probabilities. `Unavailable` where only a default could be answered."""
+    """The labels of one answer with their probabilities. `Unavailable` where a fallback had none."""
     labels, outputs = policy_of(line).labels, answer.outputs
     if policy_of(line).output == "probability":
         yes = outputs.get("probability")
@@ -205,18 +205,20 @@ def scores(line: Line, answer: Answer) -> list[tuple[str, float]]:
 
 
 def number(answer: Answer) -> float:
-    """The decision as a number. `Unavailable` where it is none, since a person decides."""
+    """The decision as a number. `Unsupported` where it is none, since a person decides."""
     decision = answer.decision
     if isinstance(decision, bool) or not isinstance(decision, int | float):
-        raise _without("number", answer)
+        raise _without("a number", answer)
     return float(decision)
 
 
-def _without(what: str, answer: Answer) -> Unavailable:
-    return Unavailable(
-        f"a row was answered without a {what}" if what == "number" else f"a row was answered without {what}",
-        got=f"{answer.decision} ({answer.fallback or ', '.join(answer.guards)}), on record as {answer.id}",
-        next="ask :predict, which tells the decision itself",
+def _without(what: str, answer: Answer) -> KringError:
+    """Worth another try when somebody stood in for the version; else not to be told in this form at all."""
+    kind = Unavailable if answer.fallback else Unsupported
+    return kind(
+        f"a row was answered without {what}",
+        got=f"{answer.decision} ({answer.fallback or ', '.join(answer.guards) or 'a business rule'}), {answer.id}",
+        next="ask :predict, which tells the decision itself; this one is on record",
     )
 
 
