@@ -124,7 +124,7 @@ def test_windows_without_the_baseline_do_not_make_enough(shared: int, windows: i
         waiting = made.decisions(Place(at_ms=at // 1000, writer=0, segment=0, sequence=day * 60), said)
         if day < shared:
             made.shadow(waiting, answer(f"{first}/baseline", [0.9 if yes else 0.1 for yes in truth], at=at))
-        made.outcomes(ids, truth)
+        made.outcomes(ids, truth, at=FROM)
     found = made.judged(first, end=FROM + 8 * DAY, seed=0)
     assert (found.windows if found else None) == windows
 
