@@ -119,7 +119,8 @@ class Breaker:
 
 
 class BreakerRuntime:
-    """A runtime behind its breaker: failing and answering no row at all count against it."""
+    """A runtime behind its breaker. Failing counts against it; rows without an answer do not, since they may be the fault
+    of what was asked, and nobody's questions are to close a version for all others."""
 
     def __init__(self, runtime: Runtime, breaker: Breaker) -> None:
         self._runtime = runtime
@@ -141,12 +142,10 @@ class BreakerRuntime:
         except BaseException:
             breaker.left(entered)
             raise
-        if not batch.n:
-            breaker.left(entered)
-        elif any(map(_says_something, outputs.columns.values())):
+        if batch.n and any(map(_says_something, outputs.columns.values())):
             breaker.succeeded(entered)
         else:
-            breaker.failed(entered, "no row has a usable answer")
+            breaker.left(entered)
         return outputs
 
     def close(self) -> None:
