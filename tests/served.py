@@ -171,12 +171,12 @@ def typed(command: str, folder: Path, *, port: int, grpc_port: int) -> Server:
 
 
 def wait_until_ready(server: Server) -> None:
-    """Poll until the server says that it may be asked."""
+    """Poll until the server says that it may be asked, and its management side answers too."""
     end = time.monotonic() + READY_S
     while time.monotonic() < end:
         assert server.process.poll() is None, server.log.read_text()
         with suppress(OSError, http.client.HTTPException):
-            if server.ask("GET", "/readyz", seconds=2.0).status == 200:
+            if server.ask("GET", "/readyz", seconds=2.0).status == 200 and server.ask("GET", "/").status != 503:
                 return
         time.sleep(0.05)
     raise AssertionError(f"not ready after {READY_S} s: {server.log.read_text()}")
