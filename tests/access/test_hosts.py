@@ -16,6 +16,7 @@ from kring.access.hosts import (
     is_private,
     require_host,
     require_listening,
+    require_names,
     require_origin,
 )
 from kring.errors import Forbidden, Refused
@@ -154,3 +155,31 @@ def test_pages_from_elsewhere_may_not(origin: str) -> None:
 def test_who_asks(peer: str, told: str | None, trusted: bool, address: str) -> None:
     headers = {} if told is None else {"x-forwarded-for": told}
     assert client_address(peer, headers, behind_proxy=trusted) == address
+
+
+@pytest.mark.parametrize(
+    ("names", "origins"),
+    [
+        (("*",), ()),
+        (("",), ()),
+        (("a b",), ()),
+        (("example.org:443",), ()),
+        (("https://example.org",), ()),
+        ((), ("*",)),
+        ((), ("null",)),
+        ((), ("",)),
+        ((), ("https://*",)),
+        ((), ("https://*.example.org",)),
+        ((), ("https://example.org/",)),
+        ((), ("HTTPS://example.org",)),
+        ((), ("file://",)),
+        ((), ("https://a.example,https://b.example",)),
+    ],
+)
+def test_names_and_origins_that_stand_for_others_are_refused(names: tuple[str, ...], origins: tuple[str, ...]) -> None:
+    with pytest.raises(Refused):
+        require_names(names, origins=origins)
+
+
+def test_names_and_origins_one_by_one() -> None:
+    require_names(("kring.example.org", "10.0.0.1"), origins=("https://app.example.org", "http://localhost:3000"))

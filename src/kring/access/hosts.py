@@ -71,6 +71,26 @@ def hosts_allowed(bound: str, names: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(name.lower().rstrip(".").strip("[]") for name in {*own, *names} - {""})
 
 
+def require_names(names: Iterable[str], *, origins: Iterable[str]) -> None:
+    """`Refused` for a name that is none, and for an origin that stands for more than one page: `*`, `null`."""
+    for name in names:
+        found = _authority(name)
+        if found is None or found.port is not None:
+            raise Refused(
+                "this is no name of a server", got=repr(name)[:80], allowed="a host without its port", key="--name"
+            )
+    for origin in origins:
+        scheme, _, rest = origin.partition("://")
+        if scheme not in PORTS or origin != origin.lower() or _authority(rest) is None:
+            raise Refused(
+                "this is no origin of a page",
+                got=repr(origin)[:80],
+                allowed="https://host[:port] in lower case, one page each",
+                next="say --origin again for another one",
+                key="--origin",
+            )
+
+
 def require_host(headers: Headers, *, hosts: Collection[str]) -> Authority:
     """Who is asked for, by the Host header. `Forbidden` unless `hosts` names it."""
     text = headers.get("host") or ""

@@ -29,8 +29,14 @@ from kring.serve.line import Line
 
 MOST_BYTES: Final = 8 << 20
 SYSTEM: Final = "x-kring-system"
+SINGLE: Final = ("host", "origin", SYSTEM, "idempotency-key")
+"""Headers that decide something, and therefore come once and can be read."""
+
 SLOWEST_S: Final = 10.0
 """How long a body may take to arrive."""
+
+NOSNIFF: Final = ("x-content-type-options", "nosniff")
+"""A browser takes an answer for what it says it is: what somebody sent in never becomes a page."""
 
 _log: Final = logging.getLogger("kring.api")
 
@@ -181,6 +187,7 @@ class Door:
 
     async def _handled(self, scope: Any, proto: Any, found: Found, lines: Lines) -> Response | Streamed:
         headers = scope.headers
+        require_single(headers)
         self._check(headers)
         route = found.route
         if not route.public:
@@ -246,6 +253,7 @@ class Door:
     async def _pass_on(self, scope: Any, proto: Any) -> None:
         """A path of the control process, or of nobody."""
         try:
+            require_single(scope.headers)
             self._check(scope.headers)
             body = await self._body(scope.headers, proto)
             await self._beyond.pass_on(scope, proto, body)
@@ -253,7 +261,7 @@ class Door:
             await self._send(proto, native(error, status_of(error)))
 
     async def _send(self, proto: Any, response: Response | Streamed) -> None:
-        headers = [("content-type", response.media), *response.headers]
+        headers = [("content-type", response.media), NOSNIFF, *response.headers]
         if self.is_draining:
             headers.append(("connection", "close"))
         if isinstance(response, Response):
@@ -262,3 +270,16 @@ class Door:
         transport = proto.response_stream(response.status, headers)
         async for chunk in response.chunks:
             await transport.send_bytes(chunk)
+
+
+def require_single(headers: Any) -> None:
+    """`UserError` for a header that decides something and comes twice, or in signs that can't be read: to pass it over
+    would be to answer another question."""
+    for name in SINGLE:
+        if name in headers and (headers.get(name) is None or len(headers.get_all(name)) > 1):
+            raise UserError(
+                f"the header {name} can't be read",
+                got="it comes more than once" if headers.get(name) is not None else "signs beyond ASCII",
+                allowed="once, in ASCII",
+                key=name,
+            )

@@ -19,7 +19,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from kring.api.exchange import Response, Route
+from kring.api.exchange import Response, Route, one_system
 from kring.api.faults import native, status_of
 from kring.api.managed import Call, Managed, wants_page
 from kring.api.paths import Paths
@@ -85,6 +85,8 @@ def handled(route: Managed, control: Control, request: Request[Any, Any, Any], b
             address=address,
             system=chosen(request),
         )
+        if who is not None and call.system:
+            control.require_seen(who, call.system)
         return route.handler(call)
     except KringError as error:
         return told(route, request, error, status_of(error))
@@ -111,13 +113,7 @@ def caller(route: Managed, control: Control, request: Request[Any, Any, Any], *,
 
 def chosen(request: Request[Any, Any, Any]) -> str:
     """The system that a prefix or a header chose; `UserError` when they choose different ones."""
-    prefix, header = unquote(request.headers.get(NAMED, "")), request.headers.get(SYSTEM, "")
-    if prefix and header and prefix != header:
-        raise UserError(
-            "the request names two systems", got=f"{header[:80]!r} in its header, {prefix[:80]!r} in its path",
-            next="name one",
-        )  # fmt: skip
-    return prefix or header
+    return one_system(unquote(request.headers.get(NAMED, "")), request.headers.get(SYSTEM, ""))
 
 
 def prefixed(app: ASGIApp) -> ASGIApp:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from kring.api.bodies import json_of, require_media
-from kring.api.exchange import Headers, Response
+from kring.api.exchange import Headers, Response, one_system
 from kring.api.faults import native
 from kring.errors import KringError, NotFound, Unauthenticated, UserError
 from kring.flow import adapters
@@ -44,7 +44,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.who
 
     def project(self, name: str, *, action: Action | None = None) -> Project:
-        """The project of the system `name`, when the caller may do there what the route does."""
+        """The project of the system `name`, when the caller may do there what the route does. `UserError` when header
+        or prefix chose another one."""
+        one_system(self.system, name)
         return self.control.allow(self.principal, action or self.action, name)
 
     def seen(self) -> list[Project]:

@@ -16,6 +16,7 @@ from kring.serve.line import Line
 from kring.serve.reading import Rows, named_rows
 
 MOST_ROWS: Final = 1000
+MOST_FIELDS: Final = 20
 METHODS: Final = ("shap", "lime")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -66,7 +67,12 @@ async def decide(request: Request) -> Response:
 
 def explained_by(query: str) -> str:
     """The method of `?explain=`; none without it."""
-    asked = parse_qs(query, keep_blank_values=True, max_num_fields=20)
+    try:
+        asked = parse_qs(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise UserError(
+            "the query has too many fields", got=f"more than {MOST_FIELDS}", allowed="explain", key="explain"
+        ) from error
     unknown = sorted(asked.keys() - {"explain"})
     method = asked.get("explain", [""])[-1]
     if unknown or ((method or "explain" in asked) and method not in METHODS):

@@ -77,6 +77,12 @@ class Control:
     def allow(self, who: Principal, action: Action, system: str) -> Project:
         """The project of a system in which `who` may do `action`. `NotFound` for systems that are not theirs to see,
         `Forbidden`, `TooMuch`."""
+        project = self.require_seen(who, system)
+        self.gate.allow(who, action=action, system=system, tick=project.clock.monotonic())
+        return project
+
+    def require_seen(self, who: Principal, system: str) -> Project:
+        """The project of a system in which `who` has any role; `NotFound` for all others, whether there are any."""
         project = self.projects.get(system)
         if project is None or not who.roles.get(system):
             raise NotFound(
@@ -84,7 +90,6 @@ class Control:
                 got=repr(system)[:80],
                 allowed=", ".join(one.system.name for one in self.seen(who)) or "none for this key",
             )
-        self.gate.allow(who, action=action, system=system, tick=project.clock.monotonic())
         return project
 
     def report(self, project: Project, reports: Sequence[Reported], *, source: str) -> list[Told]:
