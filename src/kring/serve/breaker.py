@@ -119,8 +119,8 @@ class Breaker:
 
 
 class BreakerRuntime:
-    """A runtime behind its breaker. Failing counts against it; rows without an answer do not, since they may be the fault
-    of what was asked, and nobody's questions are to close a version for all others."""
+    """A runtime behind its breaker. Failing counts against it. Rows without an answer do not: they may be the fault of
+    what was asked, and nobody's questions are to close a version for all others."""
 
     def __init__(self, runtime: Runtime, breaker: Breaker) -> None:
         self._runtime = runtime
