@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -77,6 +78,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
         address=plan.host,
         port=plan.port,
         backlog=BACKLOG,
+        http=HTTPModes.http1,
         websockets=False,
         log_enabled=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),

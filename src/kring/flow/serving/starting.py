@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from kring.access.hosts import is_private, require_listening
+from kring.access.hosts import is_private, require_names
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.keeping import Patience, Spec
+from kring.flow.serving.listening import listenable
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher, require_apart
 from kring.flow.serving.supervise import Supervisor, end_survivors
@@ -57,11 +58,12 @@ def only_server(projects: Sequence[Project], *, say: Callable[[str], None]) -> I
 def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], None]) -> Started:
     """Everything that the processes read, written before the first of them starts.
 
-    `Refused` when the address needs more protection, `UserError` for systems that can't stand together, and whatever
-    keeps a system from being served: no live version, another contract, broken bytes.
+    `UserError` for systems that can't stand together, what `listenable` raises, and whatever keeps a system from being
+    served: no live version, another contract, broken bytes.
     """
     require_apart(projects)
-    require_listening(plan.host, auth=True, tls=bool(plan.certificate), behind_proxy=plan.behind_proxy)
+    require_names(plan.hosts, origins=plan.origins)
+    plan = listenable(plan)
     files = projects[0].files
     root = projects[0].home.root.resolve() / "serve"
     meeting = Meeting(root)
