@@ -198,7 +198,7 @@ def test_a_person_signs_in_and_looks_round_without_scripts(server: Server, decis
             )
             tab = context.new_page()
             said: list[str] = []
-            tab.on("console", lambda message, said=said: said.append(f"{tab.url} {message.text} {message.location}"))
+            tab.on("console", lambda message, said=said: said.append(f"{message.text} {message.location}"))
             tab.on("dialog", lambda dialog, said=said: said.append("a dialog"))
             tab.goto(f"{server.url}/systems/loans")
             tab.fill("#key", server.key)

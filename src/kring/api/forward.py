@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from kring.api.exchange import Header
 from kring.errors import Unavailable, UserError
+from kring.host.sockets import reachable
 
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 30.0
@@ -44,7 +45,7 @@ class ControlSide:
     """Whoever listens at `path`; `Unavailable` while nobody does."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = reachable(path)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
 
     async def pass_on(self, scope: Any, proto: Any, body: bytes) -> None:

@@ -19,6 +19,8 @@ from granian.server.embed import Server
 
 from kring.api import described, management, outcomes
 from kring.api.control import application
+from kring.api.exchange import Route
+from kring.api.managed import Managed
 from kring.api.protocols import routes_of
 from kring.console import pages, signing
 from kring.errors import KringError
@@ -27,6 +29,7 @@ from kring.flow.serving.control import Control, kept_up, open_control
 from kring.flow.serving.meeting import Meeting
 from kring.host.files import LocalFiles
 from kring.host.lifeline import Lifeline, hold
+from kring.host.sockets import reachable
 from kring.record.serving import Plan
 
 MASK: Final = 0o077
@@ -37,16 +40,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def managed(workers: Sequence[Route]) -> tuple[Managed, ...]:
+    """Every route of the management side: the interface, its description, the pages."""
+    known = (*management.ROUTES, *outcomes.ROUTES)
+    return (*known, *described.routes(workers, known), *pages.ROUTES, *signing.ROUTES)
+
+
 async def serve(plan: Plan, control: Control, *, lifeline: Lifeline) -> None:
     """Answer until SIGTERM or SIGINT."""
     workers = routes_of(lambda: (True, {}), environ=os.environ)
-    known = (*management.ROUTES, *outcomes.ROUTES)
-    interface = (*known, *described.routes(workers, known))
-    managed = (*interface, *pages.ROUTES, *signing.ROUTES)
-    app = application(control, managed, workers=workers)
-    socket = Meeting(Path(plan.state)).control
+    app = application(control, managed(workers), workers=workers)
+    socket = reachable(Meeting(Path(plan.state)).control)
     socket.unlink(missing_ok=True)
     server = Server(app, uds=socket, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+    server.bind_uds = socket  # the server would put the long name in the place of the short one
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
