@@ -249,15 +249,23 @@ def row_path(
     return outputs, LatencySample(seconds=tuple(seconds))
 
 
-def answers(session: Session, candidate: Candidate, runtime: Runtime, batch: Batch) -> NDArray[np.float64]:
-    """An answer to every row, as the task reads it: evidence has no gaps. `CandidateError` without."""
-    key, task = f"candidate.{candidate.name}", session.project.task
+def said(session: Session, candidate: Candidate, runtime: Runtime, batch: Batch) -> NDArray[np.float64]:
+    """An answer to every row that has one, as the task reads it. `CandidateError` when nothing is said at all."""
     try:
-        outputs = task.outputs(runtime.answer(batch), session.material.policy)
+        return session.project.task.outputs(runtime.answer(batch), session.material.policy)
     except Unavailable as error:
         raise CandidateError(
-            f"candidate {candidate.name}: {error.message}", got=error.got, next=error.next, key=key
+            f"candidate {candidate.name}: {error.message}",
+            got=error.got,
+            next=error.next,
+            key=f"candidate.{candidate.name}",
         ) from error
+
+
+def answers(session: Session, candidate: Candidate, runtime: Runtime, batch: Batch) -> NDArray[np.float64]:
+    """As `said`, with an answer to every row: evidence has no gaps. `CandidateError` without."""
+    task = session.project.task
+    outputs = said(session, candidate, runtime, batch)
     missing = batch.n - int(task.answered(outputs).sum())
     if missing:
         raise CandidateError(
@@ -266,6 +274,6 @@ def answers(session: Session, candidate: Candidate, runtime: Runtime, batch: Bat
             allowed=f"a {task.output} for every row",
             next="let it answer rows with missing inputs too"
             + (": where(is_null(x), 0.5, ...)" if candidate.rule else ", which are NaN" if candidate.code else ""),
-            key=key,
+            key=f"candidate.{candidate.name}",
         )
     return outputs

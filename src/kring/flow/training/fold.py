@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kring.errors import CandidateError, DataError
 from kring.experiment.folds import Fold, fold_rows
 from kring.flow import adapters
-from kring.flow.training.build import Session, answers, chained, maker_of, names_of, opened
+from kring.flow.training.build import Session, chained, maker_of, names_of, opened, said
 from kring.flow.training.fit import fold_candidate
 from kring.flow.training.material import select
 from kring.frameworks.params import PARAMS
@@ -52,7 +52,7 @@ def fold_answers(session: Session, candidate: Candidate, folds: tuple[Fold, ...]
     if candidate.rule or candidate.code:
         made = maker_of(candidate)(session, candidate, prepared)
         with opened(candidate, *chained(session, candidate, prepared, made)) as runtime:
-            outputs = answers(session, candidate, runtime, batch)
+            outputs = said(session, candidate, runtime, batch)
         return tuple(outputs[fold.answer] for fold in folds)
     return fold_candidate(
         candidate,
