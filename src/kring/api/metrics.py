@@ -38,7 +38,6 @@ FAMILIES: Final[dict[str, Family]] = {
     "kring_fallbacks_total": Family("Rows that another answered", ("system", "version", "answered_by")),
     "kring_guards_fired_total": Family("Promises of the contract that rows broke", ("system", "guard")),
     "kring_shadow_dropped_total": Family("Shadow answers left out for lack of time", ("system",)),
-    "kring_flag_evaluations_total": Family("Questions for the arm of a unit", ("system", "variant")),
     "kring_request_duration_seconds": Family("From the first byte in to the answer", ("route", "status")),
     "kring_model_duration_seconds": Family("Deciding on one group of rows", ("system",)),
     "kring_log_commit_duration_seconds": Family("Making one group durable", ("system",)),

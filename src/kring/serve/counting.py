@@ -74,10 +74,6 @@ class Counts:
         """So many shadow answers were left out."""
         self._grow("kring_shadow_dropped_total", (system,), rows)
 
-    def evaluated(self, system: str, variant: str) -> None:
-        """Somebody was told which arm a unit belongs to."""
-        self._grow("kring_flag_evaluations_total", (system, variant), 1)
-
     def tally(self, at: float, gauges: Iterable[Gauge]) -> Tally:
         """All of it at `at`, monotonic seconds, with what `gauges` say is so now."""
         tally = Tally(seat=self._seat, at=at, grown={}, spreads={}, now={})

@@ -217,6 +217,8 @@ class Worker:
         """What is so at the moment."""
         for name, line in self.desk.lines.items():
             yield "kring_in_flight_rows", (name,), line.in_flight
+        for key, breaker in self._breakers.items():
+            yield "kring_breaker_open", key, OPEN[breaker.state]
         yield "kring_worker_ready", (), float(self.desk.readiness()[0])
         yield "kring_worker_resident_memory_bytes", (), self.usage.rss()
         yield "kring_worker_open_fds", (), open_files()
