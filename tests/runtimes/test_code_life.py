@@ -22,6 +22,12 @@ from kring.record.batch import Batch
 ECHO = "def score(columns, files): return columns['x']"
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others on this machine run code too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def folders() -> set[str]:
     return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("kring-code-")}
 
