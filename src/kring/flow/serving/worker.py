@@ -44,6 +44,10 @@ UNSEEN_S: Final = 5.0
 """A ledger that nobody has read for so long is told of."""
 
 
+OPEN: Final = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
+"""How far the breaker of a version is open, as the metrics tell it."""
+
+
 class Worker:
     """Made inside the loop that it works in; for that loop's thread."""
 
