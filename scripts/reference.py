@@ -1,4 +1,4 @@
-"""Write the reference pages that are made from the code: errors, ports, commands.
+"""Write the reference pages that are made from the code: kring.toml, errors, ports, commands.
 
 python scripts/reference.py           writes them into docs/
 python scripts/reference.py --check   says which of them are not what the code says
@@ -17,6 +17,7 @@ import click
 from kring import errors
 from kring.cli.app import app
 from kring.errors import KringError
+from kring.frame.reference import reference
 
 ROOT = Path(__file__).parents[1]
 PORTS = ROOT / "src" / "kring" / "ports"
@@ -119,7 +120,7 @@ def command_section(command: click.Command, parent: click.Context, name: str) ->
     return text
 
 
-PAGES = {"errors.md": errors_page, "ports.md": ports_page, "commands.md": commands_page}
+PAGES = {"kring-toml.md": reference, "errors.md": errors_page, "ports.md": ports_page, "commands.md": commands_page}
 
 
 def main() -> int:
