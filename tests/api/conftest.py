@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doors import Keyring
 
 import handbook
 from fruit import write_fruit
-from served import Server, serving
+from served import Server, serving, wait_until_managed
 from systems import kring, write_loans, write_parcels
 
 VERTEX = {"AIP_HEALTH_ROUTE": "/vertex/health", "AIP_PREDICT_ROUTE": "/vertex/predict"}
@@ -41,3 +42,10 @@ def server(released: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         yield running
         assert running.process.poll() is None, running.log.read_text()
         assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def keyring(server: Server) -> Keyring:
+    """Keys of any role in any of the systems."""
+    wait_until_managed(server)
+    return Keyring(server)

@@ -62,23 +62,25 @@ class Beyond(Protocol):
 class Lines:
     """The systems that one caller may come to, for one action; see `kring.api.exchange.Lines`."""
 
-    __slots__ = ("_action", "_door", "_entered", "principal")
+    __slots__ = ("_action", "_chosen", "_door", "_entered", "principal")
 
     def __init__(self, door: Door, principal: Principal | None, action: Action) -> None:
         self.principal = principal
         self._door = door
         self._action = action
         self._entered: ExitStack | None = None
+        self._chosen = ""
+
+    def choose(self, name: str) -> None:
+        """From here on only this one; `NotFound` when it is not the caller's to see."""
+        self._seen(name)
+        self._chosen = name
 
     def line(self, name: str) -> Line:
         door, who = self._door, self._known()
         if not name:
             name = self._only()
-        line = door.desk.lines.get(name)
-        if line is None or not who.roles.get(name):
-            raise NotFound(
-                "there is no such system", got=repr(name)[:80], allowed=", ".join(self._names()) or "none for this key"
-            )
+        line = self._seen(name)
         door.gate.allow(who, action=self._action, system=name, tick=door.clock.monotonic())
         if door.gate.counts(name):
             self._entered = self._entered or ExitStack()
@@ -94,13 +96,22 @@ class Lines:
         if self._entered is not None:
             self._entered.close()
 
+    def _seen(self, name: str) -> Line:
+        line = self._door.desk.lines.get(name)
+        if line is None or not self._known().roles.get(name):
+            raise NotFound(
+                "there is no such system", got=repr(name)[:80], allowed=", ".join(self._names()) or "none for this key"
+            )
+        return line
+
     def _known(self) -> Principal:
         if self.principal is None:
             raise Unauthenticated("this route knows nobody", next="ask a route that takes a key")
         return self.principal
 
     def _names(self) -> list[str]:
-        return [name for name in self._door.desk.lines if self._known().roles.get(name)]
+        names = [name for name in self._door.desk.lines if self._known().roles.get(name)]
+        return [name for name in names if self._chosen in ("", name)]
 
     def _only(self) -> str:
         if len(self._door.desk.lines) == 1:
@@ -196,6 +207,8 @@ class Door:
             )
         body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
         system = one_system(found.system, headers.get(SYSTEM) or "")
+        if system and lines.principal is not None:
+            lines.choose(system)
         who = lines.principal.name if lines.principal else ""
         request = Request(
             scope.method,
