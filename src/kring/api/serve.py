@@ -89,9 +89,12 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
         loop.add_signal_handler(number, server.stop)
     second = await second_port(door, plan) if plan.grpc_port else None
     watching = asyncio.create_task(watch(worker, door))
+    watching.add_done_callback(lambda _: server.stop())  # it ends by a fault alone, and nobody serves unwatched
     loop.call_soon(lifeline.ready)
     try:
         await server.serve()
+        if watching.done():
+            watching.result()
     finally:
         watching.cancel()
         if second is not None:

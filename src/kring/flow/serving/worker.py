@@ -90,8 +90,7 @@ class Worker:
         takes = {"pointers": self._read_pointers, "keys": self._read_access, "forgotten": self._forget}
         for kind, take in takes.items():
             generation = page.generation(kind)  # type: ignore[arg-type]
-            if generation != self._known[kind]:
-                take()
+            if generation != self._known[kind] and self._took(take):
                 self._known[kind] = generation
         read_only = page.read_only
         for line in self.desk.lines.values():
@@ -109,6 +108,19 @@ class Worker:
     def all_tallies(self) -> list[Tally]:
         """What every worker has counted, this one up to now."""
         return [self._tally(), *self.tallies.others()]
+
+    def _took(self, take: Callable[[], None]) -> bool:
+        """Whether what was published could be read: it is tried again at the next look, and until then what was known
+        goes on."""
+        try:
+            take()
+        except KringError as error:
+            if self.desk.notes.get("published") != error.message:
+                self.say(f"what was published can't be read: {error.message}")
+            self.desk.notes["published"] = error.message
+            return False
+        self.desk.notes.pop("published", None)
+        return True
 
     def close(self) -> None:
         """After the last answer: nothing is left undone."""
