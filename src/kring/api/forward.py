@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from kring.access.hosts import client_address
 from kring.api.exchange import Header
 from kring.errors import Unavailable, UserError
 from kring.host.sockets import reachable
@@ -42,9 +43,11 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class ControlSide:
-    """Whoever listens at `path`; `Unavailable` while nobody does."""
+    """Whoever listens at `path`; `Unavailable` while nobody does. It is told where requests come from, `behind_proxy`
+    by what the proxy says."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, behind_proxy: bool) -> None:
+        self._behind_proxy = behind_proxy
         self._path = reachable(path)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
 
@@ -62,7 +65,9 @@ class ControlSide:
 
     async def _asked(self, scope: Any, method: str, target: str, body: bytes) -> tuple[int, list[Header], bytes]:
         headers = [(name, value) for name in PASSED for value in scope.headers.get_all(name)]
-        headers.append(("x-forwarded-for", scope.client.rpartition(":")[0]))
+        peer = scope.client.rpartition(":")[0]
+        address = client_address(peer, scope.headers, behind_proxy=self._behind_proxy)
+        headers.append(("x-forwarded-for", address))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _ask, self._path, method, target, headers, body)
 

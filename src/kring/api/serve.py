@@ -58,7 +58,7 @@ def door_of(worker: Worker) -> Door:
         worker.desk,
         worker.gate,
         routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.all_tallies),
-        beyond=ControlSide(worker.meeting.control),
+        beyond=ControlSide(worker.meeting.control, behind_proxy=plan.behind_proxy),
         check=check,
         clock=worker.clock,
         meter=worker.counts,
