@@ -14,6 +14,7 @@ from kring.access.hosts import client_address
 from kring.api.exchange import Header
 from kring.errors import Unavailable, UserError
 from kring.host.sockets import reachable
+from kring.ports.spans import ASKED_IN
 
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 30.0
@@ -68,6 +69,10 @@ class ControlSide:
         peer = scope.client.rpartition(":")[0]
         address = client_address(peer, scope.headers, behind_proxy=self._behind_proxy)
         headers.append(("x-forwarded-for", address))
+        span = ASKED_IN.get()
+        if span is not None:
+            headers = [header for header in headers if header[0] != "traceparent"]
+            headers.append(("traceparent", span.parental))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _ask, self._path, method, target, headers, body)
 

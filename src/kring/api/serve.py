@@ -21,7 +21,9 @@ from granian.server.embed import Server
 from kring.access.hosts import hosts_allowed, require_host, require_origin
 from kring.api.app import Door
 from kring.api.forward import ControlSide
+from kring.api.paths import Paths
 from kring.api.protocols import routes_of
+from kring.api.traced import Traced
 from kring.errors import KringError
 from kring.flow import adapters
 from kring.flow.serving import meeting as meetings
@@ -57,7 +59,7 @@ def door_of(worker: Worker) -> Door:
     return Door(
         worker.desk,
         worker.gate,
-        routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.all_tallies),
+        routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.teller.all),
         beyond=ControlSide(worker.meeting.control, behind_proxy=plan.behind_proxy),
         check=check,
         clock=worker.clock,
@@ -67,6 +69,14 @@ def door_of(worker: Worker) -> Door:
     )
 
 
+def listener_of(worker: Worker, door: Door) -> Door | Traced:
+    """The door itself, or what tells of each request before it comes there."""
+    if worker.spans is None:
+        return door
+    paths = Paths(routes_of(worker.desk.readiness, environ=os.environ))
+    return Traced(door.__rsgi__, worker.spans, paths=paths)
+
+
 async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     """Serve until SIGTERM or SIGINT; then answer what was asked, and return."""
     loop = asyncio.get_running_loop()
@@ -74,7 +84,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     worker.open()
     door = door_of(worker)
     server = Server(
-        door,
+        listener_of(worker, door),
         address=plan.host,
         port=plan.port,
         backlog=BACKLOG,
@@ -128,7 +138,7 @@ async def watch(worker: Worker, door: Door) -> None:
         if now - swept > SWEEP_S:
             swept = now
             door.expire()
-            worker.tell()
+            worker.teller.tell()
         await asyncio.sleep(POLL_S)
 
 

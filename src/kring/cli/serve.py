@@ -32,6 +32,7 @@ from kring.record.serving import Plan
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front sees to TLS; believe what it says of the caller.")
 @click.option("--name", "names", multiple=True, metavar="HOST", help="Another name of this server (repeat it).")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page elsewhere that may ask (repeat it).")
+@click.option("--otel", default="", metavar="URL", help="An OpenTelemetry collector (OTLP over HTTP) to tell spans.")
 @answers
 def command(
     output: Output,
@@ -46,6 +47,7 @@ def command(
     behind_proxy: bool,
     names: tuple[str, ...],
     origins: tuple[str, ...],
+    otel: str,
 ) -> None:
     """Serve the live versions of the systems in the folders DIR (the current one without any) on one port, until
     Ctrl-C or SIGTERM. Every answer is durable before it is given. At the first start on this machine alone, a key is
@@ -63,6 +65,7 @@ def command(
         behind_proxy=behind_proxy,
         hosts=names,
         origins=origins,
+        otel=otel,
     )
     with only_server(projects, say=output.progress):
         started = prepare(projects, plan, say=output.progress)

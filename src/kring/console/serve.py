@@ -22,13 +22,17 @@ from kring.api.control import application
 from kring.api.exchange import Route
 from kring.api.managed import Managed
 from kring.api.protocols import routes_of
+from kring.api.traced import traced_asgi
 from kring.console import pages, signing
 from kring.errors import KringError
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.control import Control, kept_up, open_control
 from kring.flow.serving.meeting import Meeting
+from kring.flow.serving.spanning import spans_of
+from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.lifeline import Lifeline, hold
+from kring.host.random import SystemRandom
 from kring.host.sockets import reachable
 from kring.record.serving import Plan
 
@@ -50,6 +54,9 @@ async def serve(plan: Plan, control: Control, *, lifeline: Lifeline) -> None:
     """Answer until SIGTERM or SIGINT."""
     workers = routes_of(lambda: (True, {}), environ=os.environ)
     app = application(control, managed(workers), workers=workers)
+    spans = spans_of(plan, part="control", clock=SystemClock(), random=SystemRandom(), say=say)
+    if spans is not None:
+        app = traced_asgi(app, spans)
     socket = reachable(Meeting(Path(plan.state)).control)
     socket.unlink(missing_ok=True)
     server = Server(app, uds=socket, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
@@ -58,7 +65,11 @@ async def serve(plan: Plan, control: Control, *, lifeline: Lifeline) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     loop.call_soon(lifeline.ready)
-    await server.serve()
+    try:
+        await server.serve()
+    finally:
+        if spans is not None:
+            spans.close()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import kring.tasks
 from kring.errors import MissingExtra, Unsupported, UserError
+from kring.ports.clock import Clock
 from kring.ports.files import Files
 from kring.ports.random import Random
 from kring.ports.task import Task
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kring.ports.ledger import Ledger
     from kring.ports.sealer import Sealer
     from kring.ports.sink import Sink
+    from kring.ports.spans import Spans
     from kring.ports.vault import Vault
     from kring.record.decision import Decisions
     from kring.record.event import Segment
@@ -268,6 +270,31 @@ def grpc_server() -> Callable[..., Awaitable[Any]]:
     """What serves the Open Inference Protocol over gRPC; `MissingExtra` without its package."""
     module = _with_extra("kring.api.open_inference_grpc", extra="grpc", purpose="--grpc-port", key="")
     return cast("Callable[..., Awaitable[Any]]", module.serve_grpc)
+
+
+def require_spans(environ: Mapping[str, str], *, purpose: str) -> None:
+    """`MissingExtra` without OpenTelemetry's packages, `UserError` when the environment chooses traces as can't be."""
+    _with_extra("kring.telemetry.otel", extra="otel", purpose=purpose, key="")
+    from kring.telemetry import sampling
+
+    sampling.sampling_of(environ)
+
+
+def open_spans(
+    endpoint: str,
+    *,
+    environ: Mapping[str, str],
+    service: str,
+    part: str,
+    clock: Clock,
+    random: Random,
+    say: Callable[[str], None],
+) -> Spans:
+    """Spans for the collector whose traces are at `endpoint`."""
+    from kring.telemetry import otel, sampling
+
+    chosen = sampling.sampling_of(environ)
+    return otel.open_spans(endpoint, service=service, part=part, sampling=chosen, clock=clock, random=random, say=say)
 
 
 def require_extras(candidates: Iterable[Candidate]) -> None:

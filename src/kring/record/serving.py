@@ -28,7 +28,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How a machine serves, as the supervisor tells it to every process. `state` is the folder in which they meet.
 
-    `hosts` are further names under which the server is called, `origins` pages of others that may ask.
+    `hosts` are further names under which the server is called, `origins` pages of others that may ask, `otel` the URL
+    of who is told spans.
     """
 
     state: str
@@ -45,3 +46,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int = 8 << 20
     key_grace_s: float = 3600.0
     drain_s: float = 20.0
+    otel: str = ""

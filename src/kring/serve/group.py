@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from kring.ports.spans import Span
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Closed, Decisions, Outcomes, Place
@@ -19,13 +20,14 @@ Record = Decisions | Closed | Outcomes
 
 class Asked(msgspec.Struct, gc=False, eq=False):
     """One request in the line; after `until` (monotonic seconds) nobody waits for it any more. `keys` tag its rows
-    when the request has an idempotency key."""
+    when the request has an idempotency key, `span` is the request where spans are told."""
 
     rows: Rows
     kind: Kind
     until: float
     told: asyncio.Future[list[Answer]]
     keys: list[str]
+    span: Span | None = None
 
 
 class Noted(msgspec.Struct, gc=False, eq=False):

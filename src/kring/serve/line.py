@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from kring.errors import KringError, ReadOnly, Unavailable
 from kring.ports.clock import Clock
+from kring.ports.spans import ASKED_IN, Span, Spans
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
@@ -71,6 +72,7 @@ class Line:
         meter: Meter,
         copies: Copies | None = None,
         claiming: Claiming | None = None,
+        spans: Spans | None = None,
         unwritable: Callable[[ReadOnly], None],
     ) -> None:
         self.served = served
@@ -82,6 +84,7 @@ class Line:
         self._meter = meter
         self._copies = copies
         self._claiming = claiming
+        self._spans = spans
         self._unwritable = unwritable
         self._admission = Admission(served.system.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
@@ -130,6 +133,8 @@ class Line:
         until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
         known = await self._claiming.claim(key, until=until)
         if known is not None:
+            if self._spans is not None and (span := self._asked_in()) is not None:
+                span.decided(known)
             return known
         return await asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
 
@@ -152,7 +157,7 @@ class Line:
         until = now + self.served.system.guard.timeout_us / 1e6
         self._admission.admit(len(rows.values), now, deadline=until)
         told: asyncio.Future[list[Answer]] = self._loop.create_future()
-        self._asks.append(Asked(rows, kind, until, told, keys))
+        self._asks.append(Asked(rows, kind, until, told, keys, None if self._spans is None else self._asked_in()))
         self._wake()
         return await told
 
@@ -237,6 +242,8 @@ class Line:
     def _done(self, group: Group, began: float, written: Written | None, error: KringError | None) -> None:
         """Tell everybody in the group, and take the next one."""
         self._is_busy = False
+        if self._spans is not None:
+            self._told_of(group, self._clock.monotonic() - began, error)
         if isinstance(error, ReadOnly):
             self._unwritable(error)
         if written is None or error is not None:
@@ -261,6 +268,8 @@ class Line:
             mine = answers[first : first + len(item.rows.values)]
             first += len(mine)
             failed = next((answer for answer in mine if isinstance(answer, KringError)), None)
+            if item.span is not None:
+                item.span.decided([answer for answer in mine if isinstance(answer, Answer)])
             tell(item, failed or mine)
         for note, place in zip(group.notes, written.notes, strict=True):
             tell(note, place)
@@ -268,6 +277,21 @@ class Line:
             self._meter.decided(one.about)
             if self._copies is not None and self.served.shadows:
                 self._copies.offer(one, place, decider=self._clerk.decider, add=self.add)
+
+    def _asked_in(self) -> Span | None:
+        """The request that asks, where spans are told."""
+        span = ASKED_IN.get()
+        if span is not None:
+            span.system = self.name
+            span.is_worded = self.served.system.knowledge is not None
+        return span
+
+    def _told_of(self, group: Group, seconds: float, error: KringError | None) -> None:
+        """The group as a span of its own, and each of its requests linked with it."""
+        requests = [item.span for item in group.asks if item.span is not None]
+        fault = error.code if error is not None else ""
+        if self._spans is not None and requests:
+            self._spans.together(requests, system=self.name, rows=group.rows, seconds=seconds, fault=fault)
 
 
 def durable(clerk: Clerk, written: Written) -> Written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from kring.flow.serving.keeping import Patience, Spec
 from kring.flow.serving.listening import listenable
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher, require_apart
+from kring.flow.serving.spanning import told_to
 from kring.flow.serving.supervise import Supervisor, end_survivors
 from kring.host.clock import SystemClock
 from kring.host.page import MappedPage, new_page
@@ -63,7 +65,7 @@ def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], Non
     """
     require_apart(projects)
     require_names(plan.hosts, origins=plan.origins)
-    plan = listenable(plan)
+    plan = told_to(listenable(plan), environ=os.environ, say=say)
     files = projects[0].files
     root = projects[0].home.root.resolve() / "serve"
     meeting = Meeting(root)

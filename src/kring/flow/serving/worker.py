@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -18,34 +18,31 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.opening import Opener, hider, reader_of
+from kring.flow.serving.spanning import spans_of
 from kring.flow.serving.tallies import Tallies
+from kring.flow.serving.telling import Teller
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.page import open_page
 from kring.host.random import SystemRandom
-from kring.host.vitals import Usage, open_files, start_of
+from kring.host.vitals import Usage, start_of
 from kring.ports.claims import Claims, Owner
 from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Seat
 from kring.ports.runtime import Runtime
 from kring.ports.sealer import Sealer
 from kring.record.serving import Plan, Served
-from kring.record.tally import Tally
 from kring.serve.breaker import Breaker, BreakerRuntime
 from kring.serve.claiming import Claiming
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
-from kring.serve.counting import Counts, Gauge
+from kring.serve.counting import Counts
 from kring.serve.deadline import DeadlineRuntime, Watchdog
 from kring.serve.desk import Desk
 from kring.serve.line import Line
 
 UNSEEN_S: Final = 5.0
 """A ledger that nobody has read for so long is told of."""
-
-
-OPEN: Final = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
-"""How far the breaker of a version is open, as the metrics tell it."""
 
 
 class Worker:
@@ -64,12 +61,22 @@ class Worker:
             dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy), workers=plan.workers, worker=seat
         )
         self.usage = Usage()
-        self.tallies = Tallies(self.meeting.metrics, seat=seat)
-        self.counts = Counts(seat, before=self.tallies.before())
+        tallies = Tallies(self.meeting.metrics, seat=seat)
+        self.counts = Counts(seat, before=tallies.before())
         self.desk = Desk({})
+        self.spans = spans_of(plan, part=f"worker {seat}", clock=self.clock, random=self.random, say=say)
         self._openers: dict[str, Opener] = {}
         self._copies: dict[str, Copies] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self.teller = Teller(
+            self.desk,
+            self.counts,
+            tallies=tallies,
+            usage=self.usage,
+            clock=self.clock,
+            breakers=self._breakers,
+            lost=lambda: self.spans.lost() if self.spans is not None else {},
+        )
         self._sealers: list[Sealer] = []
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
@@ -101,14 +108,6 @@ class Worker:
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
 
-    def tell(self) -> None:
-        """Write down what was counted, where the other workers can read it."""
-        self.tallies.write(self._tally())
-
-    def all_tallies(self) -> list[Tally]:
-        """What every worker has counted, this one up to now."""
-        return [self._tally(), *self.tallies.others()]
-
     def _took(self, take: Callable[[], None]) -> bool:
         """Whether what was published could be read: it is tried again at the next look, and until then what was known
         goes on."""
@@ -128,6 +127,8 @@ class Worker:
         for opener in self._openers.values():
             opener.keep(set())
         self.watchdog.close()
+        if self.spans is not None:
+            self.spans.close()
         self.seat.clear()
 
     def _line(self, served: Served, claims: Claims) -> Line:
@@ -164,6 +165,7 @@ class Worker:
             meter=self.counts,
             copies=copies,
             claiming=claiming,
+            spans=self.spans,
             unwritable=self._unwritable,
         )
 
@@ -225,17 +227,3 @@ class Worker:
     def _unwritable(self, error: ReadOnly) -> None:
         self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
         self.page.set_read_only(error.got or error.message)
-
-    def _tally(self) -> Tally:
-        return self.counts.tally(self.clock.monotonic(), self._gauges())
-
-    def _gauges(self) -> Iterator[Gauge]:
-        """What is so at the moment."""
-        for name, line in self.desk.lines.items():
-            yield "kring_in_flight_rows", (name,), line.in_flight
-        for key, breaker in self._breakers.items():
-            yield "kring_breaker_open", key, OPEN[breaker.state]
-        yield "kring_worker_ready", (), float(self.desk.readiness()[0])
-        yield "kring_worker_resident_memory_bytes", (), self.usage.rss()
-        yield "kring_worker_open_fds", (), open_files()
-        yield "kring_worker_cpu_seconds_total", (), sum(os.times()[:2])
