@@ -37,12 +37,14 @@ class Tokens(Protocol):
 class Limits:
     """One worker's share of what a system allows each key, and all together."""
 
-    __slots__ = ("at_once", "rates")
+    __slots__ = ("at_once", "counts", "rates", "spends")
 
     def __init__(self, policy: AccessPolicy, *, workers: int, worker: int) -> None:
         both = (policy.per_key, policy.per_system)
         self.rates = tuple(_buckets(rate, workers=workers) for rate in both)
         self.at_once = tuple(_counter(rate, workers=workers, worker=worker) for rate in both)
+        self.spends = any(buckets is not None for buckets in self.rates)
+        self.counts = any(counter is not None for counter in self.at_once)
 
 
 class Gatekeeper:
@@ -96,7 +98,7 @@ class Gatekeeper:
         """`Forbidden` unless `principal`, who is known, may do `action` in `system`; `TooMuch` if too often."""
         require(principal, action, system=system)
         limits = self._limits.get(system)
-        if limits is not None:
+        if limits is not None and limits.spends:
             self._spend(limits, principal, tick)
 
     def authenticate(
@@ -130,7 +132,7 @@ class Gatekeeper:
     def counts(self, system: str) -> bool:
         """Whether `system` limits how many requests are under way."""
         limits = self._limits.get(system)
-        return limits is not None and any(limits.at_once)
+        return limits is not None and limits.counts
 
     @contextmanager
     def inside(self, principal: Principal, *, system: str) -> Iterator[None]:

@@ -18,7 +18,7 @@ from granian._granian import RSGIProtocolClosed
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
 from kring.access.roles import may
-from kring.api.exchange import Action, Headers, Request, Response, Route, Streamed, one_system
+from kring.api.exchange import JSON, Action, Header, Headers, Request, Response, Route, Streamed, one_system
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
 from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError
@@ -37,6 +37,16 @@ SLOWEST_S: Final = 10.0
 
 NOSNIFF: Final = ("x-content-type-options", "nosniff")
 """A browser takes an answer for what it says it is: what somebody sent in never becomes a page."""
+
+
+class Media(dict[str, list[Header]]):
+    """The headers of an answer that has no others, by its media type."""
+
+    def __missing__(self, media: str) -> list[Header]:
+        return [("content-type", media)]
+
+
+MEDIA: Final = Media({JSON: [("content-type", JSON)]})
 
 _log: Final = logging.getLogger("kring.api")
 

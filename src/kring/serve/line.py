@@ -25,6 +25,7 @@ from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
 from kring.serve.decider import Decider
+from kring.serve.gathering import Gathering
 from kring.serve.group import Asked, Group, Kind, Noted, Record, Written
 from kring.serve.reading import Reader, Rows
 
@@ -74,12 +75,14 @@ class Line:
         claiming: Claiming | None = None,
         spans: Spans | None = None,
         unwritable: Callable[[ReadOnly], None],
+        gather_s: float = 0.001,
     ) -> None:
         self.served = served
         self.reader = reader
         self.stopped = ""
         self._clerk = clerk
         self._clock = clock
+        self.now = clock.now
         self._beside = beside
         self._meter = meter
         self._copies = copies
@@ -92,7 +95,8 @@ class Line:
         self._unwaited: list[Decisions] = []
         self._is_busy = False
         self._is_due = False
-        self._seen = 0
+        self._gathering, self._gather_s = Gathering(), gather_s
+        self._later: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -108,10 +112,6 @@ class Line:
     def in_flight(self) -> int:
         """Rows that wait for an answer."""
         return self._admission.rows
-
-    def now(self) -> int:
-        """Microseconds UTC, as this line's records tell them."""
-        return self._clock.now()
 
     def turn(self, served: Served, decider: Decider[Batch]) -> None:
         """From the next group on, another pointer holds."""
@@ -180,16 +180,24 @@ class Line:
             )
 
     def _wake(self) -> None:
-        if not self._is_busy and not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._next)
+        """Have the next group taken: in the next turn of the loop, or a moment later when more are expected."""
+        if self._is_busy or self._is_due:
+            return
+        if self._asks and not self._gathering.is_enough(len(self._asks)):
+            if self._later is None:
+                self._later = self._loop.call_later(self._gather_s, self._next)
+            return
+        self._is_due = True
+        self._loop.call_soon(self._next)
 
     def _next(self) -> None:
         """Take a group, decide it, and have it made durable; until then nothing else is decided."""
-        if self._is_filling():
-            self._loop.call_soon(self._next)
-            return
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         self._is_due = False
+        if self._is_busy:
+            return
         group = self._group()
         if not (group.asks or group.notes or group.copies):
             return
@@ -212,15 +220,6 @@ class Line:
             done(None, error)
             return
         done(written, None)
-
-    def _is_filling(self) -> bool:
-        """Whether requests came in since the last turn of the loop: those that arrive together are decided together,
-        and a caller alone waits for one turn."""
-        seen, self._seen = self._seen, len(self._asks)
-        if self._is_busy or len(self._asks) == seen or len(self._asks) >= MOST_ROWS:
-            self._seen = 0
-            return False
-        return True
 
     def _group(self) -> Group:
         """The next requests of one kind. Who has gone away is left out, and so is, with a word, who is late."""
@@ -257,6 +256,7 @@ class Line:
             is_late = any(item.until < now for item in group.asks)
             self._admission.served(group.rows, seconds=now - began, late=is_late)
             self._meter.committed(self.name, now - began, group.rows)
+            self._gathering.seen(len(group.asks), waiting=len(self._asks))
             self._tell_all(group, written)
         if self._asks or self._notes:
             self._wake()

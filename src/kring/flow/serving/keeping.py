@@ -61,7 +61,8 @@ class Patience:
 class Kept:
     """One process, and what became of those before it.
 
-    While the server `is_stopping` it is not started again; `was_killed` says that it had to be then.
+    It `was_ready` once, if it ever was. While the server `is_stopping` it is not started again; `was_killed` says that
+    it had to be then.
     """
 
     def __init__(self, spec: Spec, seat: Seat | None, *, say: Callable[[str], None], patience: Patience) -> None:
@@ -74,7 +75,7 @@ class Kept:
         self._say = say
         self._patience = patience
         self._since = self._due = self._told_to_end = self._forgiven = 0.0
-        self._was_ready = self._is_done = False
+        self.was_ready = self._is_done = False
         self._failures = self._alike = 0
         self._overran = 0.0
         self._killed_for = self._last = ""
@@ -147,7 +148,7 @@ class Kept:
             if not report.ready:
                 self._report = report
             elif not self.is_ready:
-                self.is_ready = self._was_ready = True
+                self.is_ready = self.was_ready = True
                 self._since = now
                 self._say(f"{self.spec.name} is ready")
 
@@ -191,7 +192,7 @@ class Kept:
         self._alike = 0 if was_ready else self._alike + 1 if why == self._last else 1
         self._last = why
         self._failures = 1 if was_ready and now - self._since >= patience.stable else self._failures + 1
-        if self._alike >= patience.tries and spec.essential and not self._was_ready:
+        if self._alike >= patience.tries and spec.essential and not self.was_ready:
             return given_up(f"{spec.name} can't be started: {self._report.message or why}", self._report, why)
         doublings = min(self._failures - 2, 30)
         wait = min(patience.first_wait * 2.0**doublings, patience.longest_wait) if doublings >= 0 else 0.0

@@ -24,9 +24,9 @@ STOOD_STILL_S: Final = 0.5
 
 
 class Supervisor:
-    """Runs until SIGTERM or SIGINT. Then it drains: it tells all on the page, waits until every request is answered,
-    ends the data workers and after them the others. A second signal ends the waiting. SIGHUP has the pointers read
-    again."""
+    """Starts what is essential, and when all of that is ready the others; runs until SIGTERM or SIGINT. Then it drains:
+    it tells all on the page, waits until every request is answered, ends the data workers and after them the others. A
+    second signal ends the waiting. SIGHUP has the pointers read again."""
 
     def __init__(
         self,
@@ -84,8 +84,13 @@ class Supervisor:
         if self._is_to_reload:
             self._is_to_reload = False
             self._page.bump("pointers")
-        faults = [kept.keep(now) for kept in self._kept]
+        faults = [kept.keep(now) for kept in self._due()]
         return next((fault for fault in faults if fault is not None), None)
+
+    def _due(self) -> Sequence[Kept]:
+        """Those to look after: at first only what is essential, which need not share the machine while it starts."""
+        first = [kept for kept in self._kept if kept.spec.essential]
+        return self._kept if all(kept.was_ready for kept in first) else first
 
     def _drain(self, alarm: socket.socket) -> None:
         """Until nothing is under way in any worker, said after all had heard of it."""
