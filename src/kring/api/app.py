@@ -43,10 +43,10 @@ class Media(dict[str, list[Header]]):
     """The headers of an answer that has no others, by its media type."""
 
     def __missing__(self, media: str) -> list[Header]:
-        return [("content-type", media)]
+        return [("content-type", media), NOSNIFF]
 
 
-MEDIA: Final = Media({JSON: [("content-type", JSON)]})
+MEDIA: Final = Media({JSON: [("content-type", JSON), NOSNIFF]})
 
 _log: Final = logging.getLogger("kring.api")
 
@@ -284,9 +284,9 @@ class Door:
             await self._send(proto, native(error, status_of(error)))
 
     async def _send(self, proto: Any, response: Response | Streamed) -> None:
-        headers = [("content-type", response.media), NOSNIFF, *response.headers]
+        headers = [*MEDIA[response.media], *response.headers] if response.headers else MEDIA[response.media]
         if self.is_draining:
-            headers.append(("connection", "close"))
+            headers = [*headers, ("connection", "close")]
         if isinstance(response, Response):
             proto.response_bytes(response.status, headers, response.body)
             return
