@@ -98,11 +98,11 @@ class Served:
         return re.sub(r"(?<=127\.0\.0\.1:)800[01]\b", lambda found: self._ports.get(found[0], found[0]), text)
 
     def start(self, text: str) -> None:
-        """Start what the block types; a server that ran before is stopped."""
+        """Start what the block types, in place of the server that ran before."""
         self.stop()
         (command,) = commands(text)
         assert "kring serve" in command.typed, command.typed
-        self._ports = {"8000": str(free_port()), "8001": str(free_port())}
+        self._ports = self._ports or {"8000": str(free_port()), "8001": str(free_port())}
         line = command.typed.replace("--grpc-port 8001", f"--grpc-port {self._ports['8001']}")
         started = typed(
             f"{line} --port {self._ports['8000']}",
