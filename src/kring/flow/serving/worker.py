@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from kring.flow.serving.opening import Opener, hider, reader_of
 from kring.flow.serving.spanning import spans_of
 from kring.flow.serving.tallies import Tallies
 from kring.flow.serving.telling import Teller
+from kring.flow.serving.turning import Turning
 from kring.host.clock import SystemClock
 from kring.host.files import LocalFiles
 from kring.host.page import open_page
@@ -32,6 +33,7 @@ from kring.ports.page import Seat
 from kring.ports.runtime import Runtime
 from kring.ports.sealer import Sealer
 from kring.record.serving import Plan, Served
+from kring.runtimes.providers import available
 from kring.serve.breaker import Breaker, BreakerRuntime
 from kring.serve.claiming import Claiming
 from kring.serve.clerk import Clerk
@@ -75,8 +77,10 @@ class Worker:
             usage=self.usage,
             clock=self.clock,
             breakers=self._breakers,
+            providers=self._providers,
             lost=lambda: self.spans.lost() if self.spans is not None else {},
         )
+        self._turning = Turning(self.desk.lines, self._openers, self._copies, clock=self.clock, say=say)
         self._sealers: list[Sealer] = []
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
@@ -138,6 +142,8 @@ class Worker:
             adapters.task_named(served.system.task),
             wrap=lambda version, runtime: self._watched(served, version, runtime),
             say=self.say,
+            provider=self.plan.provider,
+            here=available(),
         )
         self._openers[name] = opener
         reader = reader_of(served, clock=self.clock, random=self.random)
@@ -189,19 +195,7 @@ class Worker:
         return BreakerRuntime(DeadlineRuntime(runtime, self.watchdog, seconds=seconds), breaker)
 
     def _read_pointers(self) -> None:
-        for served in meetings.read_systems(self.files, self.meeting):
-            name = served.system.name
-            line, opener = self.desk.lines.get(name), self._openers.get(name)
-            if line is None or opener is None or line.served == served:
-                continue
-            opener.served = served
-            try:
-                decider = opener.decider(served.pointer, clock=self.clock)
-            except KringError as error:
-                self.say(f"{name} stays with version {line.served.pointer.live}: {error.message}")
-                continue
-            line.turn(served, decider)
-            self._copies[name].answerers = opener.shadows(served.shadows)
+        self._turning.turn_to(meetings.read_systems(self.files, self.meeting))
 
     def _read_access(self) -> None:
         access = meetings.read_access(self.files, self.meeting)
@@ -223,6 +217,12 @@ class Worker:
         if left < 0:
             self.gate.replace(keys=())
             self._known["keys"] = -1
+
+    def _providers(self) -> Iterator[tuple[str, str, str]]:
+        """System, version and what computes it."""
+        for name, opener in self._openers.items():
+            for version, provider in opener.providers.items():
+                yield name, version, provider
 
     def _unwritable(self, error: ReadOnly) -> None:
         self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
