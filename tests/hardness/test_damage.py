@@ -44,6 +44,7 @@ LEDGERS: dict[str, tuple[Damage, str]] = {
     "cut off": (lambda folder: (folder / LEDGER).write_bytes((folder / LEDGER).read_bytes()[:5000]), "integrity"),
     "another program's": (executed("PRAGMA application_id = 7"), "integrity"),
     "a folder": (lambda folder: ((folder / LEDGER).unlink(), (folder / LEDGER).mkdir()), "storage"),
+    "gone": (lambda folder: (folder / LEDGER).unlink(), "integrity"),
 }
 
 

@@ -155,9 +155,9 @@ class Gatekeeper:
         """Whom a token speaks of, in one system or in all that believe it."""
         readers = [self._tokens[system]] if system in self._tokens else [] if system else list(self._tokens.values())
         refusal: KringError = Unauthenticated(
-            "no tokens are taken here",
-            got="a token",
-            allowed="an API key",
+            "this is not an API key, and no tokens are taken here",
+            got="something that does not begin with kring_",
+            allowed="an API key, as it was shown when it was made",
             next="kring key create makes one; [access] in kring.toml says whose tokens are believed",
         )
         found: list[Principal] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kring.contracts.odcs
 import kring.frame.read
+from kring.errors import IntegrityError
 from kring.flow import adapters
 from kring.flow.home import Home
 from kring.flow.tidying import tidy
@@ -79,12 +80,24 @@ class Project:
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """The system's chain, closed at the end whatever happens."""
+        """The system's chain, closed at the end whatever happens; a new one where nothing stands on one yet."""
+        self._require_ledger()
         ledger = adapters.open_ledger(self.home.ledger, system=self.system.name)
         try:
             yield ledger
         finally:
             ledger.close()
+
+    def _require_ledger(self) -> None:
+        """`IntegrityError` for versions whose ledger is gone: a new one would forget them without a word."""
+        if not self.home.ledger.exists() and any(self.home.versions.glob("v_*")):
+            raise IntegrityError(
+                f"the ledger of {self.system.name} is gone, and its versions are still there",
+                got="no ledger.db",
+                allowed="the ledger that they stand on",
+                next="put it back from a copy; to begin anew, move the whole folder .kring away",
+                file=str(self.home.ledger),
+            )
 
 
 def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Files | None = None) -> Project:

@@ -33,12 +33,13 @@ class Publisher:
     _heads: dict[str, int] = field(default_factory=dict)
     _systems: list[Served] = field(default_factory=list)
     _access: AccessList | None = None
+    _trouble: str = ""
 
     def publish(self) -> None:
         """Read every ledger that has grown, write what follows from it, say what changed.
 
-        A ledger that can't be read changes nothing: what was published last goes on. Raised is only what keeps the
-        first publication from being made.
+        A ledger that can't be read changes nothing: what was published last goes on, which is said once, and again
+        when it is over. Raised is only what keeps the first publication from being made.
         """
         first = not self._systems
         try:
@@ -48,7 +49,18 @@ class Publisher:
         except KringError as error:
             if first:
                 raise
-            self.say(f"the ledger can't be read, what was known goes on: {error.message}")
+            self._say_trouble(error.message)
+        else:
+            self._say_trouble("")
+
+    def _say_trouble(self, trouble: str) -> None:
+        """Many times a second the same would be said."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        self.say(
+            f"the ledger can't be read, what was known goes on: {trouble}" if trouble else "the ledger is read again"
+        )
 
     def _publish(self, ledgers: dict[str, Ledger]) -> None:
         heads = {name: ledger.head().seq for name, ledger in ledgers.items()}
@@ -56,6 +68,7 @@ class Publisher:
         if heads != self._heads:
             systems = [served(one, ledgers[one.system.name]) for one in self.projects]
             if systems != self._systems:
+                self._say_changes(systems)
                 meetings.write(project.files, self.meeting.systems, systems)
                 self._systems = systems
                 self._bump("pointers")
@@ -65,6 +78,12 @@ class Publisher:
         self._heads = heads
         if self.page is not None:
             self.page.ledger_seen(project.clock.monotonic())
+
+    def _say_changes(self, systems: Sequence[Served]) -> None:
+        before = {one.system.name: one.pointer.live for one in self._systems}
+        for one in systems:
+            if before.get(one.system.name, one.pointer.live) != one.pointer.live:
+                self.say(f"{one.system.name} is answered by {one.pointer.live} from here on")
 
     def _has_forgotten(self, name: str, ledger: Ledger) -> bool:
         """Whether somebody was forgotten since the ledger was read before."""
