@@ -32,6 +32,15 @@ from kring.record.serving import Plan
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front sees to TLS; believe what it says of the caller.")
 @click.option("--name", "names", multiple=True, metavar="HOST", help="Another name of this server (repeat it).")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page elsewhere that may ask (repeat it).")
+@click.option(
+    "--gather",
+    default=1.0,
+    show_default=True,
+    metavar="MS",
+    type=click.FloatRange(0, 100),
+    help="Milliseconds that a request may wait for others, where others come together with it.",
+)
+@click.option("--provider", default="auto", metavar="NAME", help="What computes models: auto measures; cpu, cuda, …")
 @click.option("--otel", default="", metavar="URL", help="An OpenTelemetry collector (OTLP over HTTP) to tell spans.")
 @answers
 def command(
@@ -47,6 +56,8 @@ def command(
     behind_proxy: bool,
     names: tuple[str, ...],
     origins: tuple[str, ...],
+    gather: float,
+    provider: str,
     otel: str,
 ) -> None:
     """Serve the live versions of the systems in the folders DIR (the current one without any) on one port, until
@@ -65,7 +76,9 @@ def command(
         behind_proxy=behind_proxy,
         hosts=names,
         origins=origins,
+        gather_s=gather / 1000,
         otel=otel,
+        provider=provider,
     )
     with only_server(projects, say=output.progress):
         started = prepare(projects, plan, say=output.progress)

@@ -28,8 +28,9 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How a machine serves, as the supervisor tells it to every process. `state` is the folder in which they meet.
 
-    `hosts` are further names under which the server is called, `origins` pages of others that may ask, `otel` the URL
-    of who is told spans.
+    `hosts` are further names under which the server is called, `origins` pages of others that may ask. A request waits
+    at most `gather_s` for others to be decided with. `otel` is the URL of who is told spans, `provider` what computes
+    the graphs of versions, or `auto`.
     """
 
     state: str
@@ -46,4 +47,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int = 8 << 20
     key_grace_s: float = 3600.0
     drain_s: float = 20.0
+    gather_s: float = 0.001
     otel: str = ""
+    provider: str = "auto"

@@ -2,7 +2,8 @@
 
 While one group of requests is being made durable, the next one gathers; then it is decided as one batch, appended
 to the log as one record, and one fsync acknowledges all of it (group commit, DeWitt et al. 1984). So a batch is as
-large as the disk is slow, nobody waits for a timer, and one caller alone waits for nobody.
+large as the disk is slow. One caller alone waits for nobody; where many come back together, the first of them waits a
+moment for the others (`kring.serve.gathering`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from kring.errors import KringError, ReadOnly, Unavailable
+from kring.errors import KringError, NoRoom, ReadOnly, Unavailable
 from kring.ports.clock import Clock
 from kring.ports.spans import ASKED_IN, Span, Spans
 from kring.record.answer import Answer
@@ -59,7 +60,7 @@ class Line:
     """Asks are answered in order. For the loop's thread alone, but for what is done `Beside` it.
 
     `turn` gives the line another decider: no answer ever sees half a change. `stopped` says why nothing is
-    acknowledged, if so.
+    acknowledged, if so; `crowded` why the last group was not, for want of room.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Line:
     ) -> None:
         self.served = served
         self.reader = reader
-        self.stopped = ""
+        self.stopped = self.crowded = ""
         self._clerk = clerk
         self._clock = clock
         self.now = clock.now
@@ -245,6 +246,8 @@ class Line:
             self._told_of(group, self._clock.monotonic() - began, error)
         if isinstance(error, ReadOnly):
             self._unwritable(error)
+        if isinstance(error, NoRoom):
+            error = self._without_room(error)
         if written is None or error is not None:
             self._admission.left(group.rows)
             for ask in group.asks:
@@ -253,6 +256,7 @@ class Line:
                 tell(note, error)
         else:
             now = self._clock.monotonic()
+            self.crowded = ""
             is_late = any(item.until < now for item in group.asks)
             self._admission.served(group.rows, seconds=now - began, late=is_late)
             self._meter.committed(self.name, now - began, group.rows)
@@ -260,6 +264,15 @@ class Line:
             self._tell_all(group, written)
         if self._asks or self._notes:
             self._wake()
+
+    def _without_room(self, error: NoRoom) -> NoRoom:
+        """What callers are told: they can free nothing, and what lies where is not their business."""
+        self.crowded = f"nothing is acknowledged until there is room: {error.got}"
+        return NoRoom(
+            f"{self.name} can put nothing on record at the moment, so it answers nothing",
+            got=error.got,
+            next="ask again in a while: it goes on by itself when the server has room",
+        )
 
     def _tell_all(self, group: Group, written: Written) -> None:
         answers = answers_of(written.parts, rows=group.rows)

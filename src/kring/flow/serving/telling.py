@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from kring.flow.serving.tallies import Tallies
@@ -20,7 +20,8 @@ OPEN: Final = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 class Teller:
     """Puts counts and what is so at the moment together. `breakers` are those of (system, version),
-    `lost` says how many spans were left out, by reason."""
+    `providers` names systems, their versions and what computes them, `lost` says how many spans were left out, by
+    reason."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Teller:
         usage: Usage,
         clock: Clock,
         breakers: Mapping[tuple[str, str], Breaker],
+        providers: Callable[[], Iterable[tuple[str, str, str]]],
         lost: Callable[[], Mapping[str, float]],
     ) -> None:
         self._desk = desk
@@ -39,6 +41,7 @@ class Teller:
         self._usage = usage
         self._clock = clock
         self._breakers = breakers
+        self._providers = providers
         self._lost = lost
 
     def tell(self) -> None:
@@ -58,6 +61,8 @@ class Teller:
             yield "kring_in_flight_rows", (name,), line.in_flight
         for key, breaker in self._breakers.items():
             yield "kring_breaker_open", key, OPEN[breaker.state]
+        for version in self._providers():
+            yield "kring_provider_info", version, 1.0
         for why, spans in self._lost().items():
             yield "kring_spans_dropped_total", (why,), spans
         yield "kring_worker_ready", (), float(self._desk.readiness()[0])

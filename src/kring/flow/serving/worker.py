@@ -82,6 +82,7 @@ class Worker:
         )
         self._turning = Turning(self.desk.lines, self._openers, self._copies, clock=self.clock, say=say)
         self._sealers: list[Sealer] = []
+        self._crowded: set[str] = set()
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
 
@@ -104,13 +105,20 @@ class Worker:
             if generation != self._known[kind] and self._took(take):
                 self._known[kind] = generation
         read_only = page.read_only
-        for line in self.desk.lines.values():
+        for name, line in self.desk.lines.items():
             line.stopped = read_only
+            if bool(line.crowded) != (name in self._crowded):
+                self._say_crowded(name, line.crowded)
         if page.draining:
             self.desk.waiting_for = "this server is being stopped"
         self._look_at_ledger()
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
+
+    def _say_crowded(self, name: str, crowded: str) -> None:
+        """Once when there is no room left, and once when there is some again."""
+        self._crowded ^= {name}
+        self.say(f"{name}: {crowded or 'there is room again, and what is asked is answered'}")
 
     def _took(self, take: Callable[[], None]) -> bool:
         """Whether what was published could be read: it is tried again at the next look, and until then what was known
@@ -153,10 +161,7 @@ class Worker:
         clerk = Clerk(
             opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock, hide=hide
         )
-        owner = Owner(name, log.writer)
-        claims.take_over(log, owner=owner, now=self.clock.now())
-        history = adapters.read_log(folder, system=name)
-        claiming = Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find)
+        claiming = self._claiming(name, claims, log=log, folder=folder)
         committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
         copies.answerers = opener.shadows(served.shadows)
@@ -173,7 +178,18 @@ class Worker:
             claiming=claiming,
             spans=self.spans,
             unwritable=self._unwritable,
+            gather_s=self.plan.gather_s,
         )
+
+    def _claiming(self, name: str, claims: Claims, *, log: DecisionLog, folder: Path) -> Claiming:
+        """The keys of a system's requests, once those are settled that the last process with this log left behind."""
+        owner, history = Owner(name, log.writer), adapters.read_log(folder, system=name)
+        claims.take_over(log, owner=owner, now=self.clock.now())
+
+        def adopt() -> None:
+            adapters.adopt_claims(claims, folder=folder, files=self.files, system=name, now=self.clock.now())
+
+        return Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find, adopt=adopt)
 
     def _log(self, served: Served, folder: Path) -> DecisionLog:
         """This worker's own part of the system's log."""
