@@ -24,5 +24,6 @@ class Desk:
     def readiness(self) -> tuple[bool, dict[str, str]]:
         """Whether requests should be sent here, and what is to be said about it."""
         stopped = {name: line.stopped for name, line in self.lines.items() if line.stopped}
-        told = stopped | self.notes | ({"worker": self.waiting_for} if self.waiting_for else {})
+        crowded = {name: line.crowded for name, line in self.lines.items() if line.crowded}
+        told = crowded | stopped | self.notes | ({"worker": self.waiting_for} if self.waiting_for else {})
         return not stopped and not self.waiting_for, told
