@@ -161,7 +161,10 @@ class Worker:
         clerk = Clerk(
             opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock, hide=hide
         )
-        claiming = self._claiming(name, claims, log=log, folder=folder)
+        owner = Owner(name, log.writer)
+        claims.take_over(log, owner=owner, now=self.clock.now())
+        history = adapters.read_log(folder, system=name)
+        claiming = Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find)
         committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
         copies.answerers = opener.shadows(served.shadows)
@@ -180,16 +183,6 @@ class Worker:
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
-
-    def _claiming(self, name: str, claims: Claims, *, log: DecisionLog, folder: Path) -> Claiming:
-        """The keys of a system's requests, once those are settled that the last process with this log left behind."""
-        owner, history = Owner(name, log.writer), adapters.read_log(folder, system=name)
-        claims.take_over(log, owner=owner, now=self.clock.now())
-
-        def adopt() -> None:
-            adapters.adopt_claims(claims, folder=folder, files=self.files, system=name, now=self.clock.now())
-
-        return Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find, adopt=adopt)
 
     def _log(self, served: Served, folder: Path) -> DecisionLog:
         """This worker's own part of the system's log."""
