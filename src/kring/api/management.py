@@ -13,7 +13,7 @@ from kring.flow.keys import create_key, list_keys, revoke_key
 from kring.flow.project import Project
 from kring.flow.tracing import trace
 from kring.flow.viewing.decisions import DecisionRow, DecisionView, decision_view
-from kring.flow.viewing.systems import SystemRow, SystemView, VersionRow, system_row, system_view
+from kring.flow.viewing.systems import ProviderRow, SystemRow, SystemView, VersionRow, system_row, system_view
 from kring.record.access import ApiKey, Role
 from kring.record.lineage import Lineage
 
@@ -87,7 +87,11 @@ def observed(call: Call) -> list[Project]:
 def system(call: Call) -> Response:
     """One system as it stands."""
     project = call.project(call.params["system"])
-    return answer(system_view(project, call.control.followers[project.system.name]))
+    name = project.system.name
+    computing = call.control.computing(name)
+    rows = tuple(ProviderRow(version=one, provider=by, workers=workers) for one, by, workers in computing)
+    view = system_view(project, call.control.followers[name])
+    return answer(msgspec.structs.replace(view, providers=rows))
 
 
 def versions(call: Call) -> Response:

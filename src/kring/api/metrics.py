@@ -46,6 +46,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "kring_breaker_open": Family(
         "1 while a version is left alone, 0.5 while it is tried again", ("system", "version", "worker")
     ),
+    "kring_provider_info": Family("1 for what computes a version's graph", ("system", "version", "provider", "worker")),
     "kring_spans_dropped_total": Family("Spans that nobody was told of", ("reason", "worker")),
     "kring_worker_ready": Family("1 when the worker should be asked", ("worker",)),
     "kring_worker_resident_memory_bytes": Family("Memory in use", ("worker",)),

@@ -272,6 +272,14 @@ def grpc_server() -> Callable[..., Awaitable[Any]]:
     return cast("Callable[..., Awaitable[Any]]", module.serve_grpc)
 
 
+def require_provider(name: str) -> None:
+    """`UserError` for what can't compute graphs on this machine."""
+    if name not in ("auto", "cpu"):
+        from kring.runtimes import providers
+
+        providers.require_provider(name, here=providers.available())
+
+
 def require_spans(environ: Mapping[str, str], *, purpose: str) -> None:
     """`MissingExtra` without OpenTelemetry's packages, `UserError` when the environment chooses traces as can't be."""
     _with_extra("kring.telemetry.otel", extra="otel", purpose=purpose, key="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from kring.ports.index import Index
 from kring.ports.runtime import Runtime, Stoppable
 from kring.record.batch import Batch
 from kring.record.prepare import Prepared
-from kring.record.version import Chain, Link
+from kring.record.version import Chain, Link, Output
 from kring.runtimes.canned import open_canned
 from kring.runtimes.code import PATIENCE_S, open_code
 from kring.runtimes.onnx import open_onnx
@@ -22,6 +22,12 @@ from kring.runtimes.retrieval import open_retrieval
 from kring.runtimes.rule import open_rule
 
 WORDED: Final = ("retrieval", "canned")
+
+
+class OpenGraph(Protocol):
+    """See `kring.runtimes.onnx.open_onnx`."""
+
+    def __call__(self, data: bytes, link: Link, *, output: Output, labels: int = 0) -> Runtime: ...
 
 
 class OpenChain:
@@ -57,11 +63,13 @@ def open_chain(
     *,
     default: float | None = None,
     open_index: Callable[[bytes], Index] | None = None,
+    open_graph: OpenGraph = open_onnx,
     patience_s: float = PATIENCE_S,
 ) -> OpenChain:
     """Open `chain` on the bytes of its files, by the paths that its links name.
 
     `default` answers where a rule finds its inputs missing, `open_index` opens what documents are looked up in,
+    `open_graph` opens what is computed as a graph,
     `patience_s` is how long a question waits for the process of a code link (0: not at all).
     `IntegrityError` for bytes that are absent, changed or not what they should be; `Unsupported` for links that this
     Kring can't run; `Unavailable` for code that can't be started.
@@ -77,7 +85,7 @@ def open_chain(
     if last.kind in WORDED:
         return OpenChain(_worded(last, _bytes(last.file, last.digest, files), open_index), candidate=chain.candidate)
     if last.kind == "onnx":
-        model = open_onnx(_bytes(last.file, last.digest, files), last, output=output, labels=len(chain.policy.labels))
+        model = open_graph(_bytes(last.file, last.digest, files), last, output=output, labels=len(chain.policy.labels))
         return OpenChain(model, candidate=chain.candidate)
     kinds = {column.name: column.kind for link in before for column in _prepared(link, files).columns}
     labels = chain.policy.labels

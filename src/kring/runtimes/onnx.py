@@ -107,17 +107,19 @@ class OnnxRuntime:
         return values
 
 
-def open_onnx(data: bytes, link: Link, *, output: Output, labels: int = 0) -> OnnxRuntime:
-    """A runtime over the bytes of `link`.
+def open_onnx(
+    data: bytes, link: Link, *, output: Output, labels: int = 0, provider: str = "CPUExecutionProvider"
+) -> OnnxRuntime:
+    """A runtime over the bytes of `link`, computed by `provider`.
 
     Its inputs are `link.inputs` in order, each of shape (n, 1), float32 or text, or one of shape (n, k) called
     `kring_numbers` for all that are numbers, and then the texts; its output is
     called `output`, and `probabilities` have a column for each of `labels`. `IntegrityError` for bytes
-    that are no such graph.
+    that are no such graph; `Unavailable` for a provider that does not work here.
     """
     name = link.file or "the model"
     try:
-        session = onnxruntime.InferenceSession(data, _options(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, _options(), providers=[provider])
     except Exception as error:  # the model boundary
         raise IntegrityError(
             f"{name} is not an ONNX graph that can be loaded",
@@ -125,6 +127,8 @@ def open_onnx(data: bytes, link: Link, *, output: Output, labels: int = 0) -> On
             allowed="ONNX; pickles are never loaded",
             next="train the candidate again and release it",
         ) from error
+    if session.get_providers()[:1] != [provider]:
+        raise Unavailable(f"{provider} does not work on this machine", got=", ".join(session.get_providers()))
     inputs = _inputs(session, link.inputs, name)
     _require_output(session.get_outputs(), output, labels, link=name)
     return OnnxRuntime(session, inputs, output=output, link=name, labels=labels)

@@ -22,6 +22,7 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher
+from kring.flow.serving.tallies import computing
 from kring.flow.viewing.decisions import Follower
 from kring.host.page import open_page
 from kring.ports.decision_log import DecisionLog
@@ -122,6 +123,10 @@ class Control:
     def systems(self) -> list[Served]:
         """What was published of every system."""
         return meetings.read_systems(self._any.files, self.publisher.meeting)
+
+    def computing(self, system: str) -> list[tuple[str, str, int]]:
+        """The versions of a system, what computes each, and in how many workers."""
+        return computing(self.publisher.meeting.metrics, system=system)
 
     def may(self, who: Principal, action: Action, system: str) -> bool:
         """Whether a role of `who` in the system allows it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,7 @@ from kring.ports.clock import Clock
 from kring.ports.random import Random
 from kring.ports.runtime import Runtime
 from kring.ports.task import Task
+from kring.record.background import Background
 from kring.record.batch import Batch
 from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
@@ -32,9 +34,12 @@ from kring.record.version import Chain
 from kring.release.signed import Loaded, open_signed
 from kring.runtimes.broken import BrokenRuntime
 from kring.runtimes.chain import open_chain
+from kring.runtimes.providers import AUTO, CPU, Choice, grapher
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer
 from kring.serve.reading import Reader
+
+BASELINE: Final = "/baseline"
 
 Wrap = Callable[[str, Runtime], Runtime]
 """Puts what watches over it round the runtime of a version."""
@@ -42,13 +47,19 @@ Wrap = Callable[[str, Runtime], Runtime]
 
 @dataclass
 class Opener:
-    """Opens the versions of one system and keeps them: each is verified and loaded once."""
+    """Opens the versions of one system and keeps them: each is verified and loaded once.
+
+    `provider` is what is to compute its graphs, of those `here`; `providers` says by version what does.
+    """
 
     served: Served
     task: Task
     wrap: Wrap
     say: Callable[[str], None]
+    provider: str = CPU
+    here: Sequence[str] = (CPU,)
     rungs: dict[str, Answerer[Batch]] = field(default_factory=dict)
+    providers: dict[str, str] = field(default_factory=dict)
 
     def decider(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
         """The decider for `pointer`, without the versions that can't be opened: those below them answer.
@@ -102,6 +113,7 @@ class Opener:
         """Close all versions but `ids`."""
         for name in [name for name in self.rungs if name.partition("/")[0] not in ids]:
             self.rungs.pop(name).runtime.close()
+            self.providers.pop(name, None)
 
     def _rung(self, name: str, chain: Chain, loaded: Loaded) -> Answerer[Batch]:
         """The chain, or what says at each question why it can't be opened."""
@@ -112,9 +124,7 @@ class Opener:
             return Answerer(
                 version=name,
                 prepare=row_preparer(prepared, types=types),
-                runtime=self.wrap(
-                    name, open_chain(chain, loaded.files, open_index=adapters.open_index, patience_s=0.0)
-                ),
+                runtime=self.wrap(name, self._opened(name, chain, loaded, kinds)),
                 policy=chain.policy,
                 decide=self.task.decide,
                 judge=judge_of(
@@ -132,6 +142,26 @@ class Opener:
                 policy=chain.policy,
                 decide=self.task.decide,
             )
+
+    def _opened(self, name: str, chain: Chain, loaded: Loaded, kinds: Mapping[str, str]) -> Runtime:
+        """The chain, with its graph on what computes it best."""
+
+        def told(choice: Choice) -> None:
+            self.providers[name] = choice.provider
+            if len(self.here) > 1 or choice.provider != self.provider != AUTO:
+                self.say(f"{name} is computed by {choice.provider}: {choice.why}")
+
+        rows = background_in(loaded.files, folder="baseline/" if name.endswith(BASELINE) else "")
+        graph = grapher(self.provider, background=rows, kinds=kinds, here=self.here, told=told)
+        return open_chain(chain, loaded.files, open_index=adapters.open_index, open_graph=graph, patience_s=0.0)
+
+
+def background_in(files: Mapping[str, bytes], *, folder: str) -> Background | None:
+    """The rows that a version carries to be explained against, if it does and they can be read."""
+    try:
+        return msgspec.json.decode(files[f"{folder}background.json"], type=Background)
+    except (KeyError, msgspec.MsgspecError):
+        return None
 
 
 def reader_of(served: Served, *, clock: Clock, random: Random) -> Reader:
@@ -175,7 +205,7 @@ def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepa
 
 def baseline_of(version: str) -> str:
     """What a version's own baseline is called in records."""
-    return f"{version}/baseline"
+    return f"{version}{BASELINE}"
 
 
 def as_it_is(rows: Batch) -> Batch:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from kring.access.hosts import is_private, require_names
+from kring.flow import adapters
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
@@ -65,6 +66,7 @@ def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], Non
     """
     require_apart(projects)
     require_names(plan.hosts, origins=plan.origins)
+    adapters.require_provider(plan.provider)
     plan = told_to(listenable(plan), environ=os.environ, say=say)
     files = projects[0].files
     root = projects[0].home.root.resolve() / "serve"

@@ -6,6 +6,7 @@ It is not made durable on purpose: what the last second before a crash of the ma
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,13 @@ class Tallies:
         """What all other workers have counted."""
         paths = [path for path in sorted(self._folder.glob("*.json")) if path != self._path]
         return [tally for path in paths if (tally := _read(path)) is not None]
+
+
+def computing(folder: Path, *, system: str) -> list[tuple[str, str, int]]:
+    """The versions of a system, what computes each, and in how many workers."""
+    tallies = [tally for path in sorted(folder.glob("*.json")) if (tally := _read(path)) is not None]
+    seen = [labels for tally in tallies for labels, _ in tally.now.get("kring_provider_info", ())]
+    return [(labels[1], labels[2], n) for labels, n in sorted(Counter(seen).items()) if labels[0] == system]
 
 
 def clear(folder: Path) -> None:

@@ -230,7 +230,7 @@ class Worker:
     def _providers(self) -> Iterator[tuple[str, str, str]]:
         """System, version and what computes it."""
         for name, opener in self._openers.items():
-            for version, provider in opener.providers.items():
+            for version, provider in list(opener.providers.items()):
                 yield name, version, provider
 
     def _unwritable(self, error: ReadOnly) -> None:

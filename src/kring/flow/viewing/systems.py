@@ -101,6 +101,14 @@ class RolloutView(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What computes a version's graph, and in how many data workers."""
+
+    version: str
+    provider: str
+    workers: int
+
+
 class SystemView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the page of a system shows."""
 
@@ -124,6 +132,7 @@ class SystemView(msgspec.Struct, frozen=True, kw_only=True):
     lately: Lately
     decisions: tuple[DecisionRow, ...]
     events: int
+    providers: tuple[ProviderRow, ...] = ()
 
 
 def system_row(project: Project, follower: Follower) -> SystemRow:
