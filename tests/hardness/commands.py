@@ -20,7 +20,7 @@ from kring.cli.app import run
 BEGUN: Final = "begun"
 """A file that says that the command itself runs: no signal is sent before."""
 
-LOCKS: Final = {".working", ".lock", "0.lock"}
+LOCKS: Final = {".working", ".lock", "0.lock", "running"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
 PRELOAD: Final = [
     "kring.cli.ask",
@@ -29,9 +29,11 @@ PRELOAD: Final = [
     "kring.cli.clean",
     "kring.cli.demo",
     "kring.cli.explain",
+    "kring.cli.forget",
     "kring.cli.go",
     "kring.cli.key",
     "kring.cli.new",
+    "kring.cli.outcome",
     "kring.cli.release",
     "kring.cli.replay",
     "kring.cli.rollback",
