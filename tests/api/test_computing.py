@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from kring.runtimes.providers import PROVIDERS, available
 from served import READY_S, Server
+from systems import kring
 
 INFO = re.compile(r"kring_provider_info\{(.*)\} 1\.0")
 
@@ -39,12 +38,37 @@ def test_what_computes_a_version_is_told_in_the_metrics_and_with_the_system(serv
 
 
 @pytest.mark.parametrize("name", ["cuda", "tensorrt", "gpu", "Cpu", "AzureExecutionProvider", " ", "ä"])
-def test_a_server_does_not_start_with_what_is_not_here(released: dict[str, Path], name: str):
+def test_a_server_does_not_start_with_what_is_not_here(released: dict[str, Path], tmp_path: Path, name: str):
     if PROVIDERS.get(name) and name in available():
         pytest.skip(f"this machine has {name}")
-    command = [sys.executable, "-m", "kring", "serve", str(released["loans"]), "--provider", name, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2, done.stderr
-    error = json.loads(done.stdout)["error"]
-    assert (error["key"], error["allowed"]) == ("--provider", ", ".join(["auto", *available()]))
-    assert not (released["loans"] / ".kring" / "serve" / "plan.json").exists()
+    folder = Path(shutil.copytree(released["loans"], tmp_path / "loans"))
+    told = kring("serve", folder, "--provider", name, "--json")
+    assert told.code == 2, told.err
+    error = told.json["error"]
+    assert (error["where"]["key"], error["allowed"]) == ("--provider", ", ".join(["auto", *available()]))
+    assert not (folder / ".kring" / "serve" / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        (["--otel", "collector"], {}),
+        (["--otel", "grpc://127.0.0.1:4317"], {}),
+        (["--otel", "http://user:canary@127.0.0.1"], {}),
+        (["--otel", "http://127.0.0.1"], {"OTEL_TRACES_SAMPLER": "now and then"}),
+        ([], {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}),
+    ],
+)
+def test_nor_to_tell_nobody(
+    released: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    environ: dict[str, str],
+):
+    for key, text in environ.items():
+        monkeypatch.setenv(key, text)
+    told = kring("serve", shutil.copytree(released["loans"], tmp_path / "loans"), *words, "--json")
+    assert told.code == 2, told.err
+    assert told.json["error"]["where"]["key"] == (words[0] if not environ else next(iter(environ)))
+    assert "canary" not in told.out + told.err
