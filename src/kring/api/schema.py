@@ -170,7 +170,7 @@ def responses(route: Route | Managed, by_kind: Kinds) -> Json:
 def content(kind: Any, by_kind: Kinds) -> Json:
     """A body of that type; a text is plain, what is not described may be anything."""
     if kind is None:
-        return {"application/json": {"schema": {}}}
+        return {"*/*": {"schema": {}}}
     if kind is str:
         return {"text/plain": {"schema": {"type": "string"}}}
     some = [by_kind[one] for one in members(kind)]

@@ -239,7 +239,7 @@ def _names(projects: Sequence[Project]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise UserError(
             "each system is named once",
-            got=", ".join(names) or "none",
+            got=", ".join(names)[:80] or "none",
             allowed="the folders of different systems",
             next="leave out the folder that stands twice",
         )
