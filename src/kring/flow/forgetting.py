@@ -58,15 +58,20 @@ def forget_in(project: Project, subject: str) -> Forgotten | None:
     with project.working(), project.ledger() as ledger:
         ticket, is_new = ticket_for(project, subject)
         done = history.newest_with(ledger, Forgotten, ticket.name)
-        if done is None:
-            with closing(adapters.open_vault(project.home.vault, random=project.random)) as vault:
-                changed = erase_rows(project, ledger, subject=subject, token=vault.known(subject))
-                destroyed = vault.forget(subject)
-            if changed or destroyed or not is_new:
-                done = forgotten(project, ledger, id=ticket.name)
-                ledger.append([history.entry(done, id=done.id, actor=project.actor, at=done.at)])
+        if done is None and (erase(project, ledger, subject=subject) or not is_new):
+            done = forgotten(project, ledger, id=ticket.name)
+            ledger.append([history.entry(done, id=done.id, actor=project.actor, at=done.at)])
         project.files.remove(ticket)
     return done
+
+
+def erase(project: Project, ledger: Ledger, *, subject: str) -> bool:
+    """Erase the person's rows and destroy their keys; whether there were any. No vault is made to look into."""
+    if not project.home.vault.exists():
+        return erase_rows(project, ledger, subject=subject, token="")
+    with closing(adapters.open_vault(project.home.vault, random=project.random)) as vault:
+        changed = erase_rows(project, ledger, subject=subject, token=vault.known(subject))
+        return vault.forget(subject) or changed
 
 
 def ticket_for(project: Project, subject: str) -> tuple[Path, bool]:
