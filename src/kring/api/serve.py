@@ -99,7 +99,8 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
         loop.add_signal_handler(number, server.stop)
     second = await second_port(door, plan) if plan.grpc_port else None
     watching = asyncio.create_task(watch(worker, door))
-    watching.add_done_callback(lambda _: server.stop())  # it ends by a fault alone, and nobody serves unwatched
+    # The watch ends by a fault alone, and nobody serves unwatched.
+    watching.add_done_callback(lambda _: loop.call_soon(server.stop))
     loop.call_soon(lifeline.ready)
     try:
         await server.serve()
