@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from kring.errors import KringError, NoRoom, ReadOnly, Unavailable
 from kring.ports.clock import Clock
-from kring.ports.spans import ASKED_IN, Span, Spans
+from kring.ports.spans import Spans
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
@@ -29,6 +29,7 @@ from kring.serve.decider import Decider
 from kring.serve.gathering import Gathering
 from kring.serve.group import Asked, Group, Kind, Noted, Record, Written
 from kring.serve.reading import Reader, Rows
+from kring.serve.spanned import asked_in, tell_of
 
 MOST_ROWS: Final = 256
 """Rows of a group. More would make the first of them wait for the last."""
@@ -134,7 +135,7 @@ class Line:
         until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
         known = await self._claiming.claim(key, until=until)
         if known is not None:
-            if self._spans is not None and (span := self._asked_in()) is not None:
+            if self._spans is not None and (span := asked_in(self.served)) is not None:
                 span.decided(known)
             return known
         return await asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
@@ -158,7 +159,7 @@ class Line:
         until = now + self.served.system.guard.timeout_us / 1e6
         self._admission.admit(len(rows.values), now, deadline=until)
         told: asyncio.Future[list[Answer]] = self._loop.create_future()
-        self._asks.append(Asked(rows, kind, until, told, keys, None if self._spans is None else self._asked_in()))
+        self._asks.append(Asked(rows, kind, until, told, keys, None if self._spans is None else asked_in(self.served)))
         self._wake()
         return await told
 
@@ -243,7 +244,7 @@ class Line:
         """Tell everybody in the group, and take the next one."""
         self._is_busy = False
         if self._spans is not None:
-            self._told_of(group, self._clock.monotonic() - began, error)
+            tell_of(group, self._spans, served=self.served, seconds=self._clock.monotonic() - began, error=error)
         if isinstance(error, ReadOnly):
             self._unwritable(error)
         if isinstance(error, NoRoom):
@@ -290,21 +291,6 @@ class Line:
             self._meter.decided(one.about)
             if self._copies is not None and self.served.shadows:
                 self._copies.offer(one, place, decider=self._clerk.decider, add=self.add)
-
-    def _asked_in(self) -> Span | None:
-        """The request that asks, where spans are told."""
-        span = ASKED_IN.get()
-        if span is not None:
-            span.system = self.name
-            span.is_worded = self.served.system.knowledge is not None
-        return span
-
-    def _told_of(self, group: Group, seconds: float, error: KringError | None) -> None:
-        """The group as a span of its own, and each of its requests linked with it."""
-        requests = [item.span for item in group.asks if item.span is not None]
-        fault = error.code if error is not None else ""
-        if self._spans is not None and requests:
-            self._spans.together(requests, system=self.name, rows=group.rows, seconds=seconds, fault=fault)
 
 
 def durable(clerk: Clerk, written: Written) -> Written:
