@@ -121,6 +121,11 @@ def test_sentences_end_where_a_reader_ends_them():
         "Why?",
         "So.",
     ]
+    assert sentences("Files of git (`.git`, …) are not left out. Wait… It does.") == [
+        "Files of git (`.git`, …) are not left out.",
+        "Wait…",
+        "It does.",
+    ]
 
 
 @given(st.text(max_size=600), st.integers(20, 200), st.sampled_from(["markdown", "text"]))

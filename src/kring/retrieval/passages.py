@@ -10,7 +10,8 @@ from kring.record.passage import Document, Passage
 from kring.retrieval.markup import Section, sections
 from kring.retrieval.words import visible
 
-STOP: Final = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+(?=\S)|(?<=[。！？])")
+STOP: Final = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=\S)|(?<=…)[\"'”’)\]]*\s+(?![a-zß-ÿ])(?=\S)|(?<=[。！？])")
+"""Where a sentence ends. After an ellipsis a small letter goes on with it."""
 ABBREVIATED: Final = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|ca|approx|Dr|Mr|Mrs|No|Fig|St)|\b[A-Z])\.$")
 
 
