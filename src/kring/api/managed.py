@@ -20,7 +20,7 @@ from kring.flow.project import Project
 from kring.flow.serving.control import Control
 from kring.record.access import Action, Principal
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 SHOWN: Final = 80
 
 
@@ -69,7 +69,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(json_of(self.body), kind)
         except msgspec.ValidationError as error:
-            raise UserError("the body is not what this route reads", got=str(error), next="see GET /schema") from error
+            raise UserError(
+                "the body is not what this route reads",
+                got=str(error),
+                allowed=f"the keys {', '.join(field.encode_name for field in msgspec.structs.fields(kind))}",
+                next="see GET /schema",
+            ) from error
 
 
 Answer = Callable[[Call], Response]

@@ -50,6 +50,9 @@ def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
     state = released.state.rollout.state if released.state and released.state.rollout else "registered"
     output.say(f"version {released.version.id} of {released.version.candidate}: {state}", style="bold green")
     output.say(f"next: kring trace {released.version.id} {folder}")
-    if not project.system.knowledge:
+    if project.system.knowledge:
+        output.say(f"      kring ask 'QUESTION' {folder}")
+    else:
         output.say(f"      kring score FILE {folder} --out FILE")
+    output.say(f"      kring serve {folder}")
     output.result(told | {"version": released.version})

@@ -85,8 +85,13 @@ def command(
         scheme = "https" if tls_cert else "http"
         for project in projects:
             output.progress(f"{project.system.name} on {scheme}://{host}:{port}/")
+        if grpc_port:
+            output.progress(f"gRPC on {host}:{grpc_port}")
         if started.key is not None:
             show_key(output, started.key)
+        else:
+            named = " ".join(str(folder) for folder in folders)
+            output.progress(f"who asks shows a key: kring key create --role caller --name NAME {named}".rstrip())
         output.result({"address": f"{scheme}://{host}:{port}", "ended": True}, code=run(started, say=output.progress))
 
 
