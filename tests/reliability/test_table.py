@@ -13,14 +13,22 @@ def test_every_reliability_test_has_its_row():
     assert [int(number) for number in re.findall(r"^\| R(\d+) \|", PAGE, re.MULTILINE)] == list(range(1, 41))
 
 
+def named() -> list[tuple[Path, str]]:
+    """Files, each with the name of a test or nothing; `…` stands for the file that was named before."""
+    found, last = [], ""
+    for file, name in re.findall(r"`(tests/[\w/]+\.py|…)(?:::(\w+))?`", PAGE):
+        last = last if file == "…" else file
+        found.append((ROOT / last, name))
+    return found
+
+
 def test_every_test_that_is_named_is_there():
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)
-    assert len(named) > 50
+    assert len(named()) > 100
     gone = [
-        f"{file}::{name}"
-        for file, name in named
-        if not (ROOT / file).is_file()
-        or not re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
+        f"{file.relative_to(ROOT)}::{name}"
+        for file, name in named()
+        if not file.is_file()
+        or (name and not re.search(rf"^(async )?def {name}\(", file.read_text(encoding="utf-8"), re.MULTILINE))
     ]
     assert not gone
 
