@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kring.errors import KringError, Overloaded, Unavailable
+from kring.errors import KringError, NoRoom, Overloaded, Unavailable
 from kring.metrics.ids import decision_ids
 from kring.record.answer import Answer
 from kring.record.batch import Batch
@@ -59,4 +59,22 @@ def late(name: str, waited_s: float) -> Overloaded:
     """What is told to who waited longer than the system may take."""
     return Overloaded(
         f"{name} could not begin in time", got=f"{waited_s * 1000:.0f} ms in the line", next="come back in a moment"
+    )
+
+
+def closed(name: str, why: str) -> Unavailable:
+    """What is told while nothing is acknowledged."""
+    return Unavailable(
+        f"{name} acknowledges nothing at the moment",
+        got=why,
+        next="look at the disk of the server, then start it again",
+    )
+
+
+def without_room(name: str, error: NoRoom) -> NoRoom:
+    """What is told when the disk is full: callers can free nothing, and what lies where is not their business."""
+    return NoRoom(
+        f"{name} can put nothing on record at the moment, so it answers nothing",
+        got=error.got,
+        next="ask again in a while: it goes on by itself when the server has room",
     )

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from kring.errors import KringError, NoRoom, ReadOnly, Unavailable
+from kring.errors import KringError, NoRoom, ReadOnly
 from kring.ports.clock import Clock
 from kring.ports.spans import Spans
 from kring.record.answer import Answer
@@ -21,7 +21,7 @@ from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
 from kring.record.serving import Served
 from kring.serve.admission import Admission
-from kring.serve.answers import answers_of, late
+from kring.serve.answers import answers_of, closed, late, without_room
 from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
@@ -79,6 +79,7 @@ class Line:
         unwritable: Callable[[ReadOnly], None],
         gather_s: float = 0.001,
     ) -> None:
+        self.name = served.system.name
         self.served = served
         self.reader = reader
         self.stopped = self.crowded = ""
@@ -91,7 +92,7 @@ class Line:
         self._claiming = claiming
         self._spans = spans
         self._unwritable = unwritable
-        self._admission = Admission(served.system.name, most_rows=MOST_WAITING)
+        self._admission = Admission(self.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
         self._notes: list[Noted] = []
         self._unwaited: list[Decisions] = []
@@ -100,10 +101,6 @@ class Line:
         self._gathering, self._gather_s = Gathering(), gather_s
         self._later: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def name(self) -> str:
-        return self.served.system.name
 
     @property
     def decider(self) -> Decider[Batch]:
@@ -142,7 +139,8 @@ class Line:
 
     async def note(self, record: Record) -> Place:
         """The record's place, once it is durable."""
-        self._require_open()
+        if self.stopped:
+            raise closed(self.name, self.stopped)
         told: asyncio.Future[Place] = self._loop.create_future()
         self._notes.append(Noted(record, told))
         self._wake()
@@ -154,7 +152,8 @@ class Line:
         self._wake()
 
     async def _ask(self, rows: Rows, kind: Kind, keys: list[str]) -> list[Answer]:
-        self._require_open()
+        if self.stopped:
+            raise closed(self.name, self.stopped)
         now = self._clock.monotonic()
         until = now + self.served.system.guard.timeout_us / 1e6
         self._admission.admit(len(rows.values), now, deadline=until)
@@ -172,14 +171,6 @@ class Line:
             raise
         claiming.settle(key, answers)
         return answers
-
-    def _require_open(self) -> None:
-        if self.stopped:
-            raise Unavailable(
-                f"{self.name} acknowledges nothing at the moment",
-                got=self.stopped,
-                next="look at the disk of the server, then start it again",
-            )
 
     def _wake(self) -> None:
         """Have the next group taken: in the next turn of the loop, or a moment later when more are expected."""
@@ -248,7 +239,8 @@ class Line:
         if isinstance(error, ReadOnly):
             self._unwritable(error)
         if isinstance(error, NoRoom):
-            error = self._without_room(error)
+            self.crowded = f"nothing is acknowledged until there is room: {error.got}"
+            error = without_room(self.name, error)
         if written is None or error is not None:
             self._admission.left(group.rows)
             for ask in group.asks:
@@ -265,15 +257,6 @@ class Line:
             self._tell_all(group, written)
         if self._asks or self._notes:
             self._wake()
-
-    def _without_room(self, error: NoRoom) -> NoRoom:
-        """What callers are told: they can free nothing, and what lies where is not their business."""
-        self.crowded = f"nothing is acknowledged until there is room: {error.got}"
-        return NoRoom(
-            f"{self.name} can put nothing on record at the moment, so it answers nothing",
-            got=error.got,
-            next="ask again in a while: it goes on by itself when the server has room",
-        )
 
     def _tell_all(self, group: Group, written: Written) -> None:
         answers = answers_of(written.parts, rows=group.rows)
