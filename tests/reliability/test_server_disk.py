@@ -86,6 +86,8 @@ def test_a_full_disk_refuses_before_it_acknowledges_and_passes(
         assert kept.statuses[503] > 10, "a disk of no byte refuses sooner or later"
         assert set(kept.statuses) == {200, 503}, kept.statuses
         assert server.ask("GET", "/livez").status == 200
+        said = "parcels: nothing is acknowledged until there is room"
+        until(lambda: said in server.log.read_text(), "a word about the disk", log=server.log)
         ballast.unlink()
         until(lambda: ask("parcels", 100) == 200, "an answer with room again", log=server.log)
         for number in range(2, 40):
