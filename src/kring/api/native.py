@@ -10,7 +10,7 @@ import msgspec
 from kring.api.bodies import json_of, require_media
 from kring.api.exchange import Request, Response, Route
 from kring.api.faults import native
-from kring.errors import UserError
+from kring.errors import KringError, UserError
 from kring.record.answer import Answer
 from kring.serve.line import Line
 from kring.serve.reading import Rows, named_rows
@@ -90,11 +90,12 @@ async def explained(request: Request, answer: Answer, method: str) -> Answer:
     if request.beyond is None:
         return answer
     target = f"/api/decisions/{answer.id}/explanation?method={method}"
-    status, body = await request.beyond(f"/systems/{quote(request.line().name)}{target}")
-    if status != 200:
-        told = msgspec.json.decode(body, type=Told).error.message
-        return msgspec.structs.replace(answer, reasons=[*answer.reasons, f"not explained: {told}"])
-    reasons = msgspec.json.decode(body, type=Explained).reasons
+    try:
+        status, body = await request.beyond(f"/systems/{quote(request.line().name)}{target}")
+        told = "" if status == 200 else msgspec.json.decode(body, type=Told).error.message
+    except KringError as error:  # the decision stands, and its id is worth more than its reasons
+        told = error.message
+    reasons = [f"not explained: {told}"] if told else msgspec.json.decode(body, type=Explained).reasons
     return msgspec.structs.replace(answer, reasons=[*answer.reasons, *reasons])
 
 

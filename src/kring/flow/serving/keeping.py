@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kring.errors import KringError, Unavailable
+from kring.errors import KringError, NoRoom, Unavailable
 from kring.host.child import Child, start
 from kring.host.lifeline import Report
 from kring.ports.page import Seat, Vitals
@@ -192,7 +192,8 @@ class Kept:
         self._alike = 0 if was_ready else self._alike + 1 if why == self._last else 1
         self._last = why
         self._failures = 1 if was_ready and now - self._since >= patience.stable else self._failures + 1
-        if self._alike >= patience.tries and spec.essential and not self.was_ready:
+        passes = self._report.code == NoRoom.code
+        if self._alike >= patience.tries and spec.essential and not (self.was_ready or passes):
             return given_up(f"{spec.name} can't be started: {self._report.message or why}", self._report, why)
         doublings = min(self._failures - 2, 30)
         wait = min(patience.first_wait * 2.0**doublings, patience.longest_wait) if doublings >= 0 else 0.0
