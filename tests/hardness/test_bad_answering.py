@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import handbook
 import pytest
 from commands import contents, kring
+
+import handbook
 
 NOTHING: Final = "no answer found"
 FREE: Final = "Do dogs stay for free?"

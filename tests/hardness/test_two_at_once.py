@@ -6,12 +6,12 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import handbook
 import polars as pl
 import pytest
 from commands import Answer, Spawned, kring, leftovers
 from parcels import LIVE_FROM, LIVE_TO, rows, write_csv
 
+import handbook
 from kring.flow import history
 from kring.flow.project import open_project
 from kring.record.operator import OperatorState

@@ -19,15 +19,15 @@ def test_those_who_came_together_are_waited_for() -> None:
     gathering = Gathering()
     gathering.seen(16, waiting=0)
     assert not gathering.is_enough(1)
-    assert not gathering.is_enough(11)
-    assert gathering.is_enough(12)
+    assert not gathering.is_enough(14)
+    assert gathering.is_enough(15)
 
 
 def test_requests_that_wait_while_others_are_decided_count() -> None:
     gathering = Gathering()
     gathering.seen(3, waiting=13)
     assert not gathering.is_enough(3)
-    assert gathering.is_enough(12)
+    assert gathering.is_enough(15)
 
 
 @given(st.integers(2, 256))

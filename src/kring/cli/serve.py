@@ -34,7 +34,7 @@ from kring.record.serving import Plan
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page elsewhere that may ask (repeat it).")
 @click.option(
     "--gather",
-    default=1.0,
+    default=3.0,
     show_default=True,
     metavar="MS",
     type=click.FloatRange(0, 100),

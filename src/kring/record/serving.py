@@ -47,6 +47,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int = 8 << 20
     key_grace_s: float = 3600.0
     drain_s: float = 20.0
-    gather_s: float = 0.001
+    gather_s: float = 0.003
     otel: str = ""
     provider: str = "auto"

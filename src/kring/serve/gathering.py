@@ -11,7 +11,7 @@ from typing import Final
 FORGETS: Final = 0.8
 """What is left of the expectation with each group that falls short of it."""
 
-ENOUGH: Final = 0.75
+ENOUGH: Final = 0.9
 """The part of those expected that is worth no more waiting."""
 
 ALONE: Final = 2.0

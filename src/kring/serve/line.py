@@ -77,7 +77,7 @@ class Line:
         claiming: Claiming | None = None,
         spans: Spans | None = None,
         unwritable: Callable[[ReadOnly], None],
-        gather_s: float = 0.001,
+        gather_s: float = 0.003,
     ) -> None:
         self.name = served.system.name
         self.served = served
