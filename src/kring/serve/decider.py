@@ -149,6 +149,8 @@ class Decider(Generic[Rows]):
 
     def _arms(self, batch: Batch, at: int) -> list[tuple[Arm, NDArray[np.int64]]]:
         """The rows of each arm that has any."""
+        if not self.pointer.canary or not self.pointer.share:
+            return [("live", np.arange(batch.n))]
         canary = self._canary_rows(batch, at)
         arms: list[tuple[Arm, NDArray[np.int64]]] = [
             ("live", np.flatnonzero(~canary)),
@@ -157,8 +159,6 @@ class Decider(Generic[Rows]):
         return [(arm, rows) for arm, rows in arms if len(rows)] or arms[:1]
 
     def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
-        if not self.pointer.canary or not self.pointer.share:
-            return np.zeros(batch.n, dtype=np.bool_)
         named = units(subjects_of(batch, self.subject), at=at)
         rows = named or [f"{at}/{row}" for row in range(batch.n)]
         return assigned(rows, salt=self.pointer.salt, share=self.pointer.share)
