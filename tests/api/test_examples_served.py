@@ -29,7 +29,7 @@ from systems import kring
 
 QUESTION: Final = {"question": "How do I verify the signature of a version?"}
 VERTEX: Final = {"AIP_HEALTH_ROUTE": "/vertex/health", "AIP_PREDICT_ROUTE": "/vertex/predict"}
-SOON_S: Final = 30.0
+SOON_S: Final = 60.0
 """For what takes a second where nobody else computes."""
 
 

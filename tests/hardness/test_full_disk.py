@@ -57,7 +57,7 @@ def fill(disk: Path, *, left: int) -> Path:
 def told(answer: Answer) -> None:
     """Exit 3, the disk is named, and what to do."""
     assert answer.exit == 3, answer
-    assert answer.error["code"] in ("storage", "unavailable"), answer
+    assert answer.error["code"] in ("no_room", "storage", "unavailable"), answer
     assert any(word in answer.text.lower() for word in ("space", "disk", "too large")), answer
     assert answer.error["next"], answer
 

@@ -139,7 +139,7 @@ def test_no_secret_of_ours_is_seen(monkeypatch: pytest.MonkeyPatch):
 
 @linux
 def test_nothing_of_ours_is_open_to_it(tmp_path: Path):
-    seen = "[os.readlink(f'/proc/self/fd/{one}') for one in range(64) if os.path.lexists(f'/proc/self/fd/{one}')]"
+    seen = "[os.readlink(f'/proc/self/fd/{one}') for one in range(4096) if os.path.lexists(f'/proc/self/fd/{one}')]"
     with (tmp_path / "open").open("w") as ours:
         os.set_inheritable(ours.fileno(), True)
         with closing(opened(RUNS, inputs=("x", "word"))) as runtime:

@@ -88,6 +88,8 @@ class LocalAppender:
             self._descriptor = -1
 
     def _check(self) -> None:
+        if self._descriptor < 0:
+            raise StorageError("this file was closed", file=str(self._path))
         if self._dead:
             raise StorageError(
                 "this file takes no more writes after a failed fsync",

@@ -79,14 +79,9 @@ def copied(project: Project, folder: Path) -> Project:
     versions."""
     home = folder / ".kring"
     hidden = shutil.ignore_patterns(".*")
-    try:
+    with _copying(folder):
         shutil.copytree(project.folder, folder, symlinks=True, ignore=hidden, copy_function=os.link)
-        for name in KEPT:
-            if (project.home.root / name).is_dir():
-                shutil.copytree(project.home.root / name, home / name)
-    except (OSError, shutil.Error) as error:
-        raise Unavailable("the system could not be copied", got=str(error)[:300], file=str(folder)) from error
-    home.mkdir(exist_ok=True)
+        home.mkdir(exist_ok=True)
     copy = open_project(folder, say=project.say)
     with project.ledger() as ledger:
         entries = [
@@ -95,7 +90,19 @@ def copied(project: Project, folder: Path) -> Project:
         ]
     with copy.ledger() as ledger:
         ledger.append(entries)
+    with _copying(folder):
+        for name in KEPT:
+            if (project.home.root / name).is_dir():
+                shutil.copytree(project.home.root / name, home / name)
     return copy
+
+
+@contextmanager
+def _copying(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, shutil.Error) as error:
+        raise Unavailable("the system could not be copied", got=str(error)[:300], file=str(folder)) from error
 
 
 def asked(address: Address, body: str) -> tuple[int, str]:
