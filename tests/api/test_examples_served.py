@@ -247,7 +247,7 @@ def test_a_key_opens_its_own_system_until_it_is_revoked(server: Server) -> None:
     assert status("/systems/flights/api/decisions") == 404
     assert server.ask("GET", "/metrics", key=made["secret"]).status == 403
     assert kring("key", "revoke", made["key"]["id"], folder).code == 0
-    eventually(lambda: {status() for _ in range(8)} == {401})
+    eventually(lambda: {status() for _ in range(4)} <= {401, 429})  # whoever goes on with a wrong key is slowed
 
 
 @contextmanager

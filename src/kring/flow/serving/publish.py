@@ -65,6 +65,8 @@ class Publisher:
     def _publish(self, ledgers: dict[str, Ledger]) -> None:
         heads = {name: ledger.head().seq for name, ledger in ledgers.items()}
         project = self.projects[0]
+        # first of all: nothing that is wrong with a version keeps a key from being ended
+        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now(), before=self._access))
         if heads != self._heads:
             systems = [served(one, ledgers[one.system.name]) for one in self.projects]
             if systems != self._systems:
@@ -74,7 +76,6 @@ class Publisher:
                 self._bump("pointers")
             if any(self._has_forgotten(name, ledger) for name, ledger in ledgers.items()):
                 self._bump("forgotten")
-        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now(), before=self._access))
         self._heads = heads
         if self.page is not None:
             self.page.ledger_seen(project.clock.monotonic())
