@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kring.data.near import distance, masked, slips
-from kring.data.repairs import apply, changes, mend_row
+from kring.data.repairs import apply, changes
+from kring.decide.repairs import mend_row
+from kring.metrics.near import distance, masked, slips
 from kring.record.recipe import (
     Dates,
     Decimal,
@@ -177,3 +178,17 @@ def test_two_numbers_are_never_a_slip_apart_from_each_other() -> None:
     assert masked("100x9", "10039", signs="x")
     assert not masked("100x9", "10038", signs="x")
     assert not masked("xx", "al", signs="x")
+
+
+def test_no_text_takes_long_to_repair() -> None:
+    recipe: list[Repair] = [
+        Text(id="t", column="a", steps=("invisible", "unicode", "space")),
+        Unit(id="u", column="a", suffixes=(" oz",)),
+        Decimal(id="d", column="a"),
+        Dates(id="y", column="a", forms=("d.m.y",)),
+        Scale(id="s", column="a", low=1, high=9, factor=10),
+    ]
+    for text in ("a" + "\u0300\u0316" * 500_000, "1" * 1_000_000, "1" * 1_000_000 + ".", "1." * 500_000):
+        assert mend_row({"a": text}, recipe) == {"a": text}
+    long = "e\u0301" * 1000
+    assert mend_row({"a": long}, recipe) == {"a": "é" * 1000}

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kring.data.near import masked, slips
+from kring.metrics.near import masked, slips
 from kring.record.recipe import Dependency, Split, Trust
 
 SUPPORT: Final = 3

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kring.data.near import LONGEST, NUMBER, digits, masked, slips
-from kring.data.repairs import MEASURE
 from kring.data.spellings import Facts
+from kring.decide.repairs import MEASURE
+from kring.metrics.near import LONGEST, NUMBER, digits, masked, slips
 from kring.record.recipe import Trust, Unit, Values
 
 RARER: Final = 5

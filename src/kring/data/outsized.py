@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kring.data.near import NUMBER
+from kring.metrics.near import NUMBER
 from kring.record.recipe import Scale
 
 LEAST: Final = 100

@@ -15,8 +15,9 @@ from kring.data.misspelt import doubtful, misspelt, replacing_signs
 from kring.data.outsized import outsized
 from kring.data.profile import private
 from kring.data.recipes import columns_of
-from kring.data.repairs import ORDER, apply, changes
+from kring.data.repairs import apply, changes
 from kring.data.spellings import Facts, found_in
+from kring.decide.repairs import ORDER
 from kring.errors import DataError
 from kring.record.contract import Contract
 from kring.record.recipe import Change, Dates, Decimal, Duplicates, Missing, Proposal, Repair, Split, Text

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kring.contracts.values import FALSE, TRUE
-from kring.data.near import NUMBER
-from kring.data.repairs import COMMA, DAY_FORMS, MEASURE, iso_date, tidied
+from kring.decide.repairs import COMMA, DAY_FORMS, MEASURE, iso_date, tidied
+from kring.metrics.near import NUMBER
 from kring.record.contract import Field
 from kring.record.recipe import DateForm, Dates, Decimal, Missing, Repair, Text, Tidying, Trust, Unit, Values
 

@@ -15,12 +15,13 @@ import polars as pl
 from kring.data.propose import propose
 from kring.data.recipes import FILE, Head, RecipeFile, columns_of, decode, encode, hold_against
 from kring.data.repairs import apply, changes
+from kring.decide.repair_rows import beyond_rows
 from kring.errors import DataError, NotFound, StorageError
 from kring.flow import history
 from kring.flow.project import Project
 from kring.frame.places import Key, places
 from kring.record.finding import CheckReport, CheckResult, Finding
-from kring.record.recipe import Change, Duplicates, Proposal, Recipe, Repair, Trust
+from kring.record.recipe import Change, Proposal, Recipe, Repair, Trust
 from kring.sources import file as source
 
 LEVELS: Final[dict[str, tuple[Trust, ...]]] = {
@@ -147,9 +148,15 @@ def cleaned(project: Project, feed: pl.LazyFrame) -> pl.LazyFrame:
 def mends_of_rows(project: Project) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
     """What the recipe in force does to some rows of a feed, whichever they are. Repeated rows stay: who asks for
     decisions gets one for each row."""
-    recipe = open_recipe(project)
-    repairs = tuple(one for one in recipe.repairs if not isinstance(one, Duplicates)) if recipe else ()
+    repairs, _ = repairs_of_rows(project)
     return partial(apply, repairs=repairs) if repairs else lambda rows: rows
+
+
+def repairs_of_rows(project: Project) -> tuple[tuple[Repair, ...], tuple[Repair, ...]]:
+    """The repairs of the recipe in force that can be applied to one row, and those that can't."""
+    recipe = open_recipe(project)
+    beyond = tuple(beyond_rows(recipe.repairs)) if recipe else ()
+    return tuple(one for one in recipe.repairs if one not in beyond) if recipe else (), beyond
 
 
 def with_recipe(project: Project, report: CheckReport, feed: pl.LazyFrame) -> CheckReport:

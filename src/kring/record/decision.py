@@ -24,6 +24,9 @@ OURS: Final = frozenset({ABSTAINED, OUTLIER, IMPUTED})
 """Guards that no rule of a contract is named after: the policy abstained, the row is unlike those that were learned
 from, and values that broke their rule were taken as missing."""
 
+REPAIRED: Final = "repaired: "
+"""Begins the guard that says of a value what was got, and what the recipe made of it."""
+
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     """`n` answers of `version` at `at` (microseconds UTC), as columns.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.record.contract import Contract
+from kring.record.recipe import Repair
 from kring.record.rollout import Pointer
 from kring.record.system import System
 
@@ -13,7 +14,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """One system as it is to be served. `home` is the folder with its versions and its log, `public_key` what its
     versions are signed with, `known_later` are columns that no request can hold, `shadows` versions that are asked
     beside the live one, off the request's path. `roots` names by id the versions whose contents were looked at: a
-    worker opens these bytes and no others."""
+    worker opens these bytes and no others. `repairs` are those of the recipe that can be applied to one row."""
 
     home: str
     system: System
@@ -23,6 +24,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     public_key: bytes
     shadows: tuple[str, ...] = ()
     roots: dict[str, str] = {}
+    repairs: tuple[Repair, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,19 @@ from typing import Final
 
 from kring.metrics.intervals import wilson
 from kring.record.alarm import Breach
-from kring.record.decision import OURS
+from kring.record.decision import OURS, REPAIRED
 
 METRIC: Final = "violations"
 
 
 def breaches(guards: Mapping[int, Sequence[str]]) -> int:
     """How many rows broke a rule of their contract, of those in which any guard fired."""
-    return sum(any(name not in OURS for name in names) for names in guards.values())
+    return sum(any(map(is_broken, names)) for names in guards.values())
+
+
+def is_broken(guard: str) -> bool:
+    """Whether a guard is a rule of the contract."""
+    return guard not in OURS and not guard.startswith(REPAIRED)
 
 
 def judge_inputs(*, rows: int, violations: int, allowed: float, since: int) -> Breach | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kring.errors import KringError, NotFound, UserError
 from kring.flow import history
+from kring.flow.cleaning import repairs_of_rows
 from kring.flow.deciding import require_same_reading, verified
 from kring.flow.keys import access_list
 from kring.flow.operating import LEASE
@@ -125,6 +126,7 @@ def served(project: Project, ledger: Ledger) -> Served:
         public_key=project.files.read(project.home.public_key),
         shadows=shadows,
         roots={pointer.live: live.root} | dict(rooted(project, others)),
+        repairs=repairs_of_rows(project)[0],
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from kring.access.hosts import is_private, require_names
 from kring.flow import adapters
+from kring.flow.cleaning import repairs_of_rows
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
@@ -78,10 +79,18 @@ def prepare(projects: Sequence[Project], plan: Plan, *, say: Callable[[str], Non
     meetings.write(files, meeting.plan, plan)
     publisher = Publisher(projects, meeting, page, say)
     publisher.publish()
+    say_beyond_rows(projects, say=say)
     key = ensure_dev_key(projects) if is_private(plan.host, behind_proxy=plan.behind_proxy) else None
     if key is not None:
         publisher.publish()
     return Started(plan, page, key)
+
+
+def say_beyond_rows(projects: Sequence[Project], *, say: Callable[[str], None]) -> None:
+    """The repairs that a feed gets and a request does not."""
+    for project in projects:
+        for repair in repairs_of_rows(project)[1]:
+            say(f"{project.system.name}: the repair {repair.id} compares rows, so no request is repaired by it")
 
 
 def processes(plan: Plan) -> list[Spec]:
