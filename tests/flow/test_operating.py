@@ -10,7 +10,8 @@ import pytest
 
 from kring.errors import Busy, Conflict, Refused
 from kring.flow import history
-from kring.flow.operating import Operator, open_operator, roll_back
+from kring.flow.operating.asking import roll_back
+from kring.flow.operating.operator import Operator, open_operator
 from kring.flow.project import Project, open_project
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom

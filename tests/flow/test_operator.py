@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.flow.operator import fold
+from kring.flow.operator.fold import fold
 from kring.record.operator import (
     Command,
     MoveRollout,
@@ -23,7 +23,8 @@ from kring.record.operator import (
     WindowClosed,
 )
 from kring.record.rollout import TRANSITIONS
-from kring.record.system import Candidate, Data, Frame, Learn, RolloutPlan, System
+from kring.record.running import Learn, RolloutPlan
+from kring.record.system import Candidate, Data, Frame, System
 from kring.record.verdict import Judgement
 
 DAY = 86_400_000_000

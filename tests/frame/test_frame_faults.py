@@ -129,16 +129,16 @@ SEEN_BY_SCHEMA = [
     ('rule = "heavy"', 'rule = "heavy"\nbuiltin = "prior"', [(49, "candidate[0]", "make them two candidates")]),
     ('outcome_at = "arrived_at"', "", [(26, "data", None)]),
     ('group = "driver"', 'outcome_after = "2h"', [(34, "data.outcome_after", None)]),
-    ("steps = []", "steps = [5, 20]", [(80, "rollout.steps", "write steps = []")]),
-    ("steps = []", 'steps = [5, 20, "all"]', [(80, "rollout.steps", None), (80, "rollout.steps[2]", "")]),
+    ("steps = []", 'steps = [5, 20, "all"]', [(80, "rollout.steps[2]", "")]),
     (
         "steps = []",
         "steps = [\n  0,\n  101]",
-        [(80, "rollout.steps", None), (81, "rollout.steps[0]", ""), (82, "rollout.steps[1]", "")],
+        [(81, "rollout.steps[0]", ""), (82, "rollout.steps[1]", "")],
     ),
 ]
 
 SEEN_BY_READER = [
+    ("steps = []", "steps = [20, 5]", [(80, "rollout.steps", "write steps = [5, 20]")]),
     ('abstain = "probability >', 'abstain = "probability >>', [(109, "policy.abstain", None)]),
     ('when = "weight > 1000"', 'when = "weight >"', [(112, "policy.rule[0].when", None)]),
     ('name = "linear"', 'name = "thumb"', [(55, "candidate[1].name", "the other stands in line 50")]),

@@ -9,21 +9,8 @@ from kring.errors import ConfigError, DataError, NotFound
 from kring.frame.read import read, read_with_lines
 from kring.record.access import AccessPolicy, Oidc, Rate
 from kring.record.prepare import LookupSpec
-from kring.record.system import (
-    Candidate,
-    Data,
-    Frame,
-    Gate,
-    Govern,
-    Guard,
-    Learn,
-    Person,
-    PolicyPlan,
-    RolloutPlan,
-    Split,
-    System,
-    Watch,
-)
+from kring.record.running import Learn, RolloutPlan, Watch
+from kring.record.system import Candidate, Data, Frame, Gate, Govern, Guard, Person, PolicyPlan, Split, System
 from kring.record.verdict import GateLine
 from kring.record.version import Ruling
 

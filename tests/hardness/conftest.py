@@ -11,7 +11,7 @@ import parcels as system
 import pytest
 from commands import kring
 
-from kring.flow.operating import operating
+from kring.flow.operating.operator import operating
 from kring.flow.project import open_project
 from kring.host.clock import SimulatedClock
 from kring.record.operator import ShadowCompared

@@ -66,7 +66,7 @@ FAULTS: Final = {
     "a folder": Bad(as_folder("kring.toml"), "data", "", "not a file"),
     "gone": Bad(lambda folder: (folder / "kring.toml").unlink(), "not_found", "", "no kring.toml"),
     "no TOML": Bad(raw(b"[system\n"), "config", "", "not TOML"),
-    "steps of traffic": Bad(swapped("steps = []", "steps = [5, 50]"), "config", "rollout.steps", "steps = []"),
+    "steps of traffic": Bad(swapped("steps = []", "steps = [50, 5]"), "config", "rollout.steps", "steps = [5, 50]"),
     "unknown metric": Bad(swapped("roc_auc", "roc_acu"), "config", 'gate."lift_over_baseline.roc_acu"', "roc_auc"),
     "unknown metric, no lift": Bad(swapped(GATE, "rocauc"), "config", "gate.rocauc", "did you mean `roc_auc`"),
     "unknown operator": Bad(swapped('"> 0"', '"=> 0"'), "config", f"gate.{GATE}", ">="),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.learn.triggers import retraining_due
-from kring.record.system import Learn, Trigger
+from kring.record.running import Learn, Trigger
 
 DAY = 86_400_000_000
 BOTH = Learn(retrain_on=("quality", "schedule"), every_us=30 * DAY, cooldown_us=7 * DAY)

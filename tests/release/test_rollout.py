@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.errors import Conflict, Refused, Unsupported
-from kring.record.rollout import NOT_BUILT, STATES, TRANSITIONS, Rollout, RolloutState
+from kring.errors import Conflict, Refused
+from kring.record.rollout import STATES, TRANSITIONS, Rollout, RolloutState
 from kring.release.rollout import FINAL, LIVE, advance, allowed, start
 
 
@@ -30,6 +30,8 @@ WAYS: dict[RolloutState, tuple[RolloutState, ...]] = {
     "draft": (),
     "validating": ("validating",),
     "shadow": ("validating", "shadow"),
+    "step": ("validating", "shadow", "step"),
+    "held": ("validating", "shadow", "step", "held"),
     "promoted": ("validating", "shadow", "promoted"),
     "baking": ("validating", "shadow", "promoted", "baking"),
     "done": ("validating", "shadow", "promoted", "baking", "done"),
@@ -63,8 +65,8 @@ def test_a_stale_seq_is_a_conflict(seq: int) -> None:
     assert caught.value.retryable
 
 
-def test_every_state_that_is_built_is_reached() -> None:
-    assert set(WAYS) == set(STATES) - set(NOT_BUILT)
+def test_every_state_is_reached() -> None:
+    assert set(WAYS) == set(STATES)
     for state, way in WAYS.items():
         assert walked(*way).state == state
 
@@ -87,10 +89,6 @@ def test_the_table_and_nothing_else(state: RolloutState, to: RolloutState) -> No
         with pytest.raises(Refused) as refused:
             moved(rollout, to)
         assert refused.value.allowed == (", ".join(allowed(state)) or f"none, {state} is final")
-    elif to in NOT_BUILT:
-        with pytest.raises(Unsupported) as unsupported:
-            moved(rollout, to)
-        assert unsupported.value.next == NOT_BUILT[to]
     else:
         assert moved(rollout, to).state == to
         assert to in allowed(state)
@@ -108,12 +106,11 @@ def test_no_sequence_of_calls_leaves_the_table(calls: list[tuple[RolloutState, i
         before = rollout
         try:
             rollout = advance(rollout, to, seq=rollout.seq + offset, reason="", actor="ann", at=at)
-        except (Conflict, Refused, Unsupported):
+        except (Conflict, Refused):
             assert rollout is before
             continue
         assert offset == 0
         assert to in TRANSITIONS[before.state]
-        assert to not in NOT_BUILT
         assert rollout.seq == before.seq + 1
         assert before.state not in FINAL
 
@@ -128,7 +125,7 @@ def test_final_states_stay() -> None:
 
 def test_rolling_back_is_possible_from_every_live_state() -> None:
     assert set(LIVE) == {"shadow", "step", "promoted", "baking", "held", "done"}
-    for state in set(LIVE) - set(NOT_BUILT):
+    for state in LIVE:
         assert moved(walked(*WAYS[state]), "rolling_back").state == "rolling_back"
 
 

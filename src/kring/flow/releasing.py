@@ -12,18 +12,17 @@ from typing import Final
 import msgspec
 
 from kring.data.recipes import FILE as RECIPE_FILE
-from kring.errors import Conflict, IntegrityError, NotFound, Refused, Unsupported, UserError
+from kring.errors import Conflict, IntegrityError, NotFound, Refused, UserError
 from kring.experiment.comparison import compare, trades
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
 from kring.flow.cleaning import open_recipe
-from kring.flow.operating import start_release
+from kring.flow.operating.asking import start_release
 from kring.flow.project import Project
 from kring.flow.training.keep import behaviours_digest, kept, sha256
 from kring.flow.training.train import Trained
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
-from kring.record.rollout import NOT_BUILT
 from kring.record.run import Run
 from kring.record.verdict import Verdict
 from kring.record.version import Chain, Link, Manifest, Version
@@ -61,8 +60,6 @@ def release(project: Project, *, candidate: str, because: str = "") -> Released:
     With `candidate` only that one is considered. `NotFound` when it was not trained, `UserError` when another
     candidate is worse in nothing and better in something, unless `because` says why it is to be this one.
     """
-    if project.system.rollout.steps:
-        raise Unsupported(NOT_BUILT["step"], key="rollout.steps", got=str(list(project.system.rollout.steps)))
     trained = latest_training(project)
     better = dominators(trained)
     if candidate:

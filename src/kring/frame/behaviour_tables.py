@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from kring.frame.tables import Scalar, Text
+from kring.frame.kinds import Scalar, Text
 
 SAMPLE: Final = 100
 

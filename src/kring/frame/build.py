@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.frame.build_running import flag, learn_plan, notify, rollout_plan, slo, span, trial, watch_plan
 from kring.frame.durations import microseconds
 from kring.frame.source import Source
 from kring.frame.tables import (
@@ -18,20 +19,18 @@ from kring.frame.tables import (
     GovernTable,
     GuardTable,
     KnowledgeTable,
-    LearnTable,
     OidcTable,
     PeopleTable,
     PersonTable,
     PolicyTable,
     RateTable,
-    RolloutTable,
     TuneTable,
-    WatchTable,
 )
 from kring.metrics.gates import parse_line
 from kring.record.access import AccessPolicy, Oidc, Rate
 from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
+from kring.record.running import Drills
 from kring.record.system import (
     Candidate,
     Data,
@@ -41,16 +40,13 @@ from kring.record.system import (
     Govern,
     Guard,
     Knowledge,
-    Learn,
     LogPlan,
     Person,
     PolicyPlan,
-    RolloutPlan,
     Split,
     Stage,
     System,
     Tune,
-    Watch,
 )
 from kring.record.version import Ruling
 
@@ -80,11 +76,16 @@ def build(source: Source) -> System:
             lines=tuple(parse_line(name, str(text)) for name, text in _others(source, GateTable, "gate").items()),
             min_rows=file.gate.min_rows,
         ),
-        rollout=_rollout(file.rollout),
+        rollout=rollout_plan(file.rollout),
         policy=_policy(file.policy),
         guard=_guard(file.guard),
-        watch=_watch(file.watch),
-        learn=_learn(file.learn),
+        watch=watch_plan(file.watch),
+        learn=learn_plan(file.learn),
+        notify=tuple(notify(table) for table in file.notify),
+        slo=slo(file.slo),
+        drills=Drills(names=file.drill.names, every_us=microseconds(file.drill.every)),
+        flags=tuple(flag(table) for table in file.flag),
+        trials=tuple(trial(table) for table in file.trial),
         log=LogPlan(durability=file.log.durability),
         govern=_govern(file.govern),
         access=_access(file.access),
@@ -147,8 +148,8 @@ def _data(table: DataTable) -> Data:
         protected=table.protected,
         group=table.group,
         outcome_at=table.outcome_at,
-        outcome_after_us=_span(table.outcome_after),
-        window_us=_span(table.window),
+        outcome_after_us=span(table.outcome_after),
+        window_us=span(table.window),
         split=split,
         supplier=table.supplier,
         tables=table.tables,
@@ -195,10 +196,6 @@ def _evidence(table: EvidenceTable) -> EvidencePlan:
     )
 
 
-def _rollout(table: RolloutTable) -> RolloutPlan:
-    return RolloutPlan(shadow_us=microseconds(table.shadow), steps=table.steps, bake_us=microseconds(table.bake))
-
-
 def _policy(table: PolicyTable) -> PolicyPlan:
     rules = (Ruling(when=rule.when, decision=rule.decision, reason=rule.reason) for rule in table.rule)
     return PolicyPlan(rules=tuple(rules), abstain=table.abstain)
@@ -208,30 +205,11 @@ def _guard(table: GuardTable) -> Guard:
     return Guard(out_of_contract=table.out_of_contract, outliers=table.outliers, timeout_us=table.timeout_ms * 1000)
 
 
-def _watch(table: WatchTable) -> Watch:
-    return Watch(
-        window_us=microseconds(table.window),
-        quality_us=microseconds(table.quality_over),
-        judge_every_us=microseconds(table.judge_every),
-        maturity_us=microseconds(table.maturity),
-        min_windows=table.min_windows,
-        violations=table.violations,
-    )
-
-
-def _learn(table: LearnTable) -> Learn:
-    return Learn(
-        retrain_on=table.retrain_on,
-        every_us=microseconds(table.every),
-        cooldown_us=microseconds(table.cooldown),
-    )
-
-
 def _govern(table: GovernTable) -> Govern:
     return Govern(
         role="" if isinstance(table.role, msgspec.UnsetType) else table.role,
         risk=table.risk,
-        retention_us=_span(table.retention),
+        retention_us=span(table.retention),
     )
 
 
@@ -263,7 +241,3 @@ def _rate(table: RateTable) -> Rate:
 
 def _scalar(value: bool | int | float | str | msgspec.UnsetType) -> Scalar:
     return None if isinstance(value, msgspec.UnsetType) else value
-
-
-def _span(text: str | msgspec.UnsetType) -> int:
-    return 0 if isinstance(text, msgspec.UnsetType) else microseconds(text)

@@ -6,9 +6,9 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
+from kring.frame.kinds import FORM
 from kring.frame.places import Key
 from kring.frame.reading import Reading
-from kring.frame.tables import FORM
 from kring.frame.wording import did_you_mean, shown
 
 PLAIN: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*/){0,4}[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -6,14 +6,13 @@ from typing import Final
 
 from kring.contracts.grammar import lookups_of, parse
 from kring.errors import ConfigError, KringError
-from kring.frame import durations
 from kring.frame.files import read_files
 from kring.frame.places import Key
 from kring.frame.reading import Reading
-from kring.frame.tables import GateTable, WatchTable
+from kring.frame.rules_running import read_running_rules
+from kring.frame.tables import GateTable
 from kring.frame.wording import did_you_mean, nearest, shown
 from kring.metrics.gates import parse_line
-from kring.record.rollout import NOT_BUILT
 
 WAYS: Final = ("rule", "fit", "builtin", "code", "of")
 
@@ -24,8 +23,7 @@ def read_rules(reading: Reading) -> None:
     _data(reading)
     _expressions(reading)
     _gate(reading)
-    _rollout(reading)
-    _watch(reading)
+    read_running_rules(reading)
 
 
 def _candidates(reading: Reading) -> None:
@@ -224,31 +222,3 @@ def _gate(reading: Reading) -> None:
             parse_line(name, text)
         except ConfigError as error:
             reading.fault(("gate", name), error.message, got=error.got, allowed=error.allowed, next=error.next)
-
-
-def _rollout(reading: Reading) -> None:
-    steps = reading.raw(("rollout", "steps"))
-    if isinstance(steps, list) and steps:
-        reading.fault(("rollout", "steps"), NOT_BUILT["step"], got=shown(steps), allowed="[]", next="write steps = []")
-
-
-def _watch(reading: Reading) -> None:
-    """A judgement that needs more windows than its span holds would never be made."""
-    default = WatchTable()
-    values = {
-        name: reading.good.get(("watch", name), getattr(default, name))
-        for name in ("window", "quality_over", "min_windows")
-        if ("watch", name) in reading.good or name not in reading.entries(("watch",))
-    }
-    window, span, least = values.get("window"), values.get("quality_over"), values.get("min_windows")
-    if not (isinstance(window, str) and isinstance(span, str) and isinstance(least, int)):
-        return
-    if durations.microseconds(window) * least > durations.microseconds(span):
-        name = next((name for name in ("quality_over", "min_windows", "window") if ("watch", name) in reading.good), "")
-        reading.fault(
-            ("watch", name) if name else ("watch",),
-            "quality would never be judged: the span is shorter than the windows that a judgement needs",
-            got=f'quality_over = "{span}", window = "{window}", min_windows = {least}',
-            allowed="quality_over of at least window × min_windows",
-            next="lengthen quality_over, or lower min_windows",
-        )

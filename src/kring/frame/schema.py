@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from kring.frame.tables import OTHERS, CandidateTable, DataTable, File, RolloutTable
+from kring.frame.tables import OTHERS, CandidateTable, DataTable, File
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,7 +35,6 @@ def schema() -> dict[str, object]:
         parts[table.__name__].update(rules)
     file = parts.pop(File.__name__)
     file["properties"]["candidate"].update(BASELINE)
-    parts[RolloutTable.__name__]["properties"]["steps"]["maxItems"] = 0
     for part in (file, *parts.values()):
         _tidy(part)
     return {"$schema": DIALECT, **file, "title": "kring.toml", "$defs": parts}

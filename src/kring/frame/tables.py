@@ -1,8 +1,6 @@
 """The tables of `kring.toml` as they are written: the one place that knows its keys.
 
 The reader, the JSON Schema for editors and the reference page are all made from these types.
-In `Meta.extra`, `allowed` says in words what is allowed, `fits` is a further test of a text, and
-`unique` refuses an item that is listed twice.
 """
 
 from __future__ import annotations
@@ -13,60 +11,33 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from kring.frame import durations
+from kring.frame.kinds import (
+    AtOnce,
+    Builtin,
+    ColumnName,
+    Duration,
+    Function,
+    GateText,
+    LongerDuration,
+    Name,
+    PerSecond,
+    Price,
+    Scalar,
+    Share,
+    Text,
+    Unique,
+)
+from kring.frame.tables_running import (
+    DrillTable,
+    FlagTable,
+    LearnTable,
+    NotifyTable,
+    RolloutTable,
+    SloTable,
+    TrialTable,
+    WatchTable,
+)
 from kring.record.access import Role
-
-FORM: Final = "file.py:function"
-NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
-COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
-GATE: Final = r"^\s*(>=|>|<=|<)\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
-
-Name = Annotated[
-    str,
-    Meta(pattern=NAME, extra={"allowed": "a name in lower-case letters, digits, - and _ (a letter first, 63 at most)"}),
-]
-ColumnName = Annotated[
-    str,
-    Meta(pattern=COLUMN, extra={"allowed": "a name in letters, digits and _ (no digit first, 63 at most)"}),
-]
-Text = Annotated[str, Meta(pattern=r"\S", extra={"allowed": "a text"})]
-Duration = Annotated[
-    str,
-    Meta(
-        pattern=durations.PATTERN,
-        extra={"allowed": f"a duration such as {durations.EXAMPLES}", "fits": durations.fits},
-    ),
-]
-LongerDuration = Annotated[
-    str,
-    Meta(
-        pattern=durations.PATTERN_ABOVE_ZERO,
-        extra={"allowed": f"a duration above zero such as {durations.EXAMPLES}", "fits": durations.fits},
-    ),
-]
-Share = Annotated[float, Meta(gt=0, lt=1, extra={"allowed": "a share between 0 and 1 (5 % is 0.05)"})]
-Price = Annotated[float, Meta(ge=0, description="The price of one such mistake; MISTAKE is a word of the task")]
-Function = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^:\\\s][^:\\]*\.py:[A-Za-z_][A-Za-z0-9_]*$",
-        extra={"allowed": f'"{FORM}" in the system\'s folder'},
-    ),
-]
-GateText = Annotated[
-    str,
-    Meta(
-        pattern=GATE,
-        description="What the whole 95 % interval of METRIC must be for the gate to pass",
-        extra={"allowed": 'a comparison such as "> 0", ">= 0.6", "< 1" or "<= 20"'},
-    ),
-]
-Percent = Annotated[int, Meta(ge=1, le=99, extra={"allowed": "a whole percentage from 1 to 99"})]
-PerSecond = Annotated[float, Meta(gt=0, le=1e9)]
-AtOnce = Annotated[int, Meta(ge=1, le=10**9)]
-Scalar = bool | int | float | str
-Builtin = Literal["prior", "linear", "boosted", "forest", "lightgbm", "xgboost", "retrieval", "canned"]
-Unique: Final = Meta(extra_json_schema={"uniqueItems": True}, extra={"unique": True})
 
 
 class SystemTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,16 +224,6 @@ class GateTable(Struct, frozen=True, kw_only=True):
     min_rows: Annotated[int, Meta(ge=1, description="With fewer rows a line can only be investigated")] = 100
 
 
-class RolloutTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a version comes to answer."""
-
-    shadow: Annotated[Duration, Meta(description="How long it answers beside the live version, unheard")] = "1d"
-    steps: Annotated[
-        tuple[Percent, ...], Meta(description="Shares of live traffic on the way; not built yet, so none")
-    ] = ()
-    bake: Annotated[Duration, Meta(description="How long a promoted version bakes before its rollout is done")] = "1d"
-
-
 class RuleTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A business rule. The first that fires decides, whatever the model says."""
 
@@ -299,37 +260,6 @@ class GuardTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_ms: Annotated[
         int, Meta(ge=1, le=600_000, description="An answer that takes longer comes from the next on the ladder")
     ] = 1000
-
-
-class WatchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the live version is watched."""
-
-    window: Annotated[LongerDuration, Meta(description="The span of one window of counts")] = "1d"
-    maturity: Annotated[
-        Duration, Meta(description="How long after its end a window is judged, when its outcomes are known")
-    ] = "2d"
-    quality_over: Annotated[LongerDuration, Meta(description="The span over which realised quality is judged")] = "30d"
-    judge_every: Annotated[LongerDuration, Meta(description="How often realised quality is judged")] = "7d"
-    min_windows: Annotated[int, Meta(ge=1, description="Windows with known outcomes that a judgement needs")] = 14
-    violations: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1,
-            description="Alarm when a larger share of a window's rows breaks the contract",
-            extra={"allowed": "a share from 0 to 1 (5 % is 0.05)"},
-        ),
-    ] = 0.05
-
-
-class LearnTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When to train again."""
-
-    retrain_on: Annotated[
-        tuple[Literal["quality", "schedule"], ...], Unique, Meta(description="What starts a training")
-    ] = ()
-    every: Annotated[LongerDuration, Meta(description="The schedule")] = "30d"
-    cooldown: Annotated[Duration, Meta(description="The least time between two trainings")] = "7d"
 
 
 class LogTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -410,6 +340,11 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     guard: GuardTable = GuardTable()
     watch: WatchTable = WatchTable()
     learn: LearnTable = LearnTable()
+    notify: Annotated[tuple[NotifyTable, ...], Meta(description="Who is told of alarms")] = ()
+    slo: SloTable = SloTable()
+    drill: DrillTable = DrillTable()
+    flag: Annotated[tuple[FlagTable, ...], Meta(description="Values that are switched without a release")] = ()
+    trial: Annotated[tuple[TrialTable, ...], Meta(description="A/B tests")] = ()
     log: LogTable = LogTable()
     govern: GovernTable = GovernTable()
     access: AccessTable = AccessTable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kring.record.system import Learn
+from kring.record.running import Learn
 
 
 def retraining_due(learn: Learn, *, breached: Sequence[str], last: int, now: int) -> str:

@@ -1,4 +1,4 @@
-"""A judged change."""
+"""A judged change, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,76 @@ from typing import Literal
 
 import msgspec
 
-AlarmKind = Literal["data_quality", "quality", "fallback", "release", "retraining"]
+from kring.record.running import Tier
+
+AlarmKind = Literal[
+    "data_quality",
+    "quality",
+    "fallback",
+    "release",
+    "retraining",
+    "drift",
+    "prediction_drift",
+    "estimated_quality",
+    "calibration",
+    "fairness",
+    "latency",
+    "cost",
+    "outliers",
+    "queries",
+    "probes",
+    "service_level",
+    "drill",
+    "trial",
+]
+AlarmState = Literal["open", "acknowledged", "silenced", "resolved"]
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change is estimated to do to a metric, with its interval, and to money per decision; None where nothing
+    can be said. `conditions` say under which the estimate holds."""
+
+    metric: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    money: float | None = None
+    currency: str = ""
+    conditions: str = ""
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor's finding: `metric` lies beyond `allowed` since `since`, of one feature or slice where it has one.
+
+    `sure` says how sure that is, in words with the number; `effect` what it is estimated to do.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    allowed: str
+    rows: int
+    since: int
+    what: str
+    kind: AlarmKind = "quality"
+    feature: str = ""
+    slice: str = ""
+    version: str = ""
+    sure: str = ""
+    effect: Effect | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from other findings: the same key is the same alarm."""
+        return "/".join((self.kind, self.metric, self.feature, self.slice))
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened, since when, how sure, to whom it belongs and what is proposed."""
+    """What happened, since when, how sure, to whom it belongs and what is proposed.
+
+    `count` is how many looks found it, the last at `last`. It is silent until `until`; `by` did what `action` says.
+    """
 
     id: str
     system: str
@@ -28,16 +93,19 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     proposal: str
     action: str = ""
+    tier: Tier = "ticket"
+    state: AlarmState = "open"
+    feature: str = ""
+    slice: str = ""
+    sure: str = ""
+    effect: Effect | None = None
+    group: str = ""
+    count: int = 1
+    last: int = 0
+    until: int = 0
+    by: str = ""
 
-
-class Breach(msgspec.Struct, frozen=True, kw_only=True):
-    """A monitor's finding: `metric` lies with its whole interval beyond `allowed` since `since`."""
-
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    allowed: str
-    rows: int
-    since: int
-    what: str
+    @property
+    def key(self) -> str:
+        """See `Breach.key`."""
+        return "/".join((self.kind, self.metric, self.feature, self.slice))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from kring.record.alarm import Alarm
+from kring.record.alarm import Alarm, Breach
 from kring.record.rollout import Pointer, Rollout
 from kring.record.system import Stage
 from kring.record.verdict import GateResult, Judgement
@@ -63,7 +65,37 @@ class RollbackAsked(msgspec.Struct, frozen=True, kw_only=True, tag="rollback_ask
     reason: str
 
 
-OperatorEvent = WindowClosed | QualityJudged | Retrained | ShadowCompared | RollbackAsked
+class RolloutAsked(msgspec.Struct, frozen=True, kw_only=True, tag="rollout_asked"):
+    """A person wants the rollout to wait, to go on, or to end with the old version."""
+
+    what: Literal["hold", "resume", "abort"]
+    actor: str
+    reason: str
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True, tag="watched"):
+    """What the monitors found in the window from `start` to `end`. `looked` are the keys (`Breach.key`) of all that was
+    judged: an alarm whose key was looked at and is not among the breaches is over. What was not looked at stays."""
+
+    start: int
+    end: int
+    breaches: tuple[Breach, ...]
+    looked: tuple[str, ...]
+
+
+class AlarmHandled(msgspec.Struct, frozen=True, kw_only=True, tag="alarm_handled"):
+    """A person has seen an alarm, silences it `until` (microseconds UTC), or says that it is over."""
+
+    alarm: str
+    how: Literal["acknowledge", "silence", "resolve"]
+    actor: str
+    reason: str = ""
+    until: int = 0
+
+
+OperatorEvent = (
+    WindowClosed | QualityJudged | Retrained | ShadowCompared | RollbackAsked | RolloutAsked | Watched | AlarmHandled
+)
 
 
 class RaiseAlarm(msgspec.Struct, frozen=True, kw_only=True, tag="raise_alarm"):
@@ -89,14 +121,22 @@ class SetPointer(msgspec.Struct, frozen=True, kw_only=True, tag="set_pointer"):
     actor: str
 
 
-Command = RaiseAlarm | Retrain | MoveRollout | SetPointer
+class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
+    """Tell `target` (a name of `[[notify]]`) of an alarm as it is now. `id` is the same when it is told again."""
+
+    id: str
+    target: str
+    alarm: Alarm
+
+
+Command = RaiseAlarm | Retrain | MoveRollout | SetPointer | Notify
 
 
 class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     """All that the next step depends on. `seq` rises with each step; `outbox` holds the commands of
     the last step that are not yet known to be done; `quiet` maps a monitored metric to the end of the
     time in which its alarm is not raised again; `breached` are the metrics whose alarm still waits for
-    a training."""
+    a training, `alarms` those that are not resolved."""
 
     system: str
     seq: int = 0
@@ -106,5 +146,6 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     retrained_at: int = 0
     quiet: dict[str, int] = {}
     breached: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     cursor: Cursor = (0, 0)
     outbox: tuple[Command, ...] = ()

@@ -9,11 +9,11 @@ import msgspec
 from kring.record.access import AccessPolicy
 from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
+from kring.record.running import Drills, Flag, Learn, Notify, RolloutPlan, Slo, Trial, Watch
 from kring.record.verdict import GateLine
 from kring.record.version import Outliers, Ruling
 
 Stage = Literal["frame", "data", "experiment", "release", "operate"]
-Trigger = Literal["quality", "schedule"]
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,14 +130,6 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     min_rows: int = 100
 
 
-class RolloutPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a version is shadowed, which steps of traffic it walks, how long it bakes."""
-
-    shadow_us: int = 86_400_000_000
-    steps: tuple[int, ...] = ()
-    bake_us: int = 86_400_000_000
-
-
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What decides beside the threshold: business rules, the first that fires wins, and where the system abstains."""
 
@@ -158,28 +150,6 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     out_of_contract: OutOfContract = "flag"
     outliers: Outliers = "off"
     timeout_us: int = 1_000_000
-
-
-class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """`window_us` is the span of one window; a window is judged `maturity_us` after its end, when its
-    outcomes are known as far as they will be; realised quality is judged over `quality_us`, every
-    `judge_every_us`, when at least `min_windows` windows hold matured outcomes; data quality pages when more
-    than `violations` of a window's rows break the contract."""
-
-    window_us: int = 86_400_000_000
-    quality_us: int = 30 * 86_400_000_000
-    judge_every_us: int = 7 * 86_400_000_000
-    maturity_us: int = 2 * 86_400_000_000
-    min_windows: int = 14
-    violations: float = 0.05
-
-
-class Learn(msgspec.Struct, frozen=True, kw_only=True):
-    """When to train again: on which triggers, how often at the most, and the schedule."""
-
-    retrain_on: tuple[Trigger, ...] = ()
-    every_us: int = 30 * 86_400_000_000
-    cooldown_us: int = 7 * 86_400_000_000
 
 
 class LogPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +189,11 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard = Guard()
     watch: Watch = Watch()
     learn: Learn = Learn()
+    notify: tuple[Notify, ...] = ()
+    slo: Slo = Slo()
+    drills: Drills = Drills()
+    flags: tuple[Flag, ...] = ()
+    trials: tuple[Trial, ...] = ()
     log: LogPlan = LogPlan()
     govern: Govern = Govern()
     access: AccessPolicy = AccessPolicy()

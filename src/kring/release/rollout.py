@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import Conflict, Refused, Unsupported
-from kring.record.rollout import NOT_BUILT, STATES, TRANSITIONS, Rollout, RolloutState
+from kring.errors import Conflict, Refused
+from kring.record.rollout import STATES, TRANSITIONS, Rollout, RolloutState
 
 LIVE: Final[tuple[RolloutState, ...]] = tuple(
     state for state, following in TRANSITIONS.items() if "rolling_back" in following
@@ -50,16 +50,15 @@ def start(*, id: str, system: str, version: str, previous: str, reason: str, act
 
 
 def allowed(state: RolloutState) -> tuple[RolloutState, ...]:
-    """Where a rollout in `state` can go in this Kring."""
-    return tuple(to for to in TRANSITIONS[state] if to not in NOT_BUILT)
+    """Where a rollout in `state` can go."""
+    return TRANSITIONS[state]
 
 
 def advance(rollout: Rollout, to: RolloutState, *, seq: int, reason: str, actor: str, at: int) -> Rollout:
     """The rollout in state `to`, one seq further.
 
     `seq` is the one the caller decided on: `Conflict` when the rollout has moved since (read it
-    again). `Refused` for a transition outside the table, `Unsupported` for one that is in the
-    table and not built yet.
+    again). `Refused` for a transition outside the table.
     """
     if seq != rollout.seq:
         raise Conflict(
@@ -74,13 +73,6 @@ def advance(rollout: Rollout, to: RolloutState, *, seq: int, reason: str, actor:
             got=to if to in STATES else f"{to!r}, which is no state",
             allowed=", ".join(allowed(rollout.state)) or f"none, {rollout.state} is final",
             next="kring release starts a new rollout" if rollout.state in FINAL else "",
-        )
-    if to in NOT_BUILT:
-        raise Unsupported(
-            f"a rollout can't go to {to} yet",
-            got=f"{rollout.state} to {to}",
-            allowed=", ".join(allowed(rollout.state)),
-            next=NOT_BUILT[to],
         )
     since = rollout.since if to == rollout.state else at
     return msgspec.structs.replace(

@@ -29,7 +29,7 @@ from kring.errors import KringError, NotFound, Refused, Unavailable
 from kring.flow import adapters, history
 from kring.flow.checking import hide
 from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
-from kring.flow.operating import LEASE
+from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.scoring.input import Rows, as_batch, open_rows, staged_reader

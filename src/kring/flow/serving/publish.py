@@ -11,7 +11,7 @@ from kring.flow import history
 from kring.flow.cleaning import repairs_of_rows
 from kring.flow.deciding import require_same_reading, verified
 from kring.flow.keys import access_list
-from kring.flow.operating import LEASE
+from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting

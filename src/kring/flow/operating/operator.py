@@ -11,9 +11,9 @@ import msgspec
 
 from kring.errors import Conflict, KringError, Refused, Unavailable
 from kring.flow import history
-from kring.flow.operator import ACTOR, fold
+from kring.flow.operator.fold import fold
+from kring.flow.operator.moment import ACTOR
 from kring.flow.project import Project
-from kring.flow.verifying import verify_version
 from kring.ports.ledger import Ledger
 from kring.record.event import Entry
 from kring.record.operator import (
@@ -24,12 +24,9 @@ from kring.record.operator import (
     RaiseAlarm,
     Retrain,
     Retrained,
-    RollbackAsked,
     SetPointer,
 )
-from kring.record.rollout import Pointer
 from kring.record.system import Stage
-from kring.record.version import Version
 
 LEASE: Final = "operator"
 LEASE_SECONDS: Final = 3600.0
@@ -149,34 +146,6 @@ def entries_of(command: Command, now: int) -> list[Entry]:
 def no_retraining(trigger: str) -> Retrained:
     """For journeys in which nothing may start a training."""
     return Retrained(trigger=trigger, result="investigate", reason="training was asked for: run kring train", run="")
-
-
-def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
-    """Let the previous version answer again. `Refused` when there is none, `IntegrityError` when it is not
-    what was released."""
-    with operating(project, holder=actor) as operator:
-        before, rollout = operator.state.pointer, operator.state.rollout
-        if before and not before.previous and rollout and rollout.state == "shadow":
-            operator.step([RollbackAsked(actor=actor, reason=reason)])
-            return before
-        if before is None or not before.previous:
-            raise Refused(
-                f"{project.system.name} has no previous version to go back to",
-                got=f"live: {before.live}" if before else "no live version",
-                next="kring status shows what is live",
-            )
-        verify_version(project, history.get(operator.ledger, Version, before.previous))
-        operator.step([RollbackAsked(actor=actor, reason=reason)])
-        assert operator.state.pointer is not None
-        return operator.state.pointer
-
-
-def start_release(project: Project, *, version: str, run: str, reason: str) -> OperatorState:
-    """Hand a passed, packed version to the operator: shadow, or live when it is the first."""
-    with operating(project, holder=project.actor) as operator:
-        verify_version(project, history.get(operator.ledger, Version, version))
-        operator.step([Retrained(trigger=reason, result="pass", reason="gate passed", run=run, version=version)])
-        return operator.state
 
 
 def failed(trigger: str, error: KringError) -> Retrained:

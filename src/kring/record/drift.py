@@ -1,0 +1,74 @@
+"""What a version's inputs and outputs looked like when it was made, what is counted of them since, and what bets
+against "still the same" have won."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from kring.record.running import Season
+
+FeatureKind = Literal["number", "category", "length"]
+"""How a column is counted: by its values, by its most frequent texts, or by how long its texts are."""
+
+Cells = tuple[int, ...]
+"""Rows per cell. Of numbers and lengths: below the first cut, between the cuts, from the last cut on, missing. Of
+categories: each word, any other, missing."""
+
+OFF: Final = "no reference"
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """One column as it was: `cuts` (rising) or `words` (most frequent first) are frozen. `cells` are the rows of the
+    reference by class of window, `""` where all windows are compared. `effects` are the design effects of the tests
+    of `kring.watch.drift.tests_of`, in their order; without them rows are taken as independent."""
+
+    feature: str
+    kind: FeatureKind
+    cuts: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+    cells: dict[str, Cells] = {}
+    effects: tuple[float, ...] = ()
+
+
+class References(msgspec.Struct, frozen=True, kw_only=True):
+    """`drift.json` of a version: the `inputs` that its answers come from, in the rows that it learned from, and its own
+    `outputs` to the held-out rows. `withheld` names inputs that are personal or identify somebody: they are not
+    counted. `season` says which windows, of `window_us` microseconds, share a class."""
+
+    inputs: tuple[Reference, ...] = ()
+    outputs: tuple[Reference, ...] = ()
+    withheld: tuple[str, ...] = ()
+    season: Season = ""
+    window_us: int = 0
+
+
+class FeatureCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one replica counted of a version in the window from `start` (microseconds UTC) on, in its part `seq`: cells
+    by feature. The same (replica, start, seq) is the same part, however often it comes."""
+
+    version: str
+    start: int
+    features: dict[str, Cells]
+    replica: int = 0
+    seq: int = 0
+
+
+class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
+    """The bets on one feature: `won` is log(1 + M) of each test, side and bet, in that order. Since the window that
+    began at `since`, in which they began to win (-1: they don't), `cells` were counted and `expected` expected."""
+
+    won: tuple[float, ...]
+    since: int = -1
+    cells: Cells = ()
+    expected: tuple[float, ...] = ()
+
+
+class DriftState(msgspec.Struct, frozen=True, kw_only=True):
+    """The e-detector of one version's inputs or outputs after `windows` windows, the last of which ended at `until`."""
+
+    version: str
+    windows: int = 0
+    until: int = 0
+    features: dict[str, FeatureState] = {}
