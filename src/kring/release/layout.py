@@ -10,6 +10,7 @@ links/*.json             answers written by hand
 links/code/**            Python that answers, and what it needs
 background.json          rows that its answers are explained against
 outliers.json            what is usual among the rows that it learned from
+drift.json               how its inputs and outputs were spread
 baseline/                the same for the baseline
 lineage.json             where it came from
 environment.json         what it was made with
@@ -27,6 +28,7 @@ import msgspec
 
 from kring.errors import Refused
 from kring.record.background import Background
+from kring.record.drift import References
 from kring.record.outliers import Usual
 from kring.record.prepare import Prepared
 from kring.record.version import CODE_FOLDER, Code, Link, Manifest
@@ -42,10 +44,11 @@ RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
     "prepare.json": Prepared,
     "background.json": Background,
     "outliers.json": Usual,
+    "drift.json": References,
 }
 """What the JSON files of a chain must hold."""
 
-COMPANIONS: Final = ("background.json", "outliers.json", "baseline/background.json")
+COMPANIONS: Final = ("background.json", "outliers.json", "drift.json", "baseline/background.json")
 LINK_FILES: Final = {
     "prepare": re.compile(r"prepare\.json"),
     "onnx": re.compile(r"links/[A-Za-z0-9_-]+\.onnx"),

@@ -1,7 +1,9 @@
-"""What a version carries beside its chain: rows to explain against, and what is usual among those learned from."""
+"""What a version carries beside its chain: rows to explain against, what is usual among those learned from, and what
+its inputs and outputs looked like."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -11,26 +13,47 @@ from kring.contracts.grammar import fields_of, parse
 from kring.data.profile import private
 from kring.decide import outliers
 from kring.experiment.outliers import usual_rows
-from kring.flow.training.build import Session, names_of
+from kring.flow.policy_asked import fields_read
+from kring.flow.training.build import Built, Session, names_of
 from kring.flow.training.material import select
+from kring.flow.training.references import read_only
+from kring.flow.training.said import output_references
 from kring.record.background import Background
 from kring.record.batch import Batch, Column
 from kring.record.decision import Value
+from kring.record.drift import References
 from kring.record.prepare import PreparedColumn
 from kring.record.system import Candidate
+from kring.watch import drift
 
 BACKGROUND: Final = "background.json"
 MOST_ROWS: Final = 100
 
 
-def companions_of(session: Session, candidate: Candidate) -> dict[str, bytes]:
-    """The files by name; none for a candidate that answers in words, whose citations are its explanation.
+def companions_of(session: Session, candidate: Candidate, built: Built) -> dict[str, bytes]:
+    """The files by name. For a candidate that answers in words only how its questions and answers are spread: its
+    citations are its explanation.
 
     No column that reads a personal field or an identifier stands in any of them.
     """
+    files = {} if session.material.policy.output == "answer" else explaining(session, candidate)
+    if not candidate.baseline:
+        files[drift.FILE] = _encoded(references(session, candidate, built, files))
+    return files
+
+
+def references(session: Session, candidate: Candidate, built: Built, files: Mapping[str, bytes]) -> References:
+    """Of the raw fields that the candidate reads or its policy does, and of what is said in the end."""
+    material = session.material
+    pinned = material.pinned_for(material.prepared_for(candidate))
+    fields = {name for column in pinned.columns for name in reads(column)} | set(fields_read(material.policy))
+    found = read_only(material.references, fields)
+    return msgspec.structs.replace(found, outputs=output_references(session.project, material, built, files))
+
+
+def explaining(session: Session, candidate: Candidate) -> dict[str, bytes]:
+    """Rows to explain answers against, and the model of outliers where the policy asks for one."""
     material, project = session.material, session.project
-    if material.policy.output == "answer":
-        return {}
     prepared = material.prepared_for(candidate)
     hidden = {field.name for field in project.contract.fields if private(field)}
     shown = [column for column in prepared.columns if not reads(column) & hidden]

@@ -22,7 +22,9 @@ from kring.experiment.split import micros, split
 from kring.flow.checking import KNOWN_AT, with_known_at
 from kring.flow.policy_asked import fields_read, pinned_policy
 from kring.flow.project import Project
+from kring.flow.training.references import input_references
 from kring.record.batch import Batch
+from kring.record.drift import References
 from kring.record.prepare import Prepared
 from kring.record.run import SplitPart
 from kring.record.snapshot import Snapshot
@@ -38,13 +40,14 @@ NEVER = 2**63 - 1
 class Material:
     """Prepared batches of both parts, with truth as numbers. `test_raw` are the same held-out rows
     as raw fields, `groups` what the intervals resample, `train_rows` what folds are made by, `train_keys`
-    what people know the rows to learn from by."""
+    what people know the rows to learn from by, `references` how their raw fields are spread."""
 
     prepared: Prepared
     train_batch: Batch
     train_truth: NDArray[np.float64]
     train_rows: Rows
     train_keys: tuple[str, ...]
+    references: References
     test_batch: Batch
     test_truth: NDArray[np.float64]
     test_raw: Batch
@@ -126,6 +129,7 @@ def gather(project: Project, snapshot: Snapshot) -> Material:
         train_truth=train_truth,
         train_rows=fold_by(train, time=data.time, known_at=known_at, group=data.group),
         train_keys=row_keys(project, train),
+        references=input_references(project, train),
         test_batch=prepare_frame(prepared, test, types=project.types),
         test_truth=project.task.truth(test[data.target].to_list(), policy),
         test_raw=raw_batch(project, test),

@@ -147,7 +147,7 @@ def measured(session: Session, run: Run, candidate: Candidate, built: Built, *, 
     evidence = scrutinised(session, candidate, built, evidence)
     project.say(f"train   {run.candidate}: {headline(evidence)} on {evidence.rows:,} rows")
     run = msgspec.structs.replace(run, warnings=(*built.warnings, *warnings))
-    return remembered(project, run, built, evidence, companions=companions_of(session, candidate))
+    return remembered(project, run, built, evidence, companions=companions_of(session, candidate, built))
 
 
 def remembered(

@@ -1,0 +1,139 @@
+"""What moved in a column, by how much, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kring.metrics.drift import Floats, shares
+from kring.metrics.intervals import wilson
+from kring.record.drift import FeatureState, Reference
+from kring.watch.binning import Test
+
+MOST: Final = 2
+"""So many bins or words are named beside the share that moved most."""
+
+LONGEST: Final = 40
+"""A word is shown up to so many characters."""
+
+SMALL: Final = 0.01
+"""A bin whose share moved by less is not named."""
+
+
+class Part(NamedTuple):
+    """One bin or word, and its share then and now."""
+
+    name: str
+    was: float
+    now: float
+
+
+class Moved(NamedTuple):
+    """The watched share that moved furthest beyond its tolerance: what it is in words, what it was, what it is now with
+    its 95 % interval, of how many rows; and the bins or words that moved most. `lean` says where all moved alike."""
+
+    feature: str
+    lean: str
+    what: str
+    was: float
+    now: float
+    low: float
+    high: float
+    tolerance: float
+    rows: int
+    parts: tuple[Part, ...]
+
+
+def moved_of(
+    reference: Reference, tests: Sequence[Test], state: FeatureState, *, tolerance: Floats, effects: Floats
+) -> Moved:
+    """What `state` has counted since its bets began to win, against what was expected of the same windows."""
+    cells, due = np.array(state.cells, dtype=np.float64), np.array(state.expected)
+    was, now = _shares(tests, due), _shares(tests, cells)
+    far = int(np.argmax(np.abs(now - was) - tolerance))
+    test = tests[far]
+    rows = int(test.over @ cells)
+    fewer = round(rows / effects[far])
+    low, high = wilson(round(now[far] * fewer), fewer)
+    return Moved(
+        feature=reference.feature,
+        lean=_lean(reference, tests, now - was),
+        what=_what(reference, test),
+        was=float(was[far]),
+        now=float(now[far]),
+        low=low,
+        high=high,
+        tolerance=float(tolerance[far]),
+        rows=rows,
+        parts=_parts(reference, test, cells=cells, due=due),
+    )
+
+
+def told(moved: Moved) -> str:
+    """One sentence, such as "temp is higher: 31.2% of values lie below 0.48, where 50.0% were expected (…)"."""
+    parts = "; ".join(f"{part.name} {part.was:.1%} → {part.now:.1%}" for part in moved.parts)
+    sentence = f"{moved.feature}{moved.lean}: {moved.now:.1%} {moved.what}, where {moved.was:.1%} were expected"
+    return f"{sentence} ({parts})" if parts else sentence
+
+
+def _lean(reference: Reference, tests: Sequence[Test], shift: Floats) -> str:
+    """Whether a whole column of numbers moved one way, in a word."""
+    below = [float(each) for each, one in zip(shift, tests, strict=True) if one.what == "below"]
+    more, less = (" is longer", " is shorter") if reference.kind == "length" else (" is higher", " is lower")
+    if below and max(below) <= 0:
+        return more
+    return less if below and min(below) >= 0 else ""
+
+
+def _shares(tests: Sequence[Test], cells: Floats) -> Floats:
+    rows = np.array([one.over @ cells for one in tests])
+    return shares(np.array([one.hits @ cells for one in tests]), rows)
+
+
+def _what(reference: Reference, test: Test) -> str:
+    """What the rows of the share have in common."""
+    if test.what == "missing":
+        return "of rows have no value"
+    if test.what == "word":
+        return f"of values are {_shown(reference.words[test.place])}"
+    if test.what == "other":
+        return f"of values are none of the {len(reference.words)} known ones"
+    of = "texts are shorter than" if reference.kind == "length" else "values lie below"
+    if test.what == "below":
+        return f"of {of} {_number(reference.cuts[test.place])}"
+    low, high = _number(reference.cuts[0]), _number(reference.cuts[-1])
+    return f"of {'texts are shorter or longer' if reference.kind == 'length' else 'values lie outside'} {low} to {high}"
+
+
+def _parts(reference: Reference, test: Test, *, cells: Floats, due: Floats) -> tuple[Part, ...]:
+    """The bins or words that moved most, the largest first; none beside a missing value."""
+    if test.what == "missing":
+        return ()
+    known, before = cells[:-1] / max(cells[:-1].sum(), 1), due[:-1] / max(due[:-1].sum(), 1e-300)
+    shift = np.abs(known - before)
+    order = [place for place in np.argsort(-shift, kind="stable").tolist() if shift[place] >= SMALL][:MOST]
+    return tuple(Part(_cell(reference, place), float(before[place]), float(known[place])) for place in order)
+
+
+def _cell(reference: Reference, place: int) -> str:
+    """A bin or word by its name."""
+    if reference.kind == "category":
+        return _shown(reference.words[place]) if place < len(reference.words) else "any other"
+    cuts = reference.cuts
+    if place == 0:
+        return f"below {_number(cuts[0])}"
+    if place == len(cuts):
+        return f"above {_number(cuts[-1])}"
+    low, high = _number(cuts[place - 1]), _number(cuts[place])
+    return low if low == high else f"{low} to {high}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _shown(word: str) -> str:
+    text = word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…"
+    return repr(text)
