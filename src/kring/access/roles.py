@@ -18,6 +18,12 @@ MAY: Final[dict[Role, frozenset[Action]]] = {
     "admin": frozenset({"decide", "outcome", "flag", "observe", "explain", "release", "approve", "audit", "manage"}),
 }
 
+ALLOWED: Final[dict[Action, frozenset[Role]]] = {
+    action: frozenset(role for role, actions in MAY.items() if action in actions)
+    for action in frozenset().union(*MAY.values())
+}
+"""The same table by action."""
+
 
 def actions(principal: Principal, *, system: str) -> frozenset[Action]:
     """All that `principal` may do in `system`; nothing without a role there."""
@@ -26,7 +32,7 @@ def actions(principal: Principal, *, system: str) -> frozenset[Action]:
 
 def may(principal: Principal, action: Action, *, system: str) -> bool:
     """Whether one of the roles that `principal` has in `system` allows `action`."""
-    return any(action in MAY[role] for role in principal.roles.get(system, ()))
+    return not ALLOWED[action].isdisjoint(principal.roles.get(system, ()))
 
 
 def require(principal: Principal, action: Action, *, system: str) -> None:

@@ -176,7 +176,7 @@ class Door:
             return
         lines = Lines(self, None, found.route.action)
         try:
-            response = await self._handled(scope, proto, found, lines)
+            response = await self._handled(scope, proto, found, lines, began)
         except KringError as error:
             response = found.route.fault(error, status_of(error))
         except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
@@ -206,16 +206,16 @@ class Door:
             if since < before:
                 task.cancel()
 
-    async def _handled(self, scope: Any, proto: Any, found: Found, lines: Lines) -> Response | Streamed:
+    async def _handled(self, scope: Any, proto: Any, found: Found, lines: Lines, began: float) -> Response | Streamed:
         headers = scope.headers
         require_single(headers)
         self._check(headers)
         route = found.route
         if not route.public:
             lines.principal = self.gate.authenticate(
-                headers, now=self.clock.now(), tick=self.clock.monotonic(), address=self._address(scope)
+                headers, now=self.clock.now(), tick=began, address=self._address(scope.client, headers)
             )
-        body = await self._body(headers, proto) if route.method in ("POST", "PUT") else b""
+        body = await self._body(headers, proto, began) if route.method in ("POST", "PUT") else b""
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
@@ -234,11 +234,11 @@ class Door:
         )
         return await route.handler(request)
 
-    def _address(self, scope: Any) -> str:
+    def _address(self, peer: str, headers: Any) -> str:
         """Where the request comes from, as far as it can be known."""
-        return client_address(scope.client.rpartition(":")[0], scope.headers, behind_proxy=self._behind_proxy)
+        return client_address(peer.rpartition(":")[0], headers, behind_proxy=self._behind_proxy)
 
-    async def _body(self, headers: Any, proto: Any) -> bytes:
+    async def _body(self, headers: Any, proto: Any, began: float) -> bytes:
         coding = headers.get("content-encoding")
         if coding not in (None, "", "identity"):
             raise UserError(
@@ -247,7 +247,7 @@ class Door:
         length = headers.get("content-length")
         task = asyncio.current_task()
         assert task is not None
-        self._reading[task] = self.clock.monotonic()
+        self._reading[task] = began
         try:
             if length is not None and length.isdecimal() and int(length) <= self._most:
                 return bytes(await proto())
@@ -278,7 +278,7 @@ class Door:
         try:
             require_single(scope.headers)
             self._check(scope.headers)
-            body = await self._body(scope.headers, proto)
+            body = await self._body(scope.headers, proto, self.clock.monotonic())
             await self._beyond.pass_on(scope, proto, body)
         except KringError as error:
             await self._send(proto, native(error, status_of(error)))

@@ -79,7 +79,9 @@ def narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """float64 as float32; what float32 can't hold is NaN."""
     with np.errstate(over="ignore"):
         narrowed = values.astype(np.float32)
-    narrowed[~np.isfinite(narrowed)] = np.nan
+    finite = np.isfinite(narrowed)
+    if not finite.all():
+        narrowed[~finite] = np.nan
     return narrowed
 
 

@@ -84,9 +84,8 @@ class OnnxRuntime:
     def _fed(self, batch: Batch, one: Input) -> Any:
         """What the input gets: its column, (n, 1), or its columns side by side, (n, k)."""
         columns = [batch.columns.get(name) for name in one.columns]
-        singles = [column for column in columns if isinstance(column, np.ndarray) and column.dtype == SINGLE]
-        if len(singles) == len(columns):
-            return np.ascontiguousarray(np.array(singles).T)
+        if {getattr(column, "dtype", None) for column in columns} == {SINGLE}:
+            return np.ascontiguousarray(np.array(columns).T)
         fed = [self._column(batch, name, one.kind) for name in one.columns]
         return fed[0] if len(fed) == 1 else np.concatenate(fed, axis=1)
 

@@ -283,6 +283,9 @@ def as_lists(batch: Batch) -> dict[str, list[Value]]:
     """Plain columns for the record: arrays and series become lists of Python values."""
     columns: dict[str, list[Value]] = {}
     for name, column in batch.columns.items():
+        if isinstance(column, list):
+            columns[name] = column
+            continue
         convert = getattr(column, "tolist", None) or getattr(column, "to_list", None)
         columns[name] = convert() if convert is not None else list(column)  # type: ignore[arg-type]
     return columns

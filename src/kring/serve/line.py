@@ -128,7 +128,7 @@ class Line:
         decided, when it would take too long.
         """
         if key is None or self._claiming is None:
-            return await self._ask(rows, kind, [])
+            return await self._join(rows, kind, [])
         until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
         known = await self._claiming.claim(key, until=until)
         if known is not None:
@@ -151,7 +151,8 @@ class Line:
         self._unwaited.append(copy)
         self._wake()
 
-    async def _ask(self, rows: Rows, kind: Kind, keys: list[str]) -> list[Answer]:
+    def _join(self, rows: Rows, kind: Kind, keys: list[str]) -> asyncio.Future[list[Answer]]:
+        """Stand in the line."""
         if self.stopped:
             raise closed(self.name, self.stopped)
         now = self._clock.monotonic()
@@ -160,12 +161,12 @@ class Line:
         told: asyncio.Future[list[Answer]] = self._loop.create_future()
         self._asks.append(Asked(rows, kind, until, told, keys, None if self._spans is None else asked_in(self.served)))
         self._wake()
-        return await told
+        return told
 
     async def _ask_once(self, rows: Rows, kind: Kind, key: Key, claiming: Claiming) -> list[Answer]:
         """Goes on when the caller has gone away: the next one with this key gets what came of it."""
         try:
-            answers = await self._ask(rows, kind, key.tags(len(rows.values)))
+            answers = await self._join(rows, kind, key.tags(len(rows.values)))
         except KringError as error:
             claiming.give_back(key, error)
             raise

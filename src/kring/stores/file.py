@@ -286,7 +286,7 @@ def _shape(record: Record, system: str) -> tuple[int, int]:
     """Kind and rows. A record that is not in itself consistent is a mistake of the program."""
     if isinstance(record, Decisions):
         kind, rows = DECISIONS, record.n
-        lengths = {len(column) for column in (*record.inputs.values(), *record.outputs.values())}
+        lengths = set(map(len, record.inputs.values())) | set(map(len, record.outputs.values()))
         lengths.add(len(record.keys) or rows)
     elif isinstance(record, PackedDecisions):
         kind, rows = PACKED, record.n
