@@ -9,8 +9,9 @@ import msgspec
 
 from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
-from kring.cli.told import show_replay
+from kring.cli.told import show_comparison, show_replay
 from kring.flow.project import open_project
+from kring.flow.replaying.comparing import compare_replays
 from kring.flow.replaying.home import replay_in
 
 
@@ -26,11 +27,26 @@ from kring.flow.replaying.home import replay_in
     type=click.Path(path_type=Path),
     help="Where the replay keeps its state; DIR/.kring/replays/… when left out.",
 )
+@click.option(
+    "--with",
+    "others",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Other settings to compare with: a changed copy of kring.toml in the same folder. May be given several times.",
+)
 @answers
-def command(output: Output, folder: Path, *, start: int, end: int, seed: int, home: Path | None) -> None:
+def command(
+    output: Output, folder: Path, *, start: int, end: int, seed: int, home: Path | None, others: tuple[Path, ...]
+) -> None:
     """Run the real operator, router and runtime over history with a simulated clock. The system's own
     ledger and log are not touched."""
     project = open_project(folder, say=output.progress)
+    if others:
+        compared, page = compare_replays(project, others, home=home, start=start, end=end, seed=seed)
+        show_comparison(output, compared)
+        output.say(f"report: {page}")
+        output.result({"report": page, "comparison": compared})
+        return
     project, result, report = replay_in(project, home=home, start=start, end=end, seed=seed)
     show_replay(output, result)
     output.say(f"report: {report}")

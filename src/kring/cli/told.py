@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kring.charts.words import day, moment
 from kring.cli.output import Output
-from kring.record.replay import Period, Replay
+from kring.record.replay import Comparison, Period, Replay
 
 
 def show_replay(output: Output, replay: Replay) -> None:
@@ -27,6 +27,29 @@ def show_replay(output: Output, replay: Replay) -> None:
     rows = [(day(period.start)[:7], period.series, *(shown(period, name) for name in names)) for period in months]
     if rows:
         output.table(("month", "series", *names), rows)
+
+
+def show_comparison(output: Output, comparison: Comparison) -> None:
+    """What each side set and did, in a line each."""
+    for side in comparison.sides:
+        output.say(side.name, style="bold")
+        for key, value in side.changed.items():
+            output.say(f"  {key} = {value}")
+        replay = side.replay
+        tried = sum(one.decisions for one in side.exposures if one.arm == "canary")
+        output.say(
+            f"  {some(sum(1 for version in replay.versions if version.live_from), 'version')} answered, "
+            f"{some(len(replay.alarms), 'alarm')}, {some(tried, 'decision')} by the smaller arm of a rollout"
+        )
+    names = headline_metrics(comparison.sides[0].replay)
+    rows = [
+        (side.name, *(shown(period, name) for name in names))
+        for side in comparison.sides
+        for period in side.replay.whole
+        if period.series == "live"
+    ]
+    if rows:
+        output.table(("settings", *names), rows)
 
 
 def some(number: int, word: str) -> str:

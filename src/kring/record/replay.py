@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.record.alarm import Alarm
+from kring.record.decision import Arm
 from kring.record.evidence import Measure
 from kring.record.rollout import Rollout
 
@@ -60,3 +61,31 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     log_digest: str
     seconds: float
     whole: tuple[Period, ...] = ()
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """How many decisions `version` was asked for in an arm."""
+
+    version: str
+    arm: Arm
+    decisions: int
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of settings over the same history. `changed` holds what it sets otherwise than the first side, by key."""
+
+    name: str
+    replay: Replay
+    exposures: tuple[Exposure, ...]
+    changed: dict[str, str] = {}
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The same history under several settings, the first as the system stands."""
+
+    id: str
+    system: str
+    start: int
+    end: int
+    seed: int
+    sides: tuple[Side, ...]
