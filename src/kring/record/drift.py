@@ -55,14 +55,20 @@ class FeatureCounts(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = 0
 
 
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows side by side, the first of which began at `start`: what was counted in each cell, and expected."""
+
+    start: int
+    cells: Cells
+    expected: tuple[float, ...]
+
+
 class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
-    """The bets on one feature: `won` is log(1 + M) of each test, side and bet, in that order. Since the window that
-    began at `since`, in which they began to win (-1: they don't), `cells` were counted and `expected` expected."""
+    """The bets on one feature: `won` is log(1 + M) of each test, side and bet, in that order. While one of them wins,
+    `recent` holds the last windows, the oldest of them together."""
 
     won: tuple[float, ...]
-    since: int = -1
-    cells: Cells = ()
-    expected: tuple[float, ...] = ()
+    recent: tuple[Stretch, ...] = ()
 
 
 class DriftState(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,17 +31,15 @@ from kring.metrics.drift import (
 )
 from kring.metrics.e_bh import rejected
 from kring.record.alarm import Breach, Effect
-from kring.record.drift import OFF, Cells, DriftState, FeatureCounts, FeatureState, Reference, References
+from kring.record.drift import OFF, Cells, DriftState, FeatureCounts, FeatureState, Reference, References, Stretch
 from kring.record.running import Season, Watch
 from kring.watch.binning import Test, tests_of
-from kring.watch.moved import Moved, moved_of, told
+from kring.watch.moved import Moved, moved_of, remembered, told
 from kring.watch.windows import window_start
 
 Family = Literal["drift", "prediction_drift"]
 FILE: Final = "drift.json"
 METRIC: Final = "distribution"
-BEGAN: Final = math.log(10)
-"""From so much won on, in logs, the best bet on a feature is said to have begun to win."""
 
 EffectOf = Callable[[str], Effect | None]
 """What the drift of a feature is estimated to do to quality and money."""
@@ -171,7 +169,7 @@ def looked(
     unseen = {
         name: OFF if seen[number] else "no rows" for number, name in enumerate(detector.references) if not able[number]
     }
-    breaches = _breaches(detector, state, log_e, expected, effect=effect)
+    breaches = _breaches(detector, state, log_e, now=now, expected=expected, effect=effect)
     return Look(state, breaches, (*keys, _key(detector, "")) if keys else (), unseen)
 
 
@@ -236,27 +234,13 @@ def _carried(
         if not able[number]:
             continue
         mine = detector.owner == number
-        before = features.get(name) or FeatureState(won=())
         best = float(np.max(now[mine], initial=-np.inf, where=expected.bets.open[mine][..., None]))
-        features[name] = _feature(
-            before, tuple(won[mine].ravel().tolist()), counts.features[name], share=share, start=counts.start, best=best
-        )
+        cells = counts.features[name]
+        here = Stretch(start=counts.start, cells=cells, expected=tuple((share * sum(cells)).tolist()))
+        known = features[name].recent if name in features else ()
+        recent = remembered((*known, here)) if best > 0 else ()
+        features[name] = FeatureState(won=tuple(won[mine].ravel().tolist()), recent=recent)
     return DriftState(version=state.version, windows=state.windows + 1, until=end, features=features)
-
-
-def _feature(
-    before: FeatureState, won: tuple[float, ...], cells: Cells, *, share: Floats, start: int, best: float
-) -> FeatureState:
-    """One feature after one window: since when its bets win, and what was counted and expected since."""
-    if best < BEGAN:
-        return FeatureState(won=won)
-    due = share * sum(cells)
-    if before.since < 0:
-        return FeatureState(won=won, since=start, cells=cells, expected=tuple(due.tolist()))
-    both = tuple(int(old + new) for old, new in zip(before.cells, cells, strict=True))
-    return FeatureState(
-        won=won, since=before.since, cells=both, expected=tuple((np.array(before.expected) + due).tolist())
-    )
 
 
 def _key(detector: Detector, feature: str) -> str:
@@ -264,7 +248,13 @@ def _key(detector: Detector, feature: str) -> str:
 
 
 def _breaches(
-    detector: Detector, state: DriftState, log_e: list[float], expected: Expected, *, effect: EffectOf | None
+    detector: Detector,
+    state: DriftState,
+    log_e: Sequence[float],
+    *,
+    now: Floats,
+    expected: Expected,
+    effect: EffectOf | None,
 ) -> tuple[Breach, ...]:
     """Nothing while the mean over all features is below its line; else the features that e-BH names, or, where it
     names none, one finding about all of them."""
@@ -276,26 +266,26 @@ def _breaches(
     named = sorted(guilty, key=lambda number: -log_e[number])
     found = []
     for number in named or [int(np.argmax(log_e))]:
-        name = names[number]
-        feature = state.features.get(name)
-        if feature is None or feature.since < 0:
-            continue
-        mine = np.flatnonzero(detector.owner == number)
+        feature = state.features[names[number]]
+        mine = detector.owner == number
+        won = np.where(expected.bets.open[mine][..., None], now[mine], -np.inf)
+        test, side, bet = (int(place) for place in np.unravel_index(np.argmax(won), won.shape))
         moved = moved_of(
-            detector.references[name],
+            detector.references[names[number]],
             detector.tests[number],
-            feature,
-            tolerance=expected.tolerance[mine],
-            effects=detector.effects[mine],
+            feature.recent,
+            test=test,
+            sign=1 - 2 * side,
+            bet=BETS[bet],
+            tolerance=float(expected.tolerance[mine][test]),
+            effect=float(detector.effects[mine][test]),
         )
         log_mine = log_e[number] if named else mean
-        found.append(_breach(detector, feature, moved, name if named else "", log_e=log_mine, effect=effect))
+        found.append(_breach(detector, moved, names[number] if named else "", log_e=log_mine, effect=effect))
     return tuple(found)
 
 
-def _breach(
-    detector: Detector, feature: FeatureState, moved: Moved, name: str, *, log_e: float, effect: EffectOf | None
-) -> Breach:
+def _breach(detector: Detector, moved: Moved, name: str, *, log_e: float, effect: EffectOf | None) -> Breach:
     what = told(moved) if name else f"some columns, none of which can be named; perhaps {told(moved)}"
     return Breach(
         kind=detector.family,
@@ -307,7 +297,7 @@ def _breach(
         high=moved.high,
         allowed=f"{moved.was:.1%} within {100 * moved.tolerance:.1f} points",
         rows=moved.rows,
-        since=feature.since,
+        since=moved.since,
         what=what,
         sure=sure_of(log_e, alpha=detector.alpha, horizon=detector.horizon),
         effect=effect(name) if effect and name else None,

@@ -9,11 +9,14 @@ import numpy as np
 
 from kring.metrics.drift import Floats, shares
 from kring.metrics.intervals import wilson
-from kring.record.drift import FeatureState, Reference
+from kring.record.drift import Reference, Stretch
 from kring.watch.binning import Test
 
 MOST: Final = 2
 """So many bins or words are named beside the share that moved most."""
+
+MOST_STRETCHES: Final = 32
+"""So many windows are told apart when it is asked since when a feature drifts."""
 
 LONGEST: Final = 40
 """A word is shown up to so many characters."""
@@ -31,8 +34,8 @@ class Part(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """The watched share that moved furthest beyond its tolerance: what it is in words, what it was, what it is now with
-    its 95 % interval, of how many rows; and the bins or words that moved most. `lean` says where all moved alike."""
+    """The watched share on which a bet wins: what it is in words, what it was, what it has been `since`, with its 95 %
+    interval, of how many rows; and the bins or words that moved most. `lean` says where all moved alike."""
 
     feature: str
     lean: str
@@ -43,31 +46,59 @@ class Moved(NamedTuple):
     high: float
     tolerance: float
     rows: int
+    since: int
     parts: tuple[Part, ...]
 
 
+def remembered(recent: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """At most 32 stretches: of more, the two oldest become one."""
+    if len(recent) <= MOST_STRETCHES:
+        return tuple(recent)
+    first, second, *others = recent
+    return (
+        Stretch(
+            start=first.start,
+            cells=tuple(int(one) for one in np.add(first.cells, second.cells)),
+            expected=tuple(np.add(first.expected, second.expected).tolist()),
+        ),
+        *others,
+    )
+
+
 def moved_of(
-    reference: Reference, tests: Sequence[Test], state: FeatureState, *, tolerance: Floats, effects: Floats
+    reference: Reference,
+    tests: Sequence[Test],
+    recent: Sequence[Stretch],
+    *,
+    test: int,
+    sign: int,
+    bet: float,
+    tolerance: float,
+    effect: float,
 ) -> Moved:
-    """What `state` has counted since its bets began to win, against what was expected of the same windows."""
-    cells, due = np.array(state.cells, dtype=np.float64), np.array(state.expected)
+    """What was counted against what was expected, since the change that explains best why the bet of `bet` beyond the
+    tolerance, above (`sign` 1) or below (-1), on the share of `test` wins (Page 1954)."""
+    one = tests[test]
+    cells, due = np.array([each.cells for each in recent], dtype=float), np.array([each.expected for each in recent])
+    beyond = sign * (cells - due) @ one.hits - (tolerance + bet / 2) * (cells @ one.over)
+    first = int(np.argmax(np.cumsum(beyond[::-1])[::-1]))
+    cells, due = cells[first:].sum(axis=0), due[first:].sum(axis=0)
     was, now = _shares(tests, due), _shares(tests, cells)
-    far = int(np.argmax(np.abs(now - was) - tolerance))
-    test = tests[far]
-    rows = int(test.over @ cells)
-    fewer = round(rows / effects[far])
-    low, high = wilson(round(now[far] * fewer), fewer)
+    rows = int(one.over @ cells)
+    fewer = round(rows / effect)
+    low, high = wilson(round(float(now[test]) * fewer), fewer)
     return Moved(
         feature=reference.feature,
         lean=_lean(reference, tests, now - was),
-        what=_what(reference, test),
-        was=float(was[far]),
-        now=float(now[far]),
+        what=_what(reference, one),
+        was=float(was[test]),
+        now=float(now[test]),
         low=low,
         high=high,
-        tolerance=float(tolerance[far]),
+        tolerance=tolerance,
         rows=rows,
-        parts=_parts(reference, test, cells=cells, due=due),
+        since=recent[first].start,
+        parts=_parts(reference, one, cells=cells, due=due),
     )
 
 
@@ -104,6 +135,8 @@ def _what(reference: Reference, test: Test) -> str:
     if test.what == "below":
         return f"of {of} {_number(reference.cuts[test.place])}"
     low, high = _number(reference.cuts[0]), _number(reference.cuts[-1])
+    if low == high:
+        return f"of {'texts are not as long as' if reference.kind == 'length' else 'values are not'} {low}"
     return f"of {'texts are shorter or longer' if reference.kind == 'length' else 'values lie outside'} {low} to {high}"
 
 
