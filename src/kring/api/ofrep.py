@@ -1,8 +1,8 @@
-"""OFREP 0.3: which version answers for whom, as feature flags that any OpenFeature client can ask for.
+"""OFREP 0.3: feature flags that any OpenFeature client can ask for: those of kring.toml, and which version answers.
 
-Each system has three flags: its name gives the id of the version, `NAME.arm` the arm (`live` or `canary`), and
-`NAME.canary` whether it is the canary. The targeting key is the subject; the answer is that of the router, by the same
-hash on the same day.
+Each system has three flags of its own: its name gives the id of the version, `NAME.arm` the arm (`live` or `canary`),
+and `NAME.canary` whether it is the canary. The targeting key is the subject; the answer is that of the router, by the
+same hash on the same day.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import msgspec
 from kring.api.bodies import json_of, require_media
 from kring.api.exchange import Request, Response, Route
 from kring.api.faults import headers_of, sentence
+from kring.api.flagged import declared, declared_as, rack_of
 from kring.errors import Forbidden, KringError, NotFound, UserError
 from kring.metrics.assignment import assigned, units
+from kring.record.contract import Scalar
 from kring.record.system import System
 from kring.serve.line import Line
 
-Reason = Literal["STATIC", "SPLIT"]
+Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"]
 Code = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "GENERAL", "FLAG_NOT_FOUND"]
 Variant = Literal["live", "canary"]
 LONGEST: Final = 1000
@@ -31,7 +33,7 @@ class Evaluated(msgspec.Struct):
     """One flag and its value."""
 
     key: str
-    value: bool | str
+    value: Scalar
     variant: str
     reason: Reason
     metadata: dict[str, str | int | float | bool]
@@ -56,7 +58,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """A question for flags. Of the context only the targeting key is read."""
+    """A question for flags. Of the context the targeting key is read, and what the rules of flags name."""
 
     context: dict[str, Any]
 
@@ -78,8 +80,11 @@ async def one(request: Request) -> Response:
     """The value of one flag."""
     key = request.params["key"]
     try:
-        line, ending = flag_of(request, key)
-        return Response(200, _encode(evaluated(line, ending, targeting_key(request))))
+        router = router_flag(request, key)
+        if router is not None:
+            return Response(200, _encode(evaluated(*router, targeting_key(context_of(request)))))
+        line, name = declared_as(key, lines_of(request))
+        return Response(200, _encode(valued(key, request.line(line.name), name, context_of(request))))
     except KringError as error:
         return failure(error, key=key)
 
@@ -88,8 +93,9 @@ async def every(request: Request) -> Response:
     """The values of all flags of the systems whose flags the caller may ask for; 304 when they are those that the
     caller has."""
     try:
-        subject = targeting_key(request)
-        lines = [line for line in request.lines.all() if may_ask(request, line)]
+        context = context_of(request)
+        subject = targeting_key(context)
+        lines = [line for line in lines_of(request) if may_ask(request, line)]
     except KringError as error:
         return failure(error, key="")
     flags: list[Evaluated | Failed] = []
@@ -99,6 +105,7 @@ async def every(request: Request) -> Response:
                 flags.append(evaluated(line, ending, subject))
             except KringError as error:
                 flags.append(Failed("GENERAL", sentence(error), line.name + ending))
+    flags += [valued(key, line, name, context) for key, line, name in declared(lines)]
     body = _encode(Flags(flags, {"systems": len(lines)}))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if etag in (part.strip().removeprefix("W/") for part in (request.headers.get("if-none-match") or "").split(",")):
@@ -106,14 +113,18 @@ async def every(request: Request) -> Response:
     return Response(200, body, headers=(("etag", etag),))
 
 
-def flag_of(request: Request, key: str) -> tuple[Line, str]:
-    """The system that a flag belongs to, and what stands behind its name. `NotFound` for what is no flag, in the
-    same words for systems that are not the caller's to see."""
+def router_flag(request: Request, key: str) -> tuple[Line, str] | None:
+    """The system whose router the flag is about, and what stands behind its name; None for any other key."""
     for line in request.lines.all():
         for ending in ENDINGS:
             if key == line.name + ending:
                 return request.line(line.name), ending
-    raise NotFound("there is no such flag", allowed="the name of a system, alone or with .arm or .canary behind it")
+    return None
+
+
+def lines_of(request: Request) -> list[Line]:
+    """The systems whose flags are meant: the one that header or prefix chose, else all that the caller may see."""
+    return [line for line in request.lines.all() if request.system in ("", line.name)]
 
 
 def may_ask(request: Request, line: Line) -> bool:
@@ -124,8 +135,8 @@ def may_ask(request: Request, line: Line) -> bool:
     return True
 
 
-def targeting_key(request: Request) -> str:
-    """The subject that the context names. `UserError`, whose key says which of the protocol's errors it is."""
+def context_of(request: Request) -> dict[str, Any]:
+    """The context, with its targeting key. `UserError`, whose key says which of the protocol's errors it is."""
     require_media(request.headers)
     try:
         body = json_of(request.body)
@@ -137,6 +148,12 @@ def targeting_key(request: Request) -> str:
             "a question for flags has a context", got=type(context or body).__name__,
             allowed='{"context": {"targetingKey": "…"}}', key="INVALID_CONTEXT",
         )  # fmt: skip
+    targeting_key(context)
+    return context
+
+
+def targeting_key(context: dict[str, Any]) -> str:
+    """The subject that the context names."""
     key = context.get("targetingKey")
     if key is None or key == "":
         raise UserError("the context names no targetingKey", allowed="a text", key="TARGETING_KEY_MISSING")
@@ -147,6 +164,20 @@ def targeting_key(request: Request) -> str:
             key="INVALID_CONTEXT",
         )  # fmt: skip
     return key
+
+
+def valued(key: str, line: Line, name: str, context: dict[str, Any]) -> Evaluated:
+    """The value of a flag of kring.toml. The protocol has no word for `DEFAULT`, where no rule applied: it is static
+    there, and the metadata say it."""
+    found = rack_of(line).evaluate(name, context)
+    told = {"system": line.name, "reason": found.reason, "trial": found.trial, "arm": found.arm}
+    return Evaluated(
+        key=key,
+        value=found.value,
+        variant=found.variant,
+        reason="STATIC" if found.reason == "DEFAULT" else found.reason,
+        metadata={name: text for name, text in told.items() if text},
+    )
 
 
 def evaluated(line: Line, ending: str, subject: str) -> Evaluated:

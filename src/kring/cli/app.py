@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
     "outcome": Entry("kring.cli.outcome", "Say what turned out to be true of decisions."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
+    "flag": Entry("kring.cli.flag", "Show flags, and switch them off and on."),
     "forget": Entry("kring.cli.forget", "Forget a person: rows, keys, and what is sealed with them."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
     "bench": Entry("kring.cli.bench", "Put your own system under load."),

@@ -18,10 +18,13 @@ from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
 from kring.record.operator import OperatorState
 from kring.record.recipe import Recipe
+from kring.record.retraining import Training
 from kring.record.rollout import Pointer, Rollout
 from kring.record.run import Run
 from kring.record.scored import Scored
 from kring.record.snapshot import Snapshot
+from kring.record.switch import Switch
+from kring.record.trial import TrialRun
 from kring.record.verdict import Verdict
 from kring.record.version import Version
 
@@ -45,7 +48,10 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Compacted: "compacted",
     Dropped: "dropped",
     OperatorState: "operator",
+    Training: "training",
     ApiKey: "key",
+    Switch: "switch",
+    TrialRun: "trial",
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from kring.contracts.context import condition
+from kring.errors import ExpressionError
 from kring.frame import durations
 from kring.frame.places import Key
 from kring.frame.reading import Reading
@@ -12,6 +14,9 @@ from kring.frame.wording import did_you_mean, shown
 
 NAMED: Final = ("notify", "flag", "trial")
 """Lists whose entries have names, no two the same."""
+
+ROUTERS: Final = ("arm", "canary")
+"""What may stand behind a system's name, for the flags that tell which version answers."""
 
 
 def read_running_rules(reading: Reading) -> None:
@@ -116,6 +121,28 @@ def _flags(reading: Reading) -> None:
         keys += [("flag", number, "rule", rule, "variant") for rule in range(reading.length(("flag", number, "rule")))]
         for key in keys:
             _one_of(reading, key, sorted(variants), what="variant")
+        _not_the_routers(reading, number)
+        for rule in range(reading.length(("flag", number, "rule"))):
+            _condition(reading, ("flag", number, "rule", rule, "when"))
+
+
+def _not_the_routers(reading: Reading, number: int) -> None:
+    """Each system has flags of its own that tell where the router sends somebody."""
+    name = reading.text(("flag", number, "name"))
+    if name and name in (reading.text(("system", "name")), *ROUTERS):
+        reading.fault(
+            ("flag", number, "name"), "a flag of this name tells which version answers", got=shown(name),
+            allowed=f"any name but the system's, {' and '.join(ROUTERS)}",
+        )  # fmt: skip
+
+
+def _condition(reading: Reading, key: Key) -> None:
+    text = reading.text(key)
+    try:
+        if text:
+            condition(text)
+    except ExpressionError as error:
+        reading.fault(key, error.message, got=error.got, allowed=error.allowed, next=error.next)
 
 
 def _trials(reading: Reading) -> None:

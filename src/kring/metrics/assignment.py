@@ -39,3 +39,17 @@ def assigned(units: Sequence[str], *, salt: str, share: float) -> NDArray[np.boo
         digest.update(unit.encode())
         inside[i] = int.from_bytes(digest.digest()[-4:], "big") < limit
     return inside
+
+
+def chosen(unit: str, *, salt: str, shares: Sequence[float]) -> int:
+    """Which of several shares the unit falls into: the number of the one that holds SHA-256(salt ‖ unit) mod 2^32.
+
+    `shares` are positive and make up 1; what rounding leaves at the end belongs to the last.
+    """
+    digest = hashlib.sha256(salt.encode() + unit.encode()).digest()
+    place, edge = int.from_bytes(digest[-4:], "big"), 0.0
+    for number, share in enumerate(shares):
+        edge += share
+        if place < int(edge * SPACE):
+            return number
+    return len(shares) - 1

@@ -8,13 +8,15 @@ from kring.record.contract import Contract
 from kring.record.recipe import Repair
 from kring.record.rollout import Pointer
 from kring.record.system import System
+from kring.record.trial import TrialRun
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """One system as it is to be served. `home` is the folder with its versions and its log, `public_key` what its
     versions are signed with, `known_later` are columns that no request can hold, `shadows` versions that are asked
     beside the live one, off the request's path. `roots` names by id the versions whose contents were looked at: a
-    worker opens these bytes and no others. `repairs` are those of the recipe that can be applied to one row."""
+    worker opens these bytes and no others. `repairs` are those of the recipe that can be applied to one row. `trials`
+    are those that run."""
 
     home: str
     system: System
@@ -25,6 +27,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     shadows: tuple[str, ...] = ()
     roots: dict[str, str] = {}
     repairs: tuple[Repair, ...] = ()
+    trials: tuple[TrialRun, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

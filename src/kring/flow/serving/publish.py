@@ -10,6 +10,7 @@ from kring.errors import KringError, NotFound, UserError
 from kring.flow import history
 from kring.flow.cleaning import repairs_of_rows
 from kring.flow.deciding import require_same_reading, verified
+from kring.flow.flags import running_trials
 from kring.flow.keys import access_list
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
@@ -127,6 +128,7 @@ def served(project: Project, ledger: Ledger) -> Served:
         shadows=shadows,
         roots={pointer.live: live.root} | dict(rooted(project, others)),
         repairs=repairs_of_rows(project)[0],
+        trials=running_trials(ledger),
     )
 
 

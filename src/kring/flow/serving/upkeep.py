@@ -15,6 +15,7 @@ from typing import Final
 from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters, history
 from kring.flow.compacting import compact
+from kring.flow.flags import record_switches
 from kring.flow.project import Project, open_project
 from kring.flow.retaining import retain
 from kring.flow.serving import meeting as meetings
@@ -33,6 +34,7 @@ def keep_in_order(project: Project, meeting: Meeting) -> None:
     adapters.adopt_claims(
         meeting.claims, folder=project.home.log, files=project.files, system=project.system.name, now=now
     )
+    record_switches(project)
     remember_sealed(project, now=now)
     compact(project, now=now)
     retain(project, now=now)
