@@ -194,6 +194,13 @@ def test_a_second_version_is_shadowed_and_nothing_can_be_rolled_back_to(tmp_path
     status = kring("status", folder, "--json").json
     assert status["live"]["id"] != second.json["version"]["id"]
     assert status["generation"] == 1
+    live, shadow = status["live"]["id"], second.json["version"]["id"]
+    ended = kring("rollback", folder, "--reason", "not yet")
+    assert ended.code == 0
+    assert f"{shadow} is no longer asked as a shadow; {live} answers" in ended.out + ended.err
+    assert "again" not in ended.out + ended.err
+    assert kring("status", folder, "--json").json["rollout"]["state"] == "rolled_back"
+    assert kring("rollback", folder, "--reason", "once more").code == 1
 
 
 def test_one_candidate_and_an_older_snapshot_can_be_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kring.cli.output import Output, answers, folder_argument
-from kring.flow.operating import roll_back
+from kring.flow.operating.asking import roll_back
 from kring.flow.project import open_project
 
 
@@ -20,6 +20,9 @@ from kring.flow.project import open_project
 def command(output: Output, folder: Path, reason: str, actor: str, home: Path | None) -> None:
     """Go back to the previous version at once. A rollout under way ends."""
     project = open_project(folder, say=output.progress)
-    pointer = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
-    output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
+    pointer, before, shadow = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
+    if pointer.live != before:
+        output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
+    if shadow:
+        output.say(f"{shadow} is no longer asked as a shadow; {pointer.live} answers", style="bold green")
     output.result(pointer)

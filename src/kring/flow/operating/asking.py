@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kring.errors import Refused
 from kring.flow import history
 from kring.flow.operating.operator import operating
@@ -12,14 +14,23 @@ from kring.record.rollout import Pointer
 from kring.record.version import Version
 
 
-def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
-    """Let the previous version answer again. `Refused` when there is none, `IntegrityError` when it is not
-    what was released."""
+class WentBack(NamedTuple):
+    """Who answers now and who did before; `shadow` is no longer asked beside it, if there was one."""
+
+    pointer: Pointer
+    before: str
+    shadow: str
+
+
+def roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
+    """Let the previous version answer again, or end a shadow. `Refused` when there is neither, `IntegrityError` when
+    the previous version is not what was released."""
     with operating(project, holder=actor) as operator:
         before, rollout = operator.state.pointer, operator.state.rollout
-        if before and not before.previous and rollout and rollout.state == "shadow":
+        shadow = rollout.version if rollout and rollout.state == "shadow" else ""
+        if before and not before.previous and shadow:
             operator.step([RollbackAsked(actor=actor, reason=reason)])
-            return before
+            return WentBack(before, before.live, shadow)
         if before is None or not before.previous:
             raise Refused(
                 f"{project.system.name} has no previous version to go back to",
@@ -29,7 +40,7 @@ def roll_back(project: Project, *, reason: str, actor: str) -> Pointer:
         verify_version(project, history.get(operator.ledger, Version, before.previous))
         operator.step([RollbackAsked(actor=actor, reason=reason)])
         assert operator.state.pointer is not None
-        return operator.state.pointer
+        return WentBack(operator.state.pointer, before.live, shadow)
 
 
 def start_release(project: Project, *, version: str, run: str, reason: str) -> OperatorState:
