@@ -22,6 +22,7 @@ HOLDS_THE_LOCK: Final = 9.0
 DIES: Final = 10.0
 EXITS: Final = 11.0
 LEAKS: Final = 12.0
+BY_CHANCE: Final = 13.0
 TAKES_ITS_TIME: Final = 20.0
 """And so many milliseconds as the mood is above it."""
 
@@ -60,6 +61,7 @@ def score(columns, files):
     said = np.where(moods == 2, np.nan, said)
     said = np.where(moods == 3, np.inf, said)
     said = np.where(moods == 4, 7.5, said)
+    said = np.where(moods == 13, np.random.default_rng().random(len(said)), said)
     if (moods == 5).any():
         return said[:-1]
     if (moods == 6).any():

@@ -11,13 +11,16 @@ from typing import Final
 import msgspec
 
 from kring.flow import adapters
+from kring.flow.deciding import verified
 from kring.flow.project import Project
 from kring.flow.recording import unsealed
 from kring.flow.streams import delivered
+from kring.flow.viewing.shadows import Shadows, ShadowView
 from kring.metrics.ids import decision_ids
 from kring.ports.decision_log import DecisionHistory
 from kring.record.contract import LogicalType
-from kring.record.decision import Decisions, Outcomes, Value
+from kring.record.decision import Decisions, Outcomes, Place, Value
+from kring.watch.inputs import breaches
 
 KEPT: Final = 200
 EPOCH: Final = date(1970, 1, 1)
@@ -151,7 +154,7 @@ class Follower:
         self._cursors: dict[int, tuple[int, int]] = {}
         self._rows: deque[DecisionRow] = deque(maxlen=KEPT)
         self._counts: deque[tuple[int, int, int, int]] = deque()
-        self._began = project.clock.now()
+        self._shadows = Shadows(project.task, lambda version: verified(project, version).manifest.chain.policy)
         self._lock = threading.Lock()
 
     def newest(self, most: int) -> tuple[DecisionRow, ...]:
@@ -170,6 +173,12 @@ class Follower:
             decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
             return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=moment(since))
 
+    def shadow(self, version: str) -> ShadowView | None:
+        """What the version said as a shadow, beside whoever was live; None when nothing was put to it."""
+        with self._lock:
+            self._read_on()
+            return self._shadows.compared(version)
+
     def _read_on(self) -> None:
         now = self._project.clock.now()
         for writer, cursor in adapters.newest_segments(self._project.home.log).items():
@@ -178,12 +187,15 @@ class Follower:
             self._cursors[logged.place.writer] = logged.cursor
             record = logged.record
             if isinstance(record, Decisions) and record.kind in ("online", "streamed"):
-                self._take(record, decision_ids(logged.place, record.n))
+                self._take(record, logged.place)
+            elif isinstance(record, Decisions) and record.kind == "shadow":
+                self._shadows.shadowed(record)
 
-    def _take(self, record: Decisions, ids: list[str]) -> None:
+    def _take(self, record: Decisions, place: Place) -> None:
+        self._shadows.answered(place, record)
         types = self._project.types
         said = record.outputs.get("decision") or [None] * record.n
-        for row, id in enumerate(ids):
+        for row, id in enumerate(decision_ids(place, record.n)):
             self._rows.append(
                 DecisionRow(
                     id=id,
@@ -197,4 +209,4 @@ class Follower:
                 )
             )
         stood_in = record.n if record.answered_by != record.version else 0
-        self._counts.append((record.at, record.n, stood_in, len(record.guards)))
+        self._counts.append((record.at, record.n, stood_in, breaches(record.guards)))

@@ -6,9 +6,10 @@ import msgspec
 
 from kring.flow import history
 from kring.flow.checking import snapshots_on
-from kring.flow.operating import LEASE
+from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.viewing.decisions import DecisionRow, Follower, Lately, moment
+from kring.flow.viewing.shadows import ShadowView
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm
 from kring.record.contract import Contract, Field, Scalar
@@ -132,6 +133,7 @@ class SystemView(msgspec.Struct, frozen=True, kw_only=True):
     lately: Lately
     decisions: tuple[DecisionRow, ...]
     events: int
+    shadow: ShadowView | None = None
     providers: tuple[ProviderRow, ...] = ()
 
 
@@ -193,6 +195,7 @@ def system_view(project: Project, follower: Follower) -> SystemView:
             lately=follower.lately(),
             decisions=follower.newest(SHOWN),
             events=ledger.head().seq,
+            shadow=follower.shadow(rollout.version) if rollout and rollout.state == "shadow" else None,
         )
 
 
