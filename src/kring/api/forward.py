@@ -13,7 +13,7 @@ from urllib.parse import quote
 from kring.access.hosts import client_address
 from kring.api.exchange import Header
 from kring.errors import Unavailable, UserError
-from kring.host.sockets import reachable
+from kring.host.sockets import is_taken, reachable
 from kring.ports.spans import ASKED_IN
 
 AT_ONCE: Final = 8
@@ -51,6 +51,10 @@ class ControlSide:
         self._behind_proxy = behind_proxy
         self._path = reachable(path)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="forward")
+
+    def is_there(self) -> bool:
+        """Whether anybody listens now."""
+        return is_taken(self._path)
 
     async def pass_on(self, scope: Any, proto: Any, body: bytes) -> None:
         """The request as it came, and its answer as it comes."""
