@@ -41,7 +41,7 @@ CountColumns = Callable[[Mapping[str, Column]], dict[str, Ints]]
 """(columns by name) → cells by feature, (cells,); a feature whose column is not there is not counted."""
 
 
-class Test(NamedTuple):
+class Watched(NamedTuple):
     """A share that is watched: the rows in the cells `hits` among those in the cells `over`, both (cells,) of 0 and 1.
     `what` says of what kind, `place` which cut or word."""
 
@@ -90,28 +90,28 @@ def reference_of(
     table = np.bincount(of_class * wide + place, minlength=len(names) * wide).reshape(len(names), wide)
     counted = {str(name): tuple(row.tolist()) for name, row in zip(names, table, strict=True)}
     bins = msgspec.structs.replace(bins, cells=counted)
-    tests = tests_of(bins)
+    tests = watched_of(bins)
     effects = np.ones(len(tests))
     for group in groups:
         effects = np.maximum(effects, _effects(tests, table, place=place, of_class=of_class, group=group))
     return msgspec.structs.replace(bins, effects=tuple(effects.tolist()))
 
 
-def tests_of(reference: Reference) -> list[Test]:
+def watched_of(reference: Reference) -> list[Watched]:
     """What is watched of a column: the shares below the cuts nearest to its deciles 10, 50 and 90 and outside all cuts,
     or that of each word and of any other; then the share that is missing."""
     wide = width(reference)
     known, missing = np.ones(wide), np.zeros(wide)
     known[-1], missing[-1] = 0.0, 1.0
-    found: list[Test] = []
+    found: list[Watched] = []
     if reference.kind == "category":
         for place in range(wide - 1):
             what = "word" if place < len(reference.words) else "other"
-            found.append(Test(what, place, _mask(wide, [place]), known))
+            found.append(Watched(what, place, _mask(wide, [place]), known))
     elif reference.cuts:
-        found = [Test("below", place, _mask(wide, range(place + 1)), known) for place in _watched(reference)]
-        found.append(Test("outside", 0, _mask(wide, [0, wide - 2]), known))
-    return [*found, Test("missing", 0, missing, np.ones(wide))]
+        found = [Watched("below", place, _mask(wide, range(place + 1)), known) for place in _nearest_cuts(reference)]
+        found.append(Watched("outside", 0, _mask(wide, [0, wide - 2]), known))
+    return [*found, Watched("missing", 0, missing, np.ones(wide))]
 
 
 def counter_of(references: Iterable[Reference]) -> CountColumns:
@@ -254,7 +254,7 @@ def _series_cells(reference: Reference, series: pl.Series) -> Ints:
     return cells(series.to_numpy(), np.array(reference.cuts))
 
 
-def _watched(reference: Reference) -> list[int]:
+def _nearest_cuts(reference: Reference) -> list[int]:
     """The cuts below which the shares lie nearest to the deciles, none of them with nothing on one side."""
     counts = np.array(list(reference.cells.values()), dtype=np.float64).reshape(-1, width(reference)).sum(axis=0)[:-1]
     below = np.cumsum(counts)[:-1] / max(counts.sum(), 1.0)
@@ -269,7 +269,7 @@ def _mask(wide: int, places: Iterable[int]) -> Floats:
     return mask
 
 
-def _effects(tests: Sequence[Test], table: Ints, *, place: Ints, of_class: Ints, group: Ints) -> Floats:
+def _effects(tests: Sequence[Watched], table: Ints, *, place: Ints, of_class: Ints, group: Ints) -> Floats:
     """Design effects of each test, from what rows of one group have beyond the share of their class."""
     hit, over = np.array([one.hits for one in tests]), np.array([one.over for one in tests])
     rows = table @ over.T
