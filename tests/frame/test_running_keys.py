@@ -124,6 +124,7 @@ WRONG = [
     ('sticky = "rollout"', 'sticky = "week"', "rollout.sticky"),
     ('guardrails = ["error", "latency", "outcome"]', 'guardrails = ["eror"]', "rollout.guardrails[0]"),
     ('cron = "0 3 * * 1"', 'cron = "daily"', "learn.cron"),
+    ('cron = "0 3 * * 1"', 'cron = "0 0 30 2 *"', "learn.cron"),
     ('cron = "0 3 * * 1"', 'cron = "0 3 * * 1"\nevery = "7d"', "learn.cron"),
     ('url = "https://desk.example.org/hook"', 'url = "ftp://desk.example.org"', "notify[0].url"),
     ('url = "smtps://mail.example.org:465"', 'url = "https://mail.example.org"', "notify[1].url"),

@@ -16,7 +16,8 @@ from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
 from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
-from kring.record.operator import OperatorState
+from kring.record.message import Delivery
+from kring.record.operator import BatchSealed, OperatorState
 from kring.record.recipe import Recipe
 from kring.record.retraining import Training
 from kring.record.rollout import Pointer, Rollout
@@ -40,7 +41,9 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     Version: "version",
     Rollout: "rollout",
     Pointer: "pointer",
+    BatchSealed: "batch",
     Alarm: "alarm",
+    Delivery: "delivery",
     Segment: "segment",
     Scored: "scored",
     Erased: "erased",

@@ -11,6 +11,7 @@ from kring.frame.places import Key
 from kring.frame.reading import Reading
 from kring.frame.tables_running import WatchTable
 from kring.frame.wording import did_you_mean, shown
+from kring.metrics.cron import next_fire
 
 NAMED: Final = ("notify", "flag", "trial")
 """Lists whose entries have names, no two the same."""
@@ -76,6 +77,18 @@ def _learn(reading: Reading) -> None:
             allowed="one of them",
             next="leave one out",
         )
+
+    cron = reading.text(("learn", "cron"))
+    if cron:
+        try:
+            next_fire(cron, after=0)
+        except ValueError:
+            reading.fault(
+                ("learn", "cron"),
+                "this is no cron expression that ever fires",
+                got=shown(cron),
+                allowed='minute, hour, day of the month, month and weekday such as "0 3 * * 1"',
+            )
 
 
 def _names(reading: Reading, list_: str) -> None:

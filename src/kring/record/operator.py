@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from kring.record.alarm import Alarm, Breach
-from kring.record.rollout import Pointer, Rollout
+from kring.record.alarm import Alarm, Breach, Handling, News
+from kring.record.progress import Look, PairedLook, Progress
+from kring.record.rollout import Brake, Pointer, Rollout
 from kring.record.system import Stage
 from kring.record.verdict import GateResult, Judgement
 
@@ -38,7 +39,7 @@ class QualityJudged(msgspec.Struct, frozen=True, kw_only=True, tag="quality_judg
 
 class Retrained(msgspec.Struct, frozen=True, kw_only=True, tag="retrained"):
     """A retraining has ended: with a verdict, and a version when the verdict is `pass`; or at the stage
-    `broke_at`, before there was a verdict."""
+    `broke_at`, before there was a verdict. `limits` are quantiles of the live version, by guardrail."""
 
     trigger: str
     result: GateResult
@@ -46,6 +47,7 @@ class Retrained(msgspec.Struct, frozen=True, kw_only=True, tag="retrained"):
     run: str
     version: str = ""
     broke_at: Stage | None = None
+    limits: dict[str, tuple[float, ...]] = {}
 
 
 class ShadowCompared(msgspec.Struct, frozen=True, kw_only=True, tag="shadow_compared"):
@@ -73,6 +75,31 @@ class RolloutAsked(msgspec.Struct, frozen=True, kw_only=True, tag="rollout_asked
     reason: str
 
 
+class BatchSealed(msgspec.Struct, frozen=True, kw_only=True, tag="batch_sealed"):
+    """The batch `batch` of a rollout ends for each writer at its cut, before any of its counts is looked at. `units`
+    were first seen in it; what has matured until `at` counts in it."""
+
+    rollout: str
+    batch: int
+    cuts: dict[int, Cursor]
+    units: int
+    at: int
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True, tag="looked"):
+    """What a sealed batch shows: counts of units, and of pairs of answers where the version is shadowed."""
+
+    rollout: str
+    look: Look
+    paired: PairedLook | None = None
+
+
+class Braked(msgspec.Struct, frozen=True, kw_only=True, tag="braked"):
+    """The brakes that the world pulls now, all of them; none is news too."""
+
+    brakes: tuple[Brake, ...]
+
+
 class Watched(msgspec.Struct, frozen=True, kw_only=True, tag="watched"):
     """What the monitors found in the window from `start` to `end`. `looked` are the keys (`Breach.key`) of all that was
     judged: an alarm whose key was looked at and is not among the breaches is over. What was not looked at stays."""
@@ -87,25 +114,54 @@ class AlarmHandled(msgspec.Struct, frozen=True, kw_only=True, tag="alarm_handled
     """A person has seen an alarm, silences it `until` (microseconds UTC), or says that it is over."""
 
     alarm: str
-    how: Literal["acknowledge", "silence", "resolve"]
+    how: Handling
     actor: str
     reason: str = ""
     until: int = 0
 
 
+class TrainingAsked(msgspec.Struct, frozen=True, kw_only=True, tag="training_asked"):
+    """A person wants a training now, says yes or no to the one that waits, or ends the one that runs."""
+
+    what: Literal["now", "approve", "refuse", "cancel"]
+    actor: str
+    reason: str
+
+
 OperatorEvent = (
-    WindowClosed | QualityJudged | Retrained | ShadowCompared | RollbackAsked | RolloutAsked | Watched | AlarmHandled
+    WindowClosed
+    | QualityJudged
+    | Retrained
+    | ShadowCompared
+    | RollbackAsked
+    | RolloutAsked
+    | BatchSealed
+    | Looked
+    | Braked
+    | Watched
+    | AlarmHandled
+    | TrainingAsked
 )
 
 
 class RaiseAlarm(msgspec.Struct, frozen=True, kw_only=True, tag="raise_alarm"):
+    """An alarm is new, or has a new state. Whether people are told is another question."""
+
     alarm: Alarm
+    tell: bool = True
 
 
 class Retrain(msgspec.Struct, frozen=True, kw_only=True, tag="retrain"):
-    """Train again now; `trigger` says why."""
+    """Train again now; `trigger` says why. `id` is the training's: asked for again, it goes on where it was."""
 
     trigger: str
+    id: str = ""
+
+
+class CancelTraining(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_training"):
+    """End a training, whatever it has come to."""
+
+    id: str
 
 
 class MoveRollout(msgspec.Struct, frozen=True, kw_only=True, tag="move_rollout"):
@@ -122,30 +178,44 @@ class SetPointer(msgspec.Struct, frozen=True, kw_only=True, tag="set_pointer"):
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
-    """Tell `target` (a name of `[[notify]]`) of an alarm as it is now. `id` is the same when it is told again."""
+    """Tell `target` (a name of `[[notify]]`) of alarms that belong together, as they are now, the most urgent first;
+    `more` are not named. `id` is the same when it is told again."""
 
     id: str
     target: str
-    alarm: Alarm
+    news: News
+    alarms: tuple[Alarm, ...]
+    more: int = 0
 
 
-Command = RaiseAlarm | Retrain | MoveRollout | SetPointer | Notify
+Command = RaiseAlarm | Retrain | CancelTraining | MoveRollout | SetPointer | Notify
 
 
 class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     """All that the next step depends on. `seq` rises with each step; `outbox` holds the commands of
-    the last step that are not yet known to be done; `quiet` maps a monitored metric to the end of the
-    time in which its alarm is not raised again; `breached` are the metrics whose alarm still waits for
-    a training, `alarms` those that are not resolved."""
+    the last step that are not yet known to be done; `quiet` maps a metric to the end of the time in which
+    its breach is no new reason to train; `breached` are the metrics whose alarm still waits for
+    a training, `retraining` why one runs, the `training` of that id, `wanted` why one waits for a person's yes,
+    `trainings` when those began that count against the budget, `alarms` those that are not resolved.
+
+    `progress` is what the tests of the rollout have seen, `sealed` its newest batch, `shadow` what its version said in
+    shadow, `brakes` what the world pulls. The log of each writer was followed to its cursor."""
 
     system: str
     seq: int = 0
     pointer: Pointer | None = None
     rollout: Rollout | None = None
     retraining: str = ""
+    training: str = ""
+    wanted: str = ""
     retrained_at: int = 0
+    trainings: tuple[int, ...] = ()
     quiet: dict[str, int] = {}
     breached: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()
-    cursor: Cursor = (0, 0)
+    progress: Progress | None = None
+    sealed: BatchSealed | None = None
+    shadow: ShadowCompared | None = None
+    brakes: tuple[Brake, ...] = ()
+    cursors: dict[int, Cursor] = {}
     outbox: tuple[Command, ...] = ()

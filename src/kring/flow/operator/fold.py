@@ -11,11 +11,13 @@ from typing import Final
 
 import msgspec
 
+from kring.flow.operator.alarms import notices, on_alarm_handled, on_watched, woken
 from kring.flow.operator.moment import Moment, Step
-from kring.flow.operator.retraining import on_retrained
+from kring.flow.operator.retraining import on_retrained, on_training_asked
 from kring.flow.operator.rollouts import on_rollback, on_shadow
 from kring.flow.operator.windows import on_quality, on_window
 from kring.record.operator import (
+    AlarmHandled,
     Command,
     OperatorEvent,
     OperatorState,
@@ -23,6 +25,8 @@ from kring.record.operator import (
     Retrained,
     RollbackAsked,
     ShadowCompared,
+    TrainingAsked,
+    Watched,
     WindowClosed,
 )
 from kring.record.system import System
@@ -39,6 +43,9 @@ def fold(system: System, state: OperatorState, events: Sequence[OperatorEvent], 
     for event in sorted(events, key=lambda event: not isinstance(event, RollbackAsked)):
         state, more = HANDLERS[type(event)](moment, state, event)
         commands += more
+    state, more = woken(moment, state)
+    commands += more
+    commands += notices(moment, state, commands)
     return msgspec.structs.replace(state, outbox=tuple(commands)), commands
 
 
@@ -49,4 +56,7 @@ HANDLERS: Final[dict[type[OperatorEvent], Handler]] = {
     Retrained: on_retrained,  # type: ignore[dict-item]
     ShadowCompared: on_shadow,  # type: ignore[dict-item]
     RollbackAsked: on_rollback,  # type: ignore[dict-item]
+    Watched: on_watched,  # type: ignore[dict-item]
+    AlarmHandled: on_alarm_handled,  # type: ignore[dict-item]
+    TrainingAsked: on_training_asked,  # type: ignore[dict-item]
 }
