@@ -13,7 +13,7 @@ from kring.flow import adapters
 from kring.flow.project import open_project
 from kring.flow.replaying.rebuild import rebuilt
 from kring.flow.replaying.replay import Stage, begin, live, on_stage, renew
-from kring.flow.replaying.windows import Windows
+from kring.flow.watching.windows import Windows
 from kring.flow.tracing import trace
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom

@@ -6,7 +6,7 @@ from kring.flow import adapters, history
 from kring.flow.deciding import open_answerers
 from kring.flow.replaying.rebuild import rebuilt
 from kring.flow.replaying.summary import months, periods, weeks
-from kring.flow.replaying.windows import Windows
+from kring.flow.watching.windows import Windows
 from kring.record.decision import Decisions
 from kring.record.version import Version
 from lives import Lived

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kring.flow.replaying.report import Saving, compared_cost, money_figure, page_of, point, saving, story
-from kring.flow.replaying.windows import BASELINE, FROZEN, LIVE
+from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.evidence import Measure
 from kring.record.replay import Period, Replay
 from lives import Lived

@@ -124,6 +124,30 @@ def measured(
     return found
 
 
+def foretold(
+    formulas: Mapping[str, Formula], scores: Mapping[str, Floats], *, rows: int, draws: int, currency: str = ""
+) -> list[Measure]:
+    """Measures that are expected of `rows` rows without labels, from `scores` (1 + draws,) as in `measured`."""
+    found: list[Measure] = []
+    for name, formula in formulas.items():
+        ends = interval(scores[name], groups=rows) if name in scores and rows >= FEWEST_GROUPS else None
+        if ends is not None:
+            found.append(
+                Measure(
+                    name=name,
+                    value=float(scores[name][0]),
+                    low=ends[0],
+                    high=ends[1],
+                    rows=rows,
+                    groups=rows,
+                    better=formula.better,
+                    method=f"{formula.says}; expected without labels, 95 % interval by {draws} draws",
+                    unit=currency if formula.money else "",
+                )
+            )
+    return found
+
+
 def interval(drawn: Floats, *, groups: int, skewed: bool = False) -> tuple[float, float] | None:
     """The 95 % interval of a value and its draws, (1 + draws,); None where it has no finite ends."""
     low, high = outer(drawn[0], drawn[1:], groups=groups) if skewed else percentile(drawn[1:], groups=groups)

@@ -67,6 +67,9 @@ class Reads(Protocol):
 class Measures(Protocol):
     """What arrays say. Rows without outcome or answer must have been left out."""
 
+    largest_mistake: float
+    """What `mistakes` is at the most: 1, or infinite."""
+
     def measure(
         self,
         truth: NDArray[np.float64],
@@ -84,6 +87,11 @@ class Measures(Protocol):
 
     def losses(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
         """How wrong each answer is, (n,): at least 0, larger is worse."""
+        ...
+
+    def mistakes(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """How bad what was decided turned out, (n,): 0 for a right decision, for a wrong one its price as a share of
+        the dearest one (1 where nothing is priced); where no decision is plainly right or wrong, its loss."""
         ...
 
     def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
@@ -120,5 +128,27 @@ class CountsRows(Protocol):
         ...
 
 
-class Task(Reads, Measures, CountsRows, Protocol):
-    """One kind of question: reads it, measures it, counts it."""
+class Estimates(Protocol):
+    """What answers alone say about quality, before anybody knows what turned out to be true."""
+
+    conditions: str
+    """Under which conditions an estimate holds, in words; empty for a task that has none."""
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Integer counts of answers alone, which add as those of `count` do; NaN is left out. Empty for a task that
+        can't estimate."""
+        ...
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """The metrics that labels are expected to give for what was `seen`, by the same names, when rows with labels
+        were counted as `learned`; nothing without rows, or for a task that can't estimate."""
+        ...
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Why estimates are not to be trusted, going by the newest labels (`recent`, beside the older `learned`);
+        empty when they are."""
+        ...
+
+
+class Task(Reads, Measures, CountsRows, Estimates, Protocol):
+    """One kind of question: reads it, measures it, counts it, estimates it."""

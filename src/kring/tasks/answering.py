@@ -64,6 +64,8 @@ class Answering:
 
     output: Output = "answer"
     metrics: Mapping[str, int] = directions(FORMULAS)
+    conditions: str = ""
+    largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
         """`wrong_answer` and `wrong_refusal`, or none; `ConfigError` for anything else."""
@@ -159,6 +161,10 @@ class Answering:
         prices = policy.cost or dict.fromkeys(PRICES, 1.0)
         return losses(_judged(truth, outputs, policy), **prices)
 
+    def mistakes(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """The price of each mistake as a share of the dearer one."""
+        return self.losses(truth, outputs, policy) / (max(policy.cost.values(), default=1.0) or 1.0)
+
     def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
         """`answered_share`, `answer_accuracy`, `refusal_accuracy` and `recall_at_5`."""
         found = means(_judged(truth, outputs, policy), cost={})
@@ -194,6 +200,18 @@ class Answering:
             return []
         mine, theirs = (_summed(each, paired.weights) for each in (paired.mine, paired.baseline))
         return measured(FORMULAS, mine, theirs, basis=paired.basis, currency=policy.currency)
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Nothing: support is no probability of being right."""
+        return {}
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """Nothing."""
+        return []
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Always: there is no estimate."""
+        return "answers in words are not estimated without labels"
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (both refuse, or both cite the same first), `mean_difference` and `largest_difference` of

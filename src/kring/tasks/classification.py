@@ -28,8 +28,9 @@ from kring.metrics.counts import (
     window_auc,
     window_sums,
 )
+from kring.metrics.estimated import CONDITIONS, expected_sums, foreseen, meaning_changed
 from kring.metrics.intervals import percentile
-from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
+from kring.metrics.measured import Formula, agreed, directions, foretold, measured, on_rows, on_windows
 from kring.metrics.ranking import Floats, passed, rank
 from kring.metrics.targets import SPELLINGS, codes_of, label_of, rows_of_labels
 from kring.ports.task import Counts, Rates
@@ -63,11 +64,17 @@ FORMULAS: Final[Mapping[str, Formula]] = {
 }
 
 
+UNFORESEEN: Final = ("calibration_error", "best_threshold", "best_threshold_cost")
+"""What is not estimated: it would only say what was put in."""
+
+
 class Classification:
     """The task of two labels. Labels are (no, yes); truth is 0 for no and 1 for yes."""
 
     output: Output = "probability"
     metrics: Mapping[str, int] = directions(FORMULAS)
+    conditions: str = CONDITIONS
+    largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
         """`false_positive` and `false_negative`, or none; `ConfigError` for anything else."""
@@ -145,6 +152,13 @@ class Classification:
         given = np.where(truth > 0.5, outputs, 1 - outputs)
         return -np.log(np.maximum(given, LEAST_GIVEN))
 
+    def mistakes(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """Of a decision on the wrong side of the threshold, its price as a share of the dearer one."""
+        yes = outputs >= _threshold(policy)
+        dearest = max(policy.cost.values(), default=0.0)
+        wrongly, missed = (policy.cost[name] / dearest if dearest else 1.0 for name in PRICES)
+        return np.where(yes, wrongly * (truth <= 0.5), missed * (truth > 0.5))
+
     def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
         """Selection rate, true and false positive rate at the policy's threshold."""
         yes = (outputs >= _threshold(policy)).astype(np.float64)
@@ -184,6 +198,23 @@ class Classification:
             currency=policy.currency,
             noise={"calibration_error": calibration_noise(drawn[0])},
         )
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Probabilities by fine bin, on either side of the threshold."""
+        return foreseen(_probabilities(outputs, unanswered=True), threshold=_threshold(policy))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """All but `average_precision`, `calibration_error` and the cheapest threshold (CBPE)."""
+        sums = expected_sums(seen, learned, draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = {"roc_auc": window_auc(sums)} | _scores(sums, policy)
+        wanted = {name: formula for name, formula in FORMULAS.items() if name not in UNFORESEEN}
+        return foretold(wanted, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether the gap between probability and share has moved."""
+        return meaning_changed(learned, recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement`, `mean_difference`, `largest_difference`, `positive_rate.left` and `.right`."""

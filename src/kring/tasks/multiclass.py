@@ -16,6 +16,7 @@ from kring.errors import ConfigError, DataError
 from kring.metrics.answers import distance, numbers_of
 from kring.metrics.calibration import Curve as Bins
 from kring.metrics.calibration import calibration_curve, curve_of, gap_noise
+from kring.metrics.estimated_labels import CONDITIONS, expected_labels, foreseen_labels, sureness_changed
 from kring.metrics.intervals import percentile
 from kring.metrics.label_counts import (
     LabelsDrawn,
@@ -27,7 +28,7 @@ from kring.metrics.label_counts import (
     window_labels,
 )
 from kring.metrics.labels import label_log_losses, least_cost, leeway, precisions, recalls
-from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
+from kring.metrics.measured import Formula, agreed, directions, foretold, measured, on_rows, on_windows
 from kring.metrics.ranking import Floats, ratio
 from kring.metrics.targets import codes_of, number_of, rows_of_labels
 from kring.ports.task import Counts, Rates
@@ -77,6 +78,8 @@ class Multiclass:
 
     output: Output = "probabilities"
     metrics: Mapping[str, int] = directions(FORMULAS) | {f"{name}*": each.better for name, each in BY_LABEL.items()}
+    conditions: str = CONDITIONS
+    largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
         """What missing each label costs, or nothing; `ConfigError` when no price is above 0."""
@@ -161,6 +164,11 @@ class Multiclass:
         """-log of the probability given to the true label, in nats; at most 36."""
         return label_log_losses(truth.astype(np.intp), outputs)
 
+    def mistakes(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """Of another label than the true one, the price of missing that as a share of the dearest one."""
+        prices, true = _prices(policy), truth.astype(np.intp)
+        return np.where(least_cost(outputs, prices) == true, 0.0, prices[true] / (prices.max() or 1.0))
+
     def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
         """The accuracy, and where one label is dearest to miss its selection, true positive and false positive rate."""
         prices, every = _prices(policy), np.ones(len(truth))
@@ -207,6 +215,22 @@ class Multiclass:
             currency=policy.currency,
             noise={"calibration_error": gap_noise(*sure_sums(drawn[0].sums))},
         )
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Summed probabilities of each label by decision."""
+        return foreseen_labels(_probabilities(outputs, policy, unanswered=True), prices=_prices(policy))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """What the table of truth by decision gives (CBPE)."""
+        sums = expected_labels(seen, labels=len(policy.labels), draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = _scores(LabelsDrawn(sums, np.full(draws + 1, np.nan)), policy)
+        return foretold(_formulas(policy), scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether the most probable label is right as often as was said."""
+        return sureness_changed(recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement`, and `mean_difference`, `largest_difference` of a row's largest |Δp|."""

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from kring.errors import ConfigError, DataError
 from kring.metrics.answers import distance, numbers_of
-from kring.metrics.measured import Formula, agreed, directions, measured, on_rows, on_windows
+from kring.metrics.estimated_values import (
+    CONDITIONS,
+    errors_changed,
+    expected_moments,
+    foreseen_values,
+    learned_values,
+)
+from kring.metrics.measured import Formula, agreed, directions, foretold, measured, on_rows, on_windows
 from kring.metrics.moments import Moments, count_values, drawn_values, value_costs, value_scores, window_moments
 from kring.metrics.ranking import Floats
 from kring.ports.task import Counts, Rates
@@ -41,6 +48,8 @@ class Regression:
 
     output: Output = "value"
     metrics: Mapping[str, int] = directions(FORMULAS)
+    conditions: str = CONDITIONS
+    largest_mistake: float = np.inf
 
     def prices(self, frame: Frame) -> dict[str, float]:
         """`over` and `under`, or none; `ConfigError` for anything else."""
@@ -108,6 +117,10 @@ class Regression:
         """The absolute error."""
         return np.abs(truth - outputs)
 
+    def mistakes(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:
+        """The absolute error."""
+        return self.losses(truth, outputs, policy)
+
     def rates(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Rates:
         """The mean value that was predicted, and the mean absolute error."""
         every = np.ones(len(truth))
@@ -122,9 +135,11 @@ class Regression:
         return distance(left, right, scale=np.where(scale > 0, scale, 1.0)), np.zeros(len(left), dtype=np.bool_)
 
     def count(self, truth: NDArray[np.float64], outputs: NDArray[np.float64], policy: Policy) -> Counts:
-        """Sums of errors, squared errors, units over and under, and truth; see `kring.metrics.moments`.
+        """Sums of errors, squared errors, units over and under, and truth; see `kring.metrics.moments`. The errors
+        also by cell of the value, see `kring.metrics.estimated_values`.
         NaN outputs are counted as unanswered."""
-        return count_values(truth, _values(outputs, unanswered=True))
+        values = _values(outputs, unanswered=True)
+        return count_values(truth, values) | learned_values(truth, values)
 
     def measure_counts(
         self, windows: Sequence[Counts], baseline: Sequence[Counts], *, policy: Policy, draws: int, seed: int
@@ -137,6 +152,22 @@ class Regression:
             _scores(window_moments(each, paired.weights), policy) for each in (paired.mine, paired.baseline)
         )
         return measured(FORMULAS, mine, theirs, basis=paired.basis, currency=policy.currency)
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Values by cell."""
+        return foreseen_values(_values(outputs, unanswered=True))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """All but `r2` (DLE)."""
+        sums = expected_moments(seen, learned, draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = _scores(sums, policy)
+        return foretold(FORMULAS, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether errors are as large as they were for the same values."""
+        return errors_changed(learned, recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (exactly equal values), `mean_difference`, `largest_difference`."""

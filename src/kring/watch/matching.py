@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,8 @@ class Waiting:
     """One frame of decisions whose outcomes may still come, all of one window; `key` is its own among all writers'.
 
     `outputs` holds what each version said to them, live or in shadow; `truth` what turned out to be
-    true, NaN until it is known, and `heard` when it became known. All have shape (n,).
+    true, NaN until it is known, and `heard` when it became known; `codes` the group of each protected column. All have
+    shape (n,).
     """
 
     key: int
@@ -31,6 +32,7 @@ class Waiting:
     truth: NDArray[np.float64]
     heard: NDArray[np.int64]
     outputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    codes: dict[str, NDArray[np.int16]] = field(default_factory=dict)
 
 
 class Line:
@@ -45,6 +47,11 @@ class Line:
         if len(self._keys) != len(self.frames):
             self._keys = np.array([frame.key & LOW for frame in self.frames], dtype=np.int64)
         return np.searchsorted(self._keys, keys, side="right") - 1
+
+    def drop(self, keys: Set[int]) -> None:
+        """Let go of the frames with these keys."""
+        self.frames = [frame for frame in self.frames if frame.key not in keys]
+        self._keys = np.zeros(0, dtype=np.int64)
 
 
 class Matcher:
@@ -83,6 +90,15 @@ class Matcher:
                 mine = np.flatnonzero(writers == writer)
                 _settle(line, keys[mine], truth[mine], settled, at=at)
         return settled
+
+    def forget(self, before: int) -> list[Waiting]:
+        """Let go of the frames of windows that began before `before` (microseconds UTC); outcomes that come for them
+        are passed over. Returns them."""
+        gone = [frame for window in [*self._windows] if window < before for frame in self._windows.pop(window)]
+        keys = {frame.key for frame in gone}
+        for line in self._lines.values() if keys else ():
+            line.drop(keys)
+        return gone
 
     def frames(self, window: int) -> list[Waiting]:
         """The frames of one window, in the order of the log."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from kring.flow.replaying.windows import Windows
+from kring.flow.watching.windows import Windows
 from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task

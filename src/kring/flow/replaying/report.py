@@ -11,8 +11,8 @@ from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.words import count, day, interval, moment, number, percent
 from kring.flow.project import Project
-from kring.flow.replaying.windows import BASELINE, FROZEN, LIVE
 from kring.flow.tracing import trace
+from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.replay import Period, Replay
 from kring.record.verdict import GateLine
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kring.flow import history
+from kring.flow.alarming import all_alarms
 from kring.flow.project import Project
-from kring.flow.replaying.windows import BASELINE, FROZEN, LIVE, Windows
+from kring.flow.watching.windows import BASELINE, FROZEN, LIVE, Windows
 from kring.metrics.ids import decision_id
 from kring.ports.ledger import Ledger
-from kring.record.alarm import Alarm
 from kring.record.event import Segment
 from kring.record.replay import LiveVersion, Period, Replay
 from kring.record.rollout import Pointer, Rollout
@@ -40,7 +40,7 @@ def summed(
             outcomes=outcomes,
             snapshots=len({one.id for one in history.all_of(ledger, Snapshot)}),
             versions=tuple(live_versions(ledger)),
-            alarms=tuple(history.all_of(ledger, Alarm)),
+            alarms=tuple(all_alarms(ledger)),
             rollouts=tuple(last_states(ledger)),
             refusals=tuple(refusals),
             weeks=tuple(periods(windows, list(weeks(start, end)), seed=seed)),

@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.metrics.gates import beyond
+from kring.metrics.measured import LIFT
 from kring.ports.task import Counts, Task
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place, Value
 from kring.record.evidence import Measure
 from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
+from kring.record.scrutiny import Group
 from kring.record.system import System
 from kring.record.version import Policy
+from kring.watch.estimates import Past
+from kring.watch.groups import Grouping, count_groups, groupings_of
 from kring.watch.inputs import breaches
 from kring.watch.matching import Matcher, Waiting
 from kring.watch.quality import judge_quality
@@ -69,13 +73,26 @@ class Windows:
         self._shadows: dict[str, list[Waiting]] = defaultdict(list)
         self._answered_by: dict[int, str] = {}
         self._policies: dict[str, Policy] = {}
+        self._groupings: dict[str, dict[str, Grouping]] = {}
+        self._grouped: dict[tuple[str, int], Counted] = {}
+        self._seen: dict[tuple[str, int], Counted] = {}
         self.first = ""
 
-    def knows(self, version: str, policy: Policy) -> None:
-        """Tell which policy a version decides by; the first one told is `frozen`."""
+    def knows(self, version: str, policy: Policy, *, groups: Sequence[Group] = ()) -> None:
+        """Tell which policy a version decides by, and which groups of people its evidence tells apart; the first one
+        told is `frozen`."""
         self._policies[version] = policy
         self._policies[f"{version}/{BASELINE}"] = policy
+        self._groupings[version] = groupings_of(groups)
         self.first = self.first or version
+
+    def policy(self, version: str) -> Policy | None:
+        """The policy of a version; None of one that nobody has told of."""
+        return self._policies.get(version)
+
+    def groupings(self, version: str) -> dict[str, Grouping]:
+        """The groups of people that are told apart, by protected column."""
+        return self._groupings.get(version, {})
 
     def decisions(self, place: Place, record: Decisions) -> Waiting:
         """Count a batch of live answers and wait for their outcomes.
@@ -93,6 +110,9 @@ class Windows:
         if record.answered_by in self._policies:
             waiting.outputs[record.answered_by] = said
             self._answered_by[waiting.key] = record.answered_by
+        for column, grouping in self.groupings(record.version).items():
+            if column in record.inputs and column not in record.sealed:
+                waiting.codes[column] = grouping.codes(record.inputs[column])
         return waiting
 
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
@@ -118,21 +138,21 @@ class Windows:
             fallbacks=inputs.fallbacks,
         )
 
-    def judged(self, version: str, *, end: int, seed: int, hushed: Collection[str] = ()) -> QualityJudged | None:
+    def judged(self, version: str, *, end: int, seed: int, alarmed: Collection[str] = ()) -> QualityJudged | None:
         """The matured windows up to `end` that version and baseline share, against the gate's lines that counts
         can judge; None while there are too few windows, or no value lies beyond its limit: an interval holds its
-        value, so none could lie wholly beyond. Metrics in `hushed` have had their say."""
+        value, so none could lie wholly beyond. Metrics in `alarmed` are judged until their alarm is over."""
         watch = self._system.watch
         start = end - watch.quality_us
         gate, baseline = self._system.gate, f"{version}/{BASELINE}"
-        windows = self._between(version, start, end).keys() & self._between(baseline, start, end).keys()
+        against = baseline if self._between(baseline, start, end) else version
+        windows = self._between(version, start, end).keys() & self._between(against, start, end).keys()
         if len(windows) < watch.min_windows:
             return None
-        values = self.measures(version, baseline, start=start, end=end, seed=seed, draws=FEW_DRAWS)
-        loud = [measure for measure in values if measure.name not in hushed]
-        if not any(beyond(line, measure) for line in gate.lines for measure in loud):
+        values = self.measures(version, against, start=start, end=end, seed=seed, draws=FEW_DRAWS)
+        if not any(one.name in alarmed or any(beyond(line, one) for line in gate.lines) for one in values):
             return None
-        measures = self.measures(version, baseline, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
+        measures = self.measures(version, against, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
         found = judge_quality(
             gate.lines,
             measures,
@@ -174,13 +194,57 @@ class Windows:
         both = sorted(mine.keys() & theirs.keys())
         if not both:
             return []
-        return self._task.measure_counts(
+        measures = self._task.measure_counts(
             [mine[window] for window in both],
             [theirs[window] for window in both],
             policy=self._policies[self.first],
             draws=draws,
             seed=seed,
         )
+        return [each for each in measures if series != against or not each.name.startswith(LIFT)]
+
+    def labelled(self, version: str, *, start: int, end: int) -> dict[int, Counts]:
+        """Counts of the version by window, in order, where it answered rows that have an outcome."""
+        return dict(sorted(self._between(version, start, end).items()))
+
+    def foreseen(self, version: str, *, start: int, end: int) -> Counts:
+        """What the task foresees of all answers of the version in these windows."""
+        counts = dict[str, tuple[int, ...]]()
+        for window in sorted(self._inputs):
+            if start <= window < end:
+                counts = merge_counts(counts, self._foreseen(version, window, labelled=False))
+        return counts
+
+    def past(self, version: str, *, start: int, end: int) -> list[Past]:
+        """What labelled answers of the version foresaw and what came of them, window by window."""
+        found = []
+        for window, labels in self.labelled(version, start=start, end=end).items():
+            known, changes = self._seen.get((version, window)), self._inputs[window].changes
+            if known is None or known.changes != changes:
+                known = Counted(changes, self._foreseen(version, window, labelled=True))
+                self._seen[version, window] = known
+            found.append(Past(known.counts, labels))
+        return found
+
+    def grouped(self, version: str, *, start: int, end: int) -> list[Counts]:
+        """Rates by group of people (`kring.watch.groups`) in each window that holds outcomes, in order."""
+        found = [
+            self._group_counts(version, window, inputs.changes)
+            for window, inputs in sorted(self._inputs.items())
+            if start <= window < end and inputs.outcomes
+        ]
+        return [each for each in found if each]
+
+    def forget(self, before: int) -> None:
+        """Let go of the rows of windows that began before `before` (microseconds UTC); what was counted of them with
+        their outcomes so far stays."""
+        for window, inputs in self._inputs.items():
+            if window < before:
+                for series in (*self._policies, LIVE, BASELINE, FROZEN):
+                    self._counts(series, window, inputs.changes)
+        gone = {id(frame) for frame in self._matcher.forget(before)}
+        for version, frames in self._shadows.items() if gone else ():
+            self._shadows[version] = [frame for frame in frames if id(frame) not in gone]
 
     def volumes(self) -> list[tuple[int, int, int]]:
         """(window start, decisions, outcomes) of every window, in order."""
@@ -201,18 +265,57 @@ class Windows:
         known = self._counted.get((series, window))
         if known is not None and known.changes == changes:
             return known.counts
-        counts: Counts = {}
+        parts: dict[str, list[Waiting]] = {}
         for frame in self._matcher.frames(window):
             version = self._version_of(series, frame)
-            outputs = frame.outputs.get(version)
-            if outputs is None:
-                continue
-            settled = self._task.known(frame.truth) & self._task.answered(outputs)
+            if version in frame.outputs:
+                parts.setdefault(version, []).append(frame)
+        counts: Counts = {}
+        for version, frames in parts.items():
+            truth = np.concatenate([frame.truth for frame in frames])
+            outputs = np.concatenate([frame.outputs[version] for frame in frames])
+            settled = self._task.known(truth) & self._task.answered(outputs)
             if settled.any():
-                part = self._task.count(frame.truth[settled], outputs[settled], self._policies[version])
+                part = self._task.count(truth[settled], outputs[settled], self._policies[version])
                 counts = merge_counts(counts, part)
         self._counted[series, window] = Counted(changes, counts)
         return counts
+
+    def _group_counts(self, version: str, window: int, changes: int) -> Counts:
+        known = self._grouped.get((version, window))
+        if known is not None and known.changes == changes:
+            return known.counts
+        counts: Counts = {}
+        groupings = self.groupings(version)
+        frames = [frame for frame in self._matcher.frames(window) if version in frame.outputs and frame.codes]
+        for column in groupings:
+            mine = [frame for frame in frames if column in frame.codes]
+            if not mine:
+                continue
+            truth = np.concatenate([frame.truth for frame in mine])
+            outputs = np.concatenate([frame.outputs[version] for frame in mine])
+            codes = np.concatenate([frame.codes[column] for frame in mine])
+            settled = self._task.known(truth) & self._task.answered(outputs)
+            rated = self._task.rates(truth[settled], outputs[settled], self._policies[version])
+            if settled.any():
+                counts = merge_counts(counts, count_groups(rated, {column: codes[settled]}, groupings))
+        self._grouped[version, window] = Counted(changes, counts)
+        return counts
+
+    def _foreseen(self, version: str, window: int, *, labelled: bool) -> Counts:
+        truth, outputs = self._answers(version, window)
+        if not len(outputs):
+            return {}
+        answered = self._task.answered(outputs) & (self._task.known(truth) if labelled else True)
+        return self._task.foresee(outputs[answered], self._policies[version])
+
+    def _answers(self, version: str, window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Truth and answers of the version in one window; both empty without any."""
+        frames = [frame for frame in self._matcher.frames(window) if version in frame.outputs]
+        if not frames:
+            return np.zeros(0), np.zeros(0)
+        truth = np.concatenate([frame.truth for frame in frames])
+        return truth, np.concatenate([frame.outputs[version] for frame in frames])
 
     def _outputs(self, record: Decisions) -> NDArray[np.float64]:
         policy = self._policies.get(record.answered_by) or self._policies[record.version]
