@@ -16,6 +16,7 @@ KringError                      what was got, what was allowed, what to do next
 └── Unavailable      exit 3     could not: disk, lock, newer ledger, damaged bytes
     ├── Busy                    somebody else holds it; trying again may help (retryable)
     ├── Overloaded              more is asked than can be answered in time (retryable)
+    ├── Unreachable             a server of others can't be reached, or fails (retryable)
     ├── Late                    no answer by its deadline: it was stopped (retryable)
     ├── Conflict                compare-and-swap lost against a newer state (retryable)
     ├── StorageError            the disk or the database failed (final)
@@ -187,6 +188,11 @@ class Overloaded(Unavailable):
     def __init__(self, message: str, *, got: str = "", allowed: str = "", next: str = "", after_s: int = 1) -> None:
         super().__init__(message, got=got, allowed=allowed, next=next)
         self.after_s = after_s
+
+
+class Unreachable(Unavailable):
+    code = "unreachable"
+    retryable = True
 
 
 class Late(Unavailable):

@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "serve": Entry("kring.cli.serve", "Answer requests of programs, in the protocols they speak."),
     "replay": Entry("kring.cli.replay", "Run the system over history, as it would have been."),
     "status": Entry("kring.cli.status", "Show what is live, its rollout, the last snapshot and the alarms."),
+    "alarms": Entry("kring.cli.alarms", "Show what rings; see it, silence it, end it."),
     "trace": Entry("kring.cli.trace", "Follow an id back to evidence, data, commit and owner."),
     "explain": Entry("kring.cli.explain", "Say why a decision came out as it did."),
     "outcome": Entry("kring.cli.outcome", "Say what turned out to be true of decisions."),

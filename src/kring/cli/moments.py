@@ -14,7 +14,7 @@ LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 MOMENTS: Final = frozenset(
     {"at", "since", "as_of", "first", "last", "start", "end", "until", "live_from", "known_at", "retrained_at"}
-    | {"created", "expires", "revoked"}
+    | {"created", "expires", "revoked", "ended", "due", "looked_at"}
 )
 """Fields of records that hold microseconds since 1970; 0 stands for never."""
 

@@ -49,5 +49,5 @@ def show_status(output: Output, found: Status) -> None:
     output.say(f"  ledger    {found.events:,} events, {chain}")
     if found.cut:
         output.say(f"  cut       {len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
-    for alarm in found.alarms[-5:]:
-        output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what}", style="red")
+    for alarm in [one for one in found.alarms if one.state != "resolved"][-5:]:
+        output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what} (kring alarms)", style="red")

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from kring.ports.framework import Framework
     from kring.ports.index import Index
     from kring.ports.ledger import Ledger
+    from kring.ports.notifier import Notifier
     from kring.ports.sealer import Sealer
     from kring.ports.sink import Sink
     from kring.ports.spans import Spans
     from kring.ports.vault import Vault
     from kring.record.decision import Decisions
     from kring.record.event import Segment
+    from kring.record.running import Notify
 
 SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet", ".xlsx": "kring.sinks.xlsx"}
 """Formats of files of answers, by the end of their names."""
@@ -213,6 +215,20 @@ def sink_of(path: Path) -> Sink:
             next="choose another ending for --out",
         )
     return cast("Sink", importlib.import_module(SINKS[ending]).SINK)
+
+
+def open_notifier(target: Notify, *, environ: Mapping[str, str], clock: Clock) -> Notifier:
+    """Who is told by this name. `UserError` when the environment does not hold the secret it needs."""
+    secret = environ.get(target.secret, "") if target.secret else ""
+    if target.secret and not secret:
+        raise UserError(
+            f"the secret of the target {target.name} is not there",
+            got=f"no environment variable {target.secret}",
+            next=f"set {target.secret} where the operator runs",
+            key="notify.secret",
+        )
+    module = importlib.import_module(f"kring.notifiers.{target.to}")
+    return cast("Notifier", module.open_notifier(target, secret=secret, clock=clock))
 
 
 def framework(builtin: str = "") -> Framework:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.flow import adapters, history
+from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
@@ -56,7 +57,7 @@ def status(project: Project, *, verify: bool) -> Status:
             rollout=state.rollout if state else None,
             snapshots=len(snapshots),
             last_snapshot=snapshots[-1] if snapshots else None,
-            alarms=tuple(history.all_of(ledger, Alarm)),
+            alarms=tuple(all_alarms(ledger)),
             events=head.seq,
             verified=verify,
             cut=cut_streams(adapters.read_log(project.home.log, system=project.system.name), now=project.clock.now())

@@ -134,8 +134,9 @@ def from_rollout(project: Project, ledger: Ledger, rollout: Rollout) -> Iterator
 def from_alarm(project: Project, ledger: Ledger, alarm: Alarm) -> Iterator[Node]:
     facts = {"what": alarm.what, "since": moment(alarm.since), "allowed": alarm.allowed, "proposal": alarm.proposal}
     yield Node(kind="alarm", id=alarm.id, at=alarm.at, facts=facts, owner=alarm.owner)
-    if alarm.version:
-        yield from from_version(project, ledger, history.get(ledger, Version, alarm.version))
+    version = history.newest_with(ledger, Version, alarm.version) if alarm.version else None
+    if version is not None:
+        yield from from_version(project, ledger, version)
 
 
 def from_version(project: Project, ledger: Ledger, version: Version) -> Iterator[Node]:

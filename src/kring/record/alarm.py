@@ -29,6 +29,8 @@ AlarmKind = Literal[
     "trial",
 ]
 AlarmState = Literal["open", "acknowledged", "silenced", "resolved"]
+Handling = Literal["acknowledge", "silence", "resolve"]
+News = Literal["opened", "changed", "resolved", "test"]
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
     """A monitor's finding: `metric` lies beyond `allowed` since `since`, of one feature or slice where it has one.
 
-    `sure` says how sure that is, in words with the number; `effect` what it is estimated to do.
+    `sure` says how sure that is, in words with the number; `effect` what it is estimated to do; `urgent` that it can't
+    wait for the morning.
     """
 
     metric: str
@@ -64,6 +67,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     sure: str = ""
     effect: Effect | None = None
+    urgent: bool = False
 
     @property
     def key(self) -> str:
@@ -74,7 +78,9 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """What happened, since when, how sure, to whom it belongs and what is proposed.
 
-    `count` is how many looks found it, the last at `last`. It is silent until `until`; `by` did what `action` says.
+    `count` is how many looks found it, the last at `last`; `clear` how many in a row have not found it since. The
+    newest window in which it was looked for ended at `looked_at`. It is silent until `until`, and over since `ended`; `by`
+    did what `action` says. `group` is the same for what was found together.
     """
 
     id: str
@@ -102,7 +108,10 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
     count: int = 1
     last: int = 0
+    clear: int = 0
+    looked_at: int = 0
     until: int = 0
+    ended: int = 0
     by: str = ""
 
     @property

@@ -31,6 +31,7 @@ def judge_inputs(*, rows: int, violations: int, allowed: float, since: int) -> B
         return None
     share = violations / rows
     return Breach(
+        kind="data_quality",
         metric=METRIC,
         value=share,
         low=low,

@@ -11,6 +11,7 @@ import msgspec
 
 from kring.errors import Conflict, KringError, Refused, Unavailable
 from kring.flow import history
+from kring.flow.operating.telling import entry_of
 from kring.flow.operator.fold import fold
 from kring.flow.operator.moment import ACTOR
 from kring.flow.project import Project
@@ -19,6 +20,7 @@ from kring.record.event import Entry
 from kring.record.operator import (
     Command,
     MoveRollout,
+    Notify,
     OperatorEvent,
     OperatorState,
     RaiseAlarm,
@@ -139,6 +141,8 @@ def entries_of(command: Command, now: int) -> list[Entry]:
             return [history.entry(rollout, id=rollout.id, actor=rollout.actor, at=now)]
         case SetPointer(pointer=pointer):
             return [history.entry(pointer, id=pointer.system, actor=command.actor, at=now)]
+        case Notify():
+            return [entry_of(command, now=now)]
         case _:
             return []
 

@@ -1,18 +1,22 @@
-"""Alarms: raised once, not again while they are quiet."""
+"""Alarms: opened once, counted while they last, told when that is news, over by themselves or by hand."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from kring.flow.operator.moment import Moment, Step, digest
 from kring.metrics.ids import digest_id
-from kring.record.alarm import Alarm, AlarmKind, Breach
-from kring.record.operator import OperatorState, RaiseAlarm
+from kring.record.alarm import Alarm, AlarmKind, Breach, News
+from kring.record.operator import AlarmHandled, Command, Notify, OperatorState, RaiseAlarm, Watched
+from kring.record.running import Tier
+from kring.watch import alarms as ladder
 
-MONITORS: Final[tuple[AlarmKind, ...]] = ("data_quality", "quality", "fallback")
-"""What looks again and again; everything else happens once and is told each time."""
+NAMED: Final = 50
+"""Alarms that one message names at the most."""
 
 PROPOSALS: Final[dict[AlarmKind, str]] = {
     "data_quality": "look at the rows that broke the contract (kring trace on one of them), mend the feed",
@@ -36,20 +40,90 @@ PROPOSALS: Final[dict[AlarmKind, str]] = {
 }
 
 
+def on_watched(moment: Moment, state: OperatorState, event: Watched) -> Step:
+    """The findings of the monitors of one window."""
+    return judged(moment, state, event.breaches, looked=event.looked, start=event.start, end=event.end)
+
+
+def on_alarm_handled(moment: Moment, state: OperatorState, event: AlarmHandled) -> Step:
+    """What a person did about an alarm; nothing when it is over or unknown."""
+    found = next((alarm for alarm in state.alarms if alarm.id == event.alarm), None)
+    if found is None:
+        return state, []
+    after = ladder.handled(found, event.how, actor=event.actor, reason=event.reason, until=event.until, now=moment.now)
+    if after == found:
+        return state, []
+    return kept(state, after), [RaiseAlarm(alarm=after, tell=after.state == "resolved")]
+
+
+def judged(
+    moment: Moment, state: OperatorState, breaches: Sequence[Breach], *, looked: Iterable[str], start: int, end: int
+) -> Step:
+    """What was looked at in the window from `start` to `end`, and what of it was found: new alarms open, known ones
+    count on, those that were looked for in vain often enough are over. The order of the findings changes nothing."""
+    known = {alarm.key: alarm for alarm in state.alarms}
+    found = ladder.one_each(breaches)
+    kinds = {breach.kind for breach in found}
+    changed = [sighted(moment, state, one, known.get(one.key), among=kinds, start=start, end=end) for one in found]
+    vain = sorted({*looked} - {breach.key for breach in found})
+    changed += [ladder.not_found(known[key], end=end, now=moment.now) for key in vain if key in known]
+    commands: list[Command] = []
+    for alarm in changed:
+        before = known.get(alarm.key)
+        state = kept(state, alarm)
+        if before is None or (before.tier, before.state) != (alarm.tier, alarm.state):
+            commands.append(RaiseAlarm(alarm=alarm))
+    return state, commands
+
+
+def sighted(
+    moment: Moment, state: OperatorState, breach: Breach, alarm: Alarm | None, *,
+    among: Collection[AlarmKind], start: int, end: int,
+) -> Alarm:  # fmt: skip
+    """A finding as an alarm: another sight of the one there is, or a new one."""
+    tier = ladder.tier_of(breach, among=among)
+    if alarm is not None:
+        return ladder.found_again(alarm, breach, tier=tier, end=end, now=moment.now)
+    group = digest_id("g", digest(moment.system.name, ladder.cause_of(breach.kind), str(start), str(end)))
+    return opened(moment, state, breach, tier=tier, group=group, end=end)
+
+
 def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breach, *, owner: str = "") -> Step:
-    """Raise an alarm; a monitor's is not raised again while the same metric is quiet after its last one."""
+    """Raise an alarm on what happens once and is told each time: again if one of its key is open."""
+    breach = msgspec.structs.replace(breach, kind=kind)
+    known = next((alarm for alarm in state.alarms if alarm.key == breach.key), None)
+    tier = ladder.tier_of(breach)
+    if known is None:
+        alarm = opened(moment, state, breach, tier=tier, group="", end=moment.now, owner=owner)
+    else:
+        end = max(moment.now, known.looked_at + 1)
+        again = ladder.found_again(known, breach, tier=tier, end=end, now=moment.now)
+        alarm = ladder.opened_again(again)
+    return kept(state, alarm), [RaiseAlarm(alarm=alarm)]
+
+
+def settled(moment: Moment, state: OperatorState, kinds: Collection[AlarmKind], *, why: str) -> Step:
+    """End all alarms of these kinds: what they asked for was done."""
+    commands: list[Command] = []
+    for alarm in state.alarms:
+        if alarm.kind in kinds:
+            after = ladder.ended(alarm, by="", action=why, now=moment.now)
+            state = kept(state, after)
+            commands.append(RaiseAlarm(alarm=after))
+    return state, commands
+
+
+def opened(
+    moment: Moment, state: OperatorState, breach: Breach, *, tier: Tier, group: str, end: int, owner: str = ""
+) -> Alarm:
+    """A new alarm on a finding."""
     system, now = moment.system, moment.now
-    key = f"{kind}/{breach.metric}"
-    if kind in MONITORS:
-        if state.quiet.get(key, 0) > now:
-            return state, []
-        state = msgspec.structs.replace(state, quiet={**state.quiet, key: now + system.watch.quality_us})
-    version = state.pointer.live if state.pointer else ""
-    alarm = Alarm(
-        id=digest_id("a", digest(system.name, str(state.seq), key)),
+    id = digest_id("a", digest(system.name, str(state.seq), breach.key))
+    return Alarm(
+        id=id,
         system=system.name,
-        version=version,
-        kind=kind,
+        version=breach.version or (state.pointer.live if state.pointer else ""),
+        kind=breach.kind,
         what=breach.what,
         metric=breach.metric,
         value=breach.value,
@@ -59,12 +133,61 @@ def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breac
         rows=breach.rows,
         since=breach.since,
         at=now,
-        owner=owner or system.accountable("data" if kind == "data_quality" else "operate"),
-        proposal=PROPOSALS[kind],
+        owner=owner or system.accountable("data" if breach.kind == "data_quality" else "operate"),
+        proposal=PROPOSALS[breach.kind],
+        tier=tier,
+        feature=breach.feature,
+        slice=breach.slice,
+        sure=ladder.sureness(breach),
+        effect=breach.effect,
+        group=group or id,
+        last=now,
+        looked_at=end,
     )
-    return state, [RaiseAlarm(alarm=alarm)]
 
 
-def hushed(state: OperatorState, kind: AlarmKind, *, now: int) -> set[str]:
-    """The metrics whose alarm of this kind was raised and is not raised again yet."""
-    return {key.removeprefix(f"{kind}/") for key, until in state.quiet.items() if until > now}
+def kept(state: OperatorState, alarm: Alarm) -> OperatorState:
+    """The state with the alarm as it is now, by key; without it when it is over."""
+    others = [one for one in state.alarms if one.key != alarm.key]
+    now = others if alarm.state == "resolved" else [*others, alarm]
+    return msgspec.structs.replace(state, alarms=tuple(sorted(now, key=lambda one: one.key)))
+
+
+def woken(moment: Moment, state: OperatorState) -> Step:
+    """Silenced alarms that last beyond their silence speak again."""
+    commands: list[Command] = []
+    for alarm in state.alarms:
+        if ladder.speaks_again(alarm, now=moment.now):
+            after = ladder.opened_again(alarm)
+            state = kept(state, after)
+            commands.append(RaiseAlarm(alarm=after))
+    return state, commands
+
+
+def notices(moment: Moment, state: OperatorState, commands: Sequence[Command]) -> list[Command]:
+    """One message for each group, kind of news and target, from the alarms that this step raised."""
+    groups: defaultdict[tuple[News, str], dict[str, Alarm]] = defaultdict(dict)
+    for command in commands:
+        if isinstance(command, RaiseAlarm) and command.tell:
+            groups[news_of(command.alarm), command.alarm.group][command.alarm.id] = command.alarm
+    told: list[Command] = []
+    for target in moment.system.notify:
+        for (news, group), members in sorted(groups.items()):
+            urgent = [one for one in members.values() if ladder.rank(one.tier) >= ladder.rank(target.least)]
+            alarms = ladder.by_urgency(urgent)
+            if alarms:
+                id = digest_id("n", digest(moment.system.name, str(state.seq), target.name, news, group))
+                more = max(0, len(alarms) - NAMED)
+                told.append(Notify(id=id, target=target.name, news=news, alarms=tuple(alarms[:NAMED]), more=more))
+    return told
+
+
+def news_of(alarm: Alarm) -> News:
+    if alarm.state == "resolved":
+        return "resolved"
+    return "opened" if alarm.count == 1 and alarm.at == alarm.last and not alarm.action else "changed"
+
+
+def open_metrics(state: OperatorState, kind: AlarmKind) -> set[str]:
+    """The metrics of which an alarm of this kind is not over: they have to be looked at until it is."""
+    return {alarm.metric for alarm in state.alarms if alarm.kind == kind}

@@ -16,15 +16,15 @@ from kring.errors import DataError, KringError, Refused
 from kring.flow import adapters, history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
-from kring.flow.operating import Operator, failed, no_retraining, open_operator
-from kring.flow.operator import hushed
+from kring.flow.operating.operator import Operator, failed, no_retraining, open_operator
+from kring.flow.operator.alarms import open_metrics
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
 from kring.flow.replaying.feed import Feed, load_feed
 from kring.flow.replaying.summary import summed
-from kring.flow.replaying.windows import Windows
 from kring.flow.training.train import train
+from kring.flow.watching.windows import Windows
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.metrics.ids import decision_block
 from kring.ports.decision_log import DecisionLog
@@ -300,9 +300,9 @@ def close_window(stage: Stage, end: int) -> None:
 
 def judged_quality(stage: Stage, live: str, end: int) -> list[OperatorEvent]:
     """What has matured by now, against the gate; nothing when nothing lies beyond it."""
-    quiet = hushed(stage.operator.state, "quality", now=end)
+    alarmed = open_metrics(stage.operator.state, "quality")
     matured = end - stage.project.system.watch.maturity_us
-    found = stage.windows.judged(live, end=matured, seed=stage.seed, hushed=quiet)
+    found = stage.windows.judged(live, end=matured, seed=stage.seed, alarmed=alarmed)
     return [found] if found is not None else []
 
 

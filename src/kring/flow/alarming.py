@@ -1,0 +1,101 @@
+"""Alarms as people look them up, and what they do about them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kring.errors import NotFound, Refused, UserError
+from kring.flow import history
+from kring.flow.operating.operator import LEASE, operating
+from kring.flow.project import Project
+from kring.ports.ledger import Ledger
+from kring.record.alarm import Alarm, Handling
+from kring.record.message import Delivery
+from kring.record.operator import AlarmHandled, OperatorState
+from kring.watch.alarms import by_urgency
+
+LONGEST_SILENCE_US = 90 * 86_400_000_000
+LONGEST_REASON = 1000
+
+
+class Alarms(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms of a system, the most urgent first; and what could not be told, or not yet."""
+
+    system: str
+    alarms: tuple[Alarm, ...]
+    untold: tuple[Delivery, ...] = ()
+
+
+def alarms(project: Project, *, every: bool = False) -> Alarms:
+    """Those that are not over; all there ever were with `every`, the newest first."""
+    if not project.home.ledger.exists():
+        return Alarms(system=project.system.name, alarms=())
+    with project.ledger() as ledger:
+        found = all_alarms(ledger)
+        shown = list(reversed(found)) if every else by_urgency(one for one in found if one.state != "resolved")
+        return Alarms(system=project.system.name, alarms=tuple(shown), untold=untold(ledger))
+
+
+def all_alarms(ledger: Ledger) -> list[Alarm]:
+    """Every alarm as it is now, in the order in which they were raised."""
+    state = history.newest_with(ledger, OperatorState, LEASE)
+    found = {alarm.id: alarm for alarm in history.all_of(ledger, Alarm)}
+    found |= {alarm.id: alarm for alarm in (state.alarms if state else ()) if alarm.id in found}
+    return list(found.values())
+
+
+def untold(ledger: Ledger) -> tuple[Delivery, ...]:
+    """Messages that were tried in vain, without what they say."""
+    last = {one.id: one for one in history.all_of(ledger, Delivery)}
+    return tuple(
+        msgspec.structs.replace(one, notify=None) for one in last.values() if one.state != "sent" and one.reason
+    )
+
+
+def meant(project: Project, id: str) -> tuple[Alarm, ...]:
+    """The alarm `id`, of which the beginning is enough, or all of the group `id` that are not over. `NotFound`, or
+    `UserError` when several begin so."""
+    every = alarms(project, every=True).alarms
+    asked = id.strip().upper()
+    grouped = [one for one in every if one.group.upper() == asked and one.id != one.group and one.state != "resolved"]
+    if grouped:
+        return tuple(by_urgency(grouped))
+    found = [one for one in every if asked and one.id.upper().startswith(asked)]
+    if not found:
+        raise NotFound("there is no such alarm", got=repr(id)[:80], next="kring alarms --all shows those there are")
+    if len(found) > 1:
+        raise UserError(
+            "several alarms begin like this", got=repr(id)[:80], allowed=", ".join(one.id for one in found[:5])
+        )
+    return (found[0],)
+
+
+def handle(
+    project: Project, id: str, how: Handling, *, actor: str, reason: str = "", until: int = 0
+) -> tuple[Alarm, ...]:
+    """Acknowledge, silence `until` (microseconds UTC) or resolve the alarm or group `id`; as they are then. `Refused`
+    for one that is over, `UserError` for a silence that lasts no time or too long."""
+    require_kept(how, reason=reason, lasts=until - project.clock.now())
+    found = meant(project, id)
+    over = next((one for one in found if one.state == "resolved"), None)
+    if over is not None:
+        raise Refused(f"the alarm {over.id} is over already", got=over.action or "resolved")
+    events = [AlarmHandled(alarm=one.id, how=how, actor=actor, reason=reason, until=until) for one in found]
+    with operating(project, holder=actor) as operator:
+        operator.step(events)
+    now = {one.id: one for one in alarms(project, every=True).alarms}
+    return tuple(now[one.id] for one in found)
+
+
+def require_kept(how: Handling, *, reason: str, lasts: int) -> None:
+    """`UserError` for what can't be done to an alarm."""
+    if how == "silence" and not 0 < lasts <= LONGEST_SILENCE_US:
+        raise UserError(
+            "an alarm is silenced for some time", got=f"{lasts / 86_400e6:.4g} days",
+            allowed="more than none, up to 90 days", key="for",
+        )  # fmt: skip
+    if len(reason) > LONGEST_REASON or not reason.replace("\n", " ").isprintable():
+        raise UserError(
+            "this is no reason that can be kept", got=f"{len(reason):,} characters",
+            allowed=f"printable text, up to {LONGEST_REASON:,} characters", key="because",
+        )  # fmt: skip

@@ -1,0 +1,198 @@
+"""Telling people: what the operator wants told lies on the ledger until it has arrived, and is sent beside its work.
+
+A `Notify` becomes a `Delivery` in the same transaction as the step that asked for it. Each target has a thread of its
+own that sends what waits for it, so that one which hangs keeps nobody; what fails is tried again, later each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from kring.errors import KringError, NotFound
+from kring.flow import adapters, history
+from kring.flow.project import Project
+from kring.ports.ledger import Ledger
+from kring.ports.notifier import Notifier
+from kring.record.event import Entry
+from kring.record.message import Delivery, Message
+from kring.record.operator import Notify
+from kring.record.running import Notify as Target
+from kring.watch import wording
+
+ACTOR: Final = "operator"
+LOOK_S: Final = 1.0
+FIRST_US: Final = 5_000_000
+LONGEST_US: Final = 3_600_000_000
+GIVEN_UP_US: Final = 3 * 86_400_000_000
+"""What could not be told in this time is not told: the alarm itself stays where it is."""
+
+STOP_S: Final = 2.0
+Open = Callable[[Target], Notifier]
+
+
+def entry_of(notify: Notify, *, now: int) -> Entry:
+    """What the ledger holds of a message that is to be sent."""
+    delivery = Delivery(id=notify.id, target=notify.target, state="waiting", since=now, due=now, notify=notify)
+    return history.entry(delivery, id=delivery.id, actor=ACTOR, at=now)
+
+
+def message_of(notify: Notify, *, system: str, at: int) -> Message:
+    """A message in words, as it was at `at`; the same each time it is sent."""
+    return Message(
+        id=notify.id,
+        system=system,
+        at=at,
+        news=notify.news,
+        tier=notify.alarms[0].tier if notify.alarms else "note",
+        subject=wording.subject(system, notify.alarms, news=notify.news, more=notify.more),
+        text=wording.text(notify.alarms, more=notify.more),
+        alarms=notify.alarms,
+        more=notify.more,
+    )
+
+
+def send_test(project: Project, name: str, *, environ: Mapping[str, str]) -> Message:
+    """Send a message without an alarm to the target `name`, at once. `NotFound`, or what keeps it from arriving."""
+    target = target_named(project, name)
+    message = Message(
+        id=project.new_id("n"),
+        system=project.system.name,
+        at=project.clock.now(),
+        news="test",
+        tier=target.least,
+        subject=f"[{target.least}] {project.system.name}, test: nothing has happened",
+        text=f"This is how alarms of {project.system.name} reach {name}. Nothing has happened.",
+    )
+    adapters.open_notifier(target, environ=environ, clock=project.clock).send(message)
+    return message
+
+
+def target_named(project: Project, name: str) -> Target:
+    found = next((one for one in project.system.notify if one.name == name), None)
+    if found is None:
+        raise NotFound(
+            "nobody is told by this name",
+            got=repr(name)[:80],
+            allowed=", ".join(one.name for one in project.system.notify) or "no [[notify]] in kring.toml",
+            next="add a [[notify]] with name, to and url",
+        )
+    return found
+
+
+class Teller:
+    """Sends what waits for one target. For one thread."""
+
+    def __init__(self, project: Project, ledger: Ledger, target: Target, *, open_target: Open) -> None:
+        self._project = project
+        self._ledger = ledger
+        self._target = target
+        self._open = open_target
+        self._notifier: Notifier | None = None
+        self._after = 0
+        self._waiting: dict[str, Delivery] = {}
+
+    def round(self) -> int:
+        """Send what is due, in the order in which it was asked for; how many arrived. After one that has to be tried
+        again the others wait as long as it does."""
+        self._read_on()
+        sent = 0
+        for delivery in list(self._waiting.values()):
+            if delivery.due > self._project.clock.now():
+                break
+            after = self._attempt(delivery)
+            self._keep(after)
+            if after.state == "waiting":
+                break
+            sent += after.state == "sent"
+        return sent
+
+    def _read_on(self) -> None:
+        for event in self._ledger.read(after=self._after, kind=history.KINDS[Delivery]):
+            self._after = event.seq
+            delivery = history.decode(event, Delivery)
+            if delivery.target != self._target.name:
+                continue
+            if delivery.state == "waiting":
+                self._waiting[delivery.id] = delivery
+            else:
+                self._waiting.pop(delivery.id, None)
+
+    def _attempt(self, delivery: Delivery) -> Delivery:
+        notify = delivery.notify
+        assert notify is not None
+        try:
+            self._notifier = self._notifier or self._open(self._target)
+            self._notifier.send(message_of(notify, system=self._project.system.name, at=delivery.since))
+        except KringError as error:
+            return after_failure(delivery, error, now=self._project.clock.now())
+        return msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, reason="", notify=None)
+
+    def _keep(self, delivery: Delivery) -> None:
+        if delivery.state == "waiting":
+            self._waiting[delivery.id] = delivery
+        else:
+            self._waiting.pop(delivery.id, None)
+        now = self._project.clock.now()
+        self._ledger.append([history.entry(delivery, id=delivery.id, actor=ACTOR, at=now)])
+
+
+def after_failure(delivery: Delivery, error: KringError, *, now: int) -> Delivery:
+    """Once more later, twice as long each time; or given up, when that can't help or has not helped for long."""
+    reason = "; ".join(part for part in (error.message, error.got) if part)
+    attempts = delivery.attempts + 1
+    if not error.retryable or now - delivery.since >= GIVEN_UP_US:
+        return msgspec.structs.replace(delivery, state="failed", attempts=attempts, reason=reason, notify=None)
+    wait = min(FIRST_US << min(attempts - 1, 20), LONGEST_US)
+    return msgspec.structs.replace(delivery, attempts=attempts, due=now + wait, reason=reason)
+
+
+@contextmanager
+def telling(project: Project, *, environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
+    """Send what waits while the block runs. What is being sent at its end is sent again next time, with its id."""
+    stopped = threading.Event()
+
+    def open_target(target: Target) -> Notifier:
+        return adapters.open_notifier(target, environ=environ, clock=project.clock)
+
+    threads = [
+        threading.Thread(
+            target=tell_on,
+            args=(project, target, stopped),
+            kwargs={"open_target": open_target, "say": say},
+            name=f"tell {target.name}",
+            daemon=True,
+        )
+        for target in project.system.notify
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join(STOP_S)
+
+
+def tell_on(
+    project: Project, target: Target, stopped: threading.Event, *, open_target: Open, say: Callable[[str], None]
+) -> None:
+    """Look at the ledger again and again. What fails is said once, and tried again."""
+    said = ""
+    while not stopped.is_set():
+        try:
+            with project.ledger() as ledger:
+                teller = Teller(project, ledger, target, open_target=open_target)
+                while not stopped.wait(LOOK_S):
+                    teller.round()
+                    said = ""
+        except KringError as error:
+            if error.message != said:
+                say(f"{target.name} can't be told: {error.message}")
+            said = error.message
+            stopped.wait(LOOK_S)
