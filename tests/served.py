@@ -176,7 +176,8 @@ def wait_until_ready(server: Server) -> None:
     while time.monotonic() < end:
         assert server.process.poll() is None, server.log.read_text()
         with suppress(OSError, http.client.HTTPException):
-            if server.ask("GET", "/readyz", seconds=2.0).status == 200 and server.ask("GET", "/").status != 503:
+            told = server.ask("GET", "/readyz", seconds=2.0)
+            if told.status == 200 and "control" not in told.json["notes"] and server.ask("GET", "/").status != 503:
                 return
         time.sleep(0.05)
     raise AssertionError(f"not ready after {READY_S} s: {server.log.read_text()}")

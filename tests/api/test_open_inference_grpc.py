@@ -82,13 +82,13 @@ def channel(server: Server) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def call(channel: grpc.Channel, name: str, asked: Any, key: str) -> Any:
+def call(channel: grpc.Channel, name: str, asked: Any, key: str, *more: tuple[str, str]) -> Any:
     made = channel.unary_unary(
         f"/{SERVICE}/{name}",
         request_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
         response_deserializer=MESSAGES[f"{name}Response"].FromString,
     )
-    return made(asked, metadata=[("authorization", f"Bearer {key}")] if key else [], timeout=20)
+    return made(asked, metadata=[*([("authorization", f"Bearer {key}")] if key else []), *more], timeout=20)
 
 
 def inputs(*names: str) -> list[triton.InferInput]:
@@ -134,6 +134,30 @@ def test_typed_contents_are_answered_by_typed_contents(channel: grpc.Channel, se
     assert list(told.outputs[0].contents.bytes_contents) == [b"pear"]
     assert sum(one.contents.fp64_contents[0] for one in told.outputs[1:]) == pytest.approx(1, abs=1e-3)
     assert not told.raw_output_contents
+
+
+def test_asked_twice_with_one_key_it_is_decided_once(channel: grpc.Channel, server: Server) -> None:
+    def ids(asked: Any, key: str) -> str:
+        told = call(channel, "ModelInfer", asked, server.key, ("idempotency-key", key))
+        return str(told.parameters["decision_ids"].string_param)
+
+    asked = request()
+    asked.parameters["b"].string_param, asked.parameters["a"].string_param = "1", "2"
+    again = request()
+    again.parameters["a"].string_param, again.parameters["b"].string_param = "2", "1"
+    once = ids(asked, "pear 7")
+    assert ids(asked, "pear 7") == ids(again, "pear 7") == once
+    assert ids(asked, "pear 8") != once
+    with pytest.raises(grpc.RpcError) as other:
+        ids(
+            request(inputs=(("width", "FP32", [6.5]), ("weight", "INT64", [130]), ("orchard", "BYTES", [b"hill"]))),
+            "pear 7",
+        )
+    assert other.value.code() == grpc.StatusCode.ABORTED
+    two = [("idempotency-key", "a"), ("idempotency-key", "b")]
+    with pytest.raises(grpc.RpcError) as twice:
+        call(channel, "ModelInfer", asked, server.key, *two)
+    assert (twice.value.code(), "more than once" in twice.value.details()) == (INVALID, True)
 
 
 NAN = float("nan")

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
 
 import collector
 from collector import Collector, collecting
@@ -28,7 +31,7 @@ def told(released: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     base = tmp_path_factory.mktemp("spans")
     copies = [Path(shutil.copytree(released[name], base / name)) for name in ("loans", "handbook")]
     environ = {"OTEL_SERVICE_NAME": "desk", "OTEL_EXPORTER_OTLP_HEADERS": "x-team=7"}
-    with collecting() as listening, serving(copies, "--otel", listening.url, environ=environ) as server:
+    with collecting() as listening, serving(copies, "--otel", listening.url, grpc=True, environ=environ) as server:
         yield server, listening
 
 
@@ -158,6 +161,36 @@ def test_faults_of_callers_are_not_ours(told: tuple[Server, Collector]):
     assert span.attributes["http.response.status_code"] == 400
     assert not span.is_error
     assert "error.type" not in span.attributes
+
+
+def test_a_call_over_grpc_is_a_span_in_the_trace_of_who_asks(told: tuple[Server, Collector]):
+    server, listening = told
+    trace, inputs = fresh(8), []
+    for name, value in ROW.items():
+        array = np.array([value], dtype=object if isinstance(value, str) else np.float64)
+        one = triton.InferInput(name, [1], "BYTES" if array.dtype == object else "FP64")
+        inputs.append(one.set_data_from_numpy(array))
+    client = triton.InferenceServerClient(f"127.0.0.1:{server.grpc_port}")
+    reply = client.infer("loans", inputs, headers={**server.bearer, **parent(trace)}).get_response()
+    spans = {span.kind: span for span in listening.of(trace, n=2)}
+    assert (spans[SERVER].name, spans[SERVER].parent) == ("inference.GRPCInferenceService/ModelInfer", CALLER)
+    said = spans[SERVER].attributes
+    assert {name: said[name] for name in said if name.startswith("rpc.")} == {
+        "rpc.system": "grpc",
+        "rpc.service": "inference.GRPCInferenceService",
+        "rpc.method": "ModelInfer",
+        "rpc.grpc.status_code": 0,
+    }
+    assert said["kring.decision.id"] == reply.parameters["decision_ids"].string_param
+    assert not any(name.startswith(("http.", "url.")) for name in said)
+    assert spans[INTERNAL].parent == spans[SERVER].id
+    with pytest.raises(InferenceServerException):
+        client.infer("loans", inputs, headers=parent(fresh(9)))
+    (refused,) = listening.of(fresh(9), n=1)
+    assert (refused.attributes["rpc.grpc.status_code"], refused.is_error) == (16, False)
+    assert client.is_server_live(headers=parent(fresh(10)))
+    client.close()
+    assert fresh(10) not in {span.trace for span in listening.spans}
 
 
 def test_probes_are_not_told(told: tuple[Server, Collector]):

@@ -13,6 +13,7 @@ import msgspec
 
 from kring.errors import KringError, UserError
 from kring.metrics.claims import body_digest, claim_name
+from kring.record.access import Principal
 from kring.serve.claiming import Key
 from kring.serve.line import Line
 
@@ -46,7 +47,10 @@ class Streamed(msgspec.Struct, frozen=True):
 
 
 class Lines(Protocol):
-    """The systems that a caller may come to."""
+    """The systems that a caller may come to; `principal` is who that is, None where nobody is asked."""
+
+    @property
+    def principal(self) -> Principal | None: ...
 
     def line(self, name: str) -> Line:
         """The line of that system; of the only one, for an empty name. `NotFound` for systems that are not there or
@@ -84,8 +88,12 @@ class Request(msgspec.Struct, frozen=True):
 
     def key(self, line: Line) -> Key | None:
         """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
-        text = self.headers.get("idempotency-key")
-        return Key(claim_name(line.name, self.who, text), body_digest(self.body)) if text else None
+        return key_of(line, self.headers.get("idempotency-key"), who=self.who, body=self.body)
+
+
+def key_of(line: Line, text: str | None, *, who: str, body: bytes) -> Key | None:
+    """The idempotency key that `who` gave with `body`, if there is one."""
+    return Key(claim_name(line.name, who, text), body_digest(body)) if text else None
 
 
 def one_system(first: str, second: str) -> str:

@@ -1,6 +1,7 @@
 """Open Inference Protocol v2 over gRPC, on a port of its own: the same tensors and lines as over HTTP.
 
-The key comes as metadata (`authorization: Bearer …` or `x-api-key`), an error goes as a status with our message.
+The key comes as metadata (`authorization: Bearer …` or `x-api-key`), an error goes as a status with our message. What
+HTTP says in headers is metadata too: `idempotency-key`, `traceparent`, `tracestate`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 import kring
-from kring.api.exchange import Action, Headers, Lines
+from kring.api.exchange import Action, Headers, Lines, key_of
 from kring.api.faults import sentence
 from kring.api.health import Readiness
 from kring.api.open_inference import EXTENSIONS, PLATFORM, forms_of
@@ -33,6 +34,7 @@ from kring.api.tensors import (
     tensor,
     unpacked,
 )
+from kring.api.traced import ANSWERED, STATE, single
 from kring.errors import (
     Conflict,
     Forbidden,
@@ -45,9 +47,14 @@ from kring.errors import (
     Unavailable,
     UserError,
 )
+from kring.ports.spans import ASKED_IN, GRPC, Spans
 from kring.serve.line import Line
 
 MOST_BYTES: Final = 8 << 20
+ONCE: Final = "idempotency-key"
+PUBLIC: Final = frozenset({"ServerLive", "ServerReady"})
+"""Load balancers ask these all day: no span is told of them."""
+
 MOST_CALLS: Final = 256
 """Calls at once; more are told to come back."""
 
@@ -93,11 +100,13 @@ async def serve_grpc(
     readiness: Readiness,
     host: str,
     port: int,
+    spans: Spans | None = None,
     credentials: tuple[bytes, bytes] | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> tuple[grpc.aio.Server, int]:
     """A started server on this loop and its port; `await server.stop(grace)` ends it. Several processes may share the
-    port. `credentials` are a private key and a certificate chain (PEM); without them it speaks in clear.
+    port. `credentials` are a private key and a certificate chain (PEM); without them it speaks in clear. `spans` are
+    told of each call but those about health.
 
     `StorageError` when the port can't be had.
     """
@@ -107,7 +116,7 @@ async def serve_grpc(
         ("grpc.max_metadata_size", 16 << 10),
     ]
     server = grpc.aio.server(options=limits, maximum_concurrent_rpcs=MOST_CALLS)
-    server.add_generic_rpc_handlers((Calls(lines_for, readiness).handlers(),))
+    server.add_generic_rpc_handlers((Calls(lines_for, readiness, spans).handlers(),))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         if credentials is None:
@@ -123,9 +132,10 @@ async def serve_grpc(
 class Calls:
     """The six calls of the service."""
 
-    def __init__(self, lines_for: LinesFor, readiness: Readiness) -> None:
+    def __init__(self, lines_for: LinesFor, readiness: Readiness, spans: Spans | None = None) -> None:
         self._lines_for = lines_for
         self._readiness = readiness
+        self._spans = spans
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What a gRPC server dispatches to."""
@@ -139,7 +149,7 @@ class Calls:
         }
         made = {
             name: grpc.unary_unary_rpc_method_handler(
-                functools.partial(self._called, calls[name], _messages[f"{name}Request"]),
+                functools.partial(self._called, name, calls[name]),
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for name in RPCS
@@ -185,7 +195,10 @@ class Calls:
             line = line_of(lines, asked.model_name, asked.model_version)
             names = [one.name for one in asked.outputs]
             outputs(line, (), asked=names)
-            answers = await line.ask(read(line, rows_of(line, tensors_of(asked))))
+            text = single_of(context, ONCE)
+            who, body = lines.principal.name if lines.principal else "", asked.SerializeToString(deterministic=True)
+            rows = read(line, rows_of(line, tensors_of(asked)))
+            answers = await line.ask(rows, key=key_of(line, text, who=who, body=body))
         told = _messages["ModelInferResponse"](
             model_name=line.name, model_version=line.served.pointer.live, id=asked.id
         )
@@ -198,14 +211,50 @@ class Calls:
         metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
         return self._lines_for(metadata, "decide", address_of(context.peer()))
 
-    async def _called(self, call: Callable[[Any, Any], Awaitable[Any]], kind: Any, raw: bytes, context: Any) -> Any:
+    async def _called(self, name: str, call: Callable[[Any, Any], Awaitable[Any]], raw: bytes, context: Any) -> Any:
+        """The answer of a call, told as a span where spans are told."""
+        if self._spans is None or name in PUBLIC:
+            return await answered(name, call, raw, context)
+        span = self._spans.request(
+            name,
+            f"{SERVICE}/{name}",
+            scheme=GRPC,
+            parent=single(all_of(context, ANSWERED)),
+            state=",".join(all_of(context, STATE)),
+        )
+        context.set_trailing_metadata(((ANSWERED, span.parental),))
+        before = ASKED_IN.set(span)
         try:
-            return await call(message(kind, raw), context)
-        except KringError as error:
-            await context.abort(code_of(error), sentence(error)[:4000])
-        except Exception:  # noqa: BLE001  the edge: nobody above can tell it
-            _log.exception("a fault of Kring's own in a gRPC call")
-            await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+            return await answered(name, call, raw, context)
+        finally:
+            ASKED_IN.reset(before)
+            span.status = context.code().value[0] if context.code() else 0
+            self._spans.end(span)
+
+
+async def answered(name: str, call: Callable[[Any, Any], Awaitable[Any]], raw: bytes, context: Any) -> Any:
+    """What a call came to, or its error as gRPC tells one."""
+    try:
+        return await call(message(_messages[f"{name}Request"], raw), context)
+    except KringError as error:
+        await context.abort(code_of(error), sentence(error)[:4000])
+    except Exception:  # noqa: BLE001  the edge: nobody above can tell it
+        _log.exception("a fault of Kring's own in a gRPC call")
+        await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+
+
+def all_of(context: Any, name: str) -> list[str]:
+    """Every value that the metadata holds under a name."""
+    return [value for key, value in context.invocation_metadata() or () if key == name]
+
+
+def single_of(context: Any, name: str) -> str | None:
+    """The one value, if there is any; `UserError` when there are two, since to choose would be to answer another
+    question."""
+    values = all_of(context, name)
+    if len(values) > 1:
+        raise UserError(f"the metadata {name} can't be read", got="it comes more than once", allowed="once", key=name)
+    return values[0] if values else None
 
 
 def message(kind: Any, raw: bytes) -> Any:

@@ -31,6 +31,7 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.worker import Worker
 from kring.host.files import LocalFiles
 from kring.host.lifeline import Lifeline, hold
+from kring.host.sockets import listens
 from kring.record.serving import Plan
 
 POLL_S: Final = 0.1
@@ -48,6 +49,12 @@ CYCLES: Final = (20_000, 20, 20)
 needs holds no cycles, so there is little to find."""
 
 
+AWAY: Final = "pages and management do not answer yet, or not at the moment; decisions go on"
+
+LOOKS_S: Final = 0.005
+"""How often a worker that starts looks whether its port is open."""
+
+
 def say(text: str) -> None:
     """One line for whoever operates the server."""
     print(text, file=sys.stderr, flush=True)
@@ -61,11 +68,18 @@ def door_of(worker: Worker) -> Door:
     def check(headers: Any) -> None:
         require_origin(headers, asked=require_host(headers, hosts=hosts), origins=plan.origins)
 
+    control = ControlSide(worker.meeting.control, behind_proxy=plan.behind_proxy)
+
+    def readiness() -> tuple[bool, dict[str, str]]:
+        """As the desk says, and whether pages and management are there, which no decision waits for."""
+        is_ready, notes = worker.desk.readiness()
+        return is_ready, notes if control.is_there() else notes | {"control": AWAY}
+
     return Door(
         worker.desk,
         worker.gate,
-        routes=routes_of(worker.desk.readiness, environ=os.environ, tallies=worker.teller.all),
-        beyond=ControlSide(worker.meeting.control, behind_proxy=plan.behind_proxy),
+        routes=routes_of(readiness, environ=os.environ, tallies=worker.teller.all),
+        beyond=control,
         check=check,
         clock=worker.clock,
         meter=worker.counts,
@@ -110,26 +124,34 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    second = await second_port(door, plan) if plan.grpc_port else None
+    second = await second_port(worker, door) if plan.grpc_port else None
     watching = asyncio.create_task(watch(worker, door))
     # The watch ends by a fault alone, and nobody serves unwatched.
     watching.add_done_callback(lambda _: loop.call_soon(server.stop))
     keep_out_of_the_way()
-    loop.call_soon(lifeline.ready)
+    telling = loop.create_task(tell_ready(lifeline, port=plan.port))
     try:
         await server.serve()
         if watching.done():
             watching.result()
     finally:
+        telling.cancel()
         watching.cancel()
         if second is not None:
             await second.stop(GRACE_S)
         worker.close()
 
 
-async def second_port(door: Door, plan: Plan) -> Any:
+async def tell_ready(lifeline: Lifeline, *, port: int) -> None:
+    """Say that the start went well once requests can come in, and not before."""
+    while not listens(port):
+        await asyncio.sleep(LOOKS_S)
+    lifeline.ready()
+
+
+async def second_port(worker: Worker, door: Door) -> Any:
     """A started gRPC server beside the other one, by the same lines and keys."""
-    pair = None
+    pair, plan = None, worker.plan
     if plan.certificate:
         pair = (Path(plan.certificate_key).read_bytes(), Path(plan.certificate).read_bytes())
     serving, _ = await adapters.grpc_server()(
@@ -137,6 +159,7 @@ async def second_port(door: Door, plan: Plan) -> Any:
         readiness=door.desk.readiness,
         host=plan.host,
         port=plan.grpc_port,
+        spans=worker.spans,
         credentials=pair,
         most_bytes=plan.most_bytes,
     )

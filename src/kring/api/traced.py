@@ -11,6 +11,7 @@ from kring.api.paths import Paths
 from kring.ports.spans import ASKED_IN, Span, Spans
 
 ANSWERED: Final = "traceparent"
+STATE: Final = "tracestate"
 PART: Final = re.compile(r"\{(\w+):\w+\}")
 
 
@@ -32,7 +33,7 @@ class Traced:
             found.route.path if found else "",
             scheme=scope.scheme,
             parent=single(scope.headers.get_all(ANSWERED)),
-            state=",".join(scope.headers.get_all("tracestate")),
+            state=",".join(scope.headers.get_all(STATE)),
         )
         before = ASKED_IN.set(span)
         try:

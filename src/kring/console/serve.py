@@ -64,7 +64,7 @@ async def serve(plan: Plan, control: Control, *, lifeline: Lifeline) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    loop.call_soon(lifeline.ready)
+    server.on_startup(lifeline.ready)  # called when the socket is there
     try:
         await server.serve()
     finally:

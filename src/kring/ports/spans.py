@@ -39,7 +39,8 @@ class Span(msgspec.Struct, eq=False):
     long it took. `is_told` says whether anybody is to hear of it.
 
     A request has a `method` and, where one is known, a `route`, the path with its parts left open; its `status` is 0
-    until it is answered. Of its answers there are the number of `rows`, the first `ids` and who they were `by`, and
+    until it is answered. With the `scheme` `GRPC` these are the name of the call, that of service and call, and gRPC's
+    own status. Of its answers there are the number of `rows`, the first `ids` and who they were `by`, and
     `is_worded` says that the `system` answers in words. What is decided together is another span, that is linked to
     each of its requests.
     """
@@ -76,6 +77,9 @@ class Span(msgspec.Struct, eq=False):
         """`traceparent`, for what is done on behalf of this."""
         return f"00-{self.trace:032x}-{self.id:016x}-{self.is_told:02x}"
 
+
+GRPC: Final = "grpc"
+"""The scheme of calls that come otherwise than by HTTP's methods."""
 
 ASKED_IN: Final[ContextVar[Span | None]] = ContextVar("asked_in", default=None)
 """The request that is being answered, where spans are told."""

@@ -1,7 +1,7 @@
 """Spans over OTLP/HTTP to an OpenTelemetry collector.
 
 Who works appends to a bounded queue and goes on. A thread makes OpenTelemetry's spans of what is there, and sends
-them. Attributes are those of the HTTP semantic conventions (1.37) and, under `kring.`, our own.
+them. Attributes are those of the HTTP and RPC semantic conventions (1.37) and, under `kring.`, our own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from kring.ports.clock import Clock
 from kring.ports.random import Random
-from kring.ports.spans import Asked, Span
+from kring.ports.spans import GRPC, Asked, Span
 from kring.ports.spans import Link as Linked
 from kring.telemetry.genai import answered_in_words
 from kring.telemetry.sampling import Sampling
@@ -37,6 +37,10 @@ LAST_S: Final = 2.0
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 TOLD: Final = TraceFlags(TraceFlags.SAMPLED)
 FULL, UNSENT = "queue full", "not taken"
+
+OUR_FAULTS: Final = frozenset({2, 4, 12, 13, 14, 15})
+"""Of gRPC's status codes those that the conventions call a server's errors: unknown, deadline exceeded, unimplemented,
+internal, unavailable, data loss."""
 
 Attribute = str | int | float | Sequence[str]
 
@@ -167,6 +171,8 @@ class OtelSpans:
 
 def name_of(span: Span) -> str:
     """What was done, in so few words that spans of one kind share them."""
+    if span.scheme == GRPC:
+        return span.route
     return f"{method_of(span)} {span.route}".rstrip() if span.method else "decide and commit"
 
 
@@ -177,7 +183,8 @@ def method_of(span: Span) -> str:
 
 def fault_of(span: Span) -> str:
     """Why it failed by our own fault, if it did."""
-    return span.fault or (str(span.status) if span.status >= 500 else "")
+    is_ours = span.status in OUR_FAULTS if span.scheme == GRPC else span.status >= 500
+    return span.fault or (str(span.status) if is_ours else "")
 
 
 def context_of(span: Span, id: int, *, is_remote: bool = False) -> SpanContext:
@@ -189,7 +196,10 @@ def context_of(span: Span, id: int, *, is_remote: bool = False) -> SpanContext:
 def attributes_of(span: Span) -> dict[str, Attribute]:
     """What is told. Neither the path with its parts nor the caller's address: they may name a person."""
     said: dict[str, Attribute] = {}
-    if span.method:
+    if span.scheme == GRPC:
+        service, _, call = span.route.rpartition("/")
+        said |= {"rpc.system": GRPC, "rpc.service": service, "rpc.method": call, "rpc.grpc.status_code": span.status}
+    elif span.method:
         said |= {"http.request.method": method_of(span), "url.scheme": span.scheme}
         said |= {"http.route": span.route, "url.path": span.route} if span.route else {}
         said |= {"http.response.status_code": span.status} if span.status else {}
