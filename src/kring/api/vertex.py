@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -66,31 +67,15 @@ def routes(readiness: Readiness, *, environ: Mapping[str, str]) -> tuple[Route, 
     async def health(_: Request) -> Response:
         return Response(200 if readiness()[0] else 503, b"{}")
 
+    asked_for = partial(Route, action="decide", fault=fault)
     made: list[Route] = []
     if HEALTH in environ:
-        made.append(
-            Route(
-                method="GET",
-                path=path_of(environ, HEALTH),
-                handler=health,
-                action="decide",
-                fault=fault,
-                summary="Whether requests can be answered, as Vertex AI asks",
-                public=True,
-            )
-        )
+        path, summary = path_of(environ, HEALTH), "Whether requests can be answered, as Vertex AI asks"
+        made.append(asked_for(method="GET", path=path, handler=health, summary=summary, public=True))
     if PREDICT in environ:
+        path, summary = path_of(environ, PREDICT), "Decide on rows as Vertex AI sends them"
         made.append(
-            Route(
-                method="POST",
-                path=path_of(environ, PREDICT),
-                handler=predict,
-                action="decide",
-                fault=fault,
-                summary="Decide on rows as Vertex AI sends them",
-                takes=Prediction,
-                gives=Predictions,
-            )
+            asked_for(method="POST", path=path, handler=predict, summary=summary, takes=Prediction, gives=Predictions)
         )
     return tuple(made)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qs
 
 from kring.access.sessions import LASTS_US
@@ -10,7 +10,7 @@ from kring.api.bodies import media_of
 from kring.api.control import COOKIE
 from kring.api.exchange import Header, Response
 from kring.api.faults import status_of
-from kring.api.managed import Call, Managed
+from kring.api.managed import Answer, Call, Managed, Shown
 from kring.console import look, pages
 from kring.errors import Forbidden, KringError, Unauthenticated, UserError
 
@@ -85,56 +85,26 @@ def local(path: str) -> str:
     return path if plain and path.startswith("/") and not path.startswith(("//", "/sign-")) else "/"
 
 
+def _open(
+    path: str, handler: Answer, summary: str, *, method: Literal["GET", "POST"] = "GET", shown: Shown | None = None
+) -> Managed:
+    """A part of a page that everybody may see."""
+    return Managed(
+        method=method,
+        path=path,
+        handler=handler,
+        action="observe",
+        summary=summary,
+        public=True,
+        page=True,
+        shown=shown,
+    )
+
+
 ROUTES: Final = (
-    Managed(
-        method="GET",
-        path="/sign-in",
-        handler=form,
-        action="observe",
-        summary="The page to sign in on",
-        public=True,
-        page=True,
-        shown=pages.fault,
-    ),
-    Managed(
-        method="POST",
-        path="/sign-in",
-        handler=sign_in,
-        action="observe",
-        summary="Begin a session with an API key",
-        public=True,
-        page=True,
-        shown=pages.fault,
-    ),
-    Managed(
-        method="POST",
-        path="/sign-out",
-        handler=sign_out,
-        action="observe",
-        summary="End the session of this browser",
-        public=True,
-        page=True,
-        shown=pages.fault,
-    ),
-    Managed(
-        method="GET",
-        path=look.STYLE,
-        handler=stylesheet,
-        action="observe",
-        summary="How pages look",
-        public=True,
-        page=True,
-    ),
-    *(
-        Managed(
-            method="GET",
-            path=path,
-            handler=icon,
-            action="observe",
-            summary="The ring, for the tab of a browser",
-            public=True,
-            page=True,
-        )
-        for path in (look.ICON, "/favicon.ico")
-    ),
+    _open("/sign-in", form, "The page to sign in on", shown=pages.fault),
+    _open("/sign-in", sign_in, "Begin a session with an API key", method="POST", shown=pages.fault),
+    _open("/sign-out", sign_out, "End the session of this browser", method="POST", shown=pages.fault),
+    _open(look.STYLE, stylesheet, "How pages look"),
+    *(_open(path, icon, "The ring, for the tab of a browser") for path in (look.ICON, "/favicon.ico")),
 )
