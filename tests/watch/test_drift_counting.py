@@ -15,11 +15,12 @@ from kring.watch.binning import (
     added,
     bins_of,
     counted_frame,
+    counted_frames,
     counter_of,
     filled,
     placed,
     reference_of,
-    watched_of,
+    shares_of,
     width,
 )
 
@@ -73,6 +74,13 @@ def test_columns_of_a_frame_may_hold_any_numbers(dtype: pl.DataType) -> None:
     assert counted_frame(pl.DataFrame([series]), [NUMBER])["x"].tolist() == [0, 1, 2, 0, 1]
 
 
+def test_a_file_in_parts_is_counted_as_the_whole() -> None:
+    frame = pl.DataFrame({"x": np.random.default_rng(1).normal(size=9000)})
+    whole = counted_frame(frame, [NUMBER])["x"].tolist()
+    assert counted_frames(frame.iter_slices(1000), [NUMBER])["x"].tolist() == whole
+    assert counted_frames([], [NUMBER]) == {}
+
+
 def test_a_column_that_is_not_there_is_not_counted() -> None:
     assert counter_of([NUMBER])({"y": [1.0]}) == {}
     assert counted_frame(pl.DataFrame({"y": [1.0]}), [NUMBER]) == {}
@@ -96,14 +104,14 @@ def test_a_reference_adds_up_by_class_and_tests_lie_on_both_sides() -> None:
     values, classes = np.arange(1000.0), np.array(["1", "2"] * 500)
     found = reference_of("x", values, kind="number", classes=classes)
     assert {name: sum(cells) for name, cells in found.cells.items()} == {"1": 500, "2": 500}
-    below = [one.place for one in watched_of(found) if one.what == "below"]
+    below = [one.place for one in shares_of(found) if one.what == "below"]
     assert [found.cuts[place] for place in below] == pytest.approx([100, 500, 900], abs=1)
-    assert [one.what for one in watched_of(found)] == ["below"] * 3 + ["outside", "missing"]
+    assert [one.what for one in shares_of(found)] == ["below"] * 3 + ["outside", "missing"]
 
 
 def test_a_constant_has_no_deciles_and_is_watched_all_the_same() -> None:
     found = reference_of("x", [3.0] * 100, kind="number")
-    assert [one.what for one in watched_of(found)] == ["outside", "missing"]
+    assert [one.what for one in shares_of(found)] == ["outside", "missing"]
 
 
 def test_a_reference_can_be_filled_by_the_counting_pass() -> None:

@@ -22,7 +22,7 @@ OFF: Final = "no reference"
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """One column as it was: `cuts` (rising) or `words` (most frequent first) are frozen. `cells` are the rows of the
     reference by class of window, `""` where all windows are compared. `effects` are the design effects of the tests
-    of `kring.watch.binning.watched_of`, in their order; without them rows are taken as independent."""
+    of `kring.watch.binning.shares_of`, in their order; without them rows are taken as independent."""
 
     feature: str
     kind: FeatureKind

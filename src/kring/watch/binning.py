@@ -41,7 +41,7 @@ CountColumns = Callable[[Mapping[str, Column]], dict[str, Ints]]
 """(columns by name) → cells by feature, (cells,); a feature whose column is not there is not counted."""
 
 
-class Watched(NamedTuple):
+class Share(NamedTuple):
     """A share that is watched: the rows in the cells `hits` among those in the cells `over`, both (cells,) of 0 and 1.
     `what` says of what kind, `place` which cut or word."""
 
@@ -90,28 +90,28 @@ def reference_of(
     table = np.bincount(of_class * wide + place, minlength=len(names) * wide).reshape(len(names), wide)
     counted = {str(name): tuple(row.tolist()) for name, row in zip(names, table, strict=True)}
     bins = msgspec.structs.replace(bins, cells=counted)
-    tests = watched_of(bins)
+    tests = shares_of(bins)
     effects = np.ones(len(tests))
     for group in groups:
         effects = np.maximum(effects, _effects(tests, table, place=place, of_class=of_class, group=group))
     return msgspec.structs.replace(bins, effects=tuple(effects.tolist()))
 
 
-def watched_of(reference: Reference) -> list[Watched]:
+def shares_of(reference: Reference) -> list[Share]:
     """What is watched of a column: the shares below the cuts nearest to its deciles 10, 50 and 90 and outside all cuts,
     or that of each word and of any other; then the share that is missing."""
     wide = width(reference)
     known, missing = np.ones(wide), np.zeros(wide)
     known[-1], missing[-1] = 0.0, 1.0
-    found: list[Watched] = []
+    found: list[Share] = []
     if reference.kind == "category":
         for place in range(wide - 1):
             what = "word" if place < len(reference.words) else "other"
-            found.append(Watched(what, place, _mask(wide, [place]), known))
+            found.append(Share(what, place, _mask(wide, [place]), known))
     elif reference.cuts:
-        found = [Watched("below", place, _mask(wide, range(place + 1)), known) for place in _nearest_cuts(reference)]
-        found.append(Watched("outside", 0, _mask(wide, [0, wide - 2]), known))
-    return [*found, Watched("missing", 0, missing, np.ones(wide))]
+        found = [Share("below", place, _mask(wide, range(place + 1)), known) for place in _nearest_cuts(reference)]
+        found.append(Share("outside", 0, _mask(wide, [0, wide - 2]), known))
+    return [*found, Share("missing", 0, missing, np.ones(wide))]
 
 
 def counter_of(references: Iterable[Reference]) -> CountColumns:
@@ -127,6 +127,14 @@ def counter_of(references: Iterable[Reference]) -> CountColumns:
 def counted_frame(frame: pl.DataFrame, references: Iterable[Reference]) -> dict[str, Ints]:
     """As `counter_of`, of a frame: texts are counted by polars, numbers where they lie."""
     return {one.feature: _series_cells(one, frame[one.feature]) for one in references if one.feature in frame.columns}
+
+
+def counted_frames(frames: Iterable[pl.DataFrame], references: Sequence[Reference]) -> dict[str, Ints]:
+    """All frames of a file together, one after the other: what is held does not grow with the rows."""
+    total: dict[str, Ints] = {}
+    for frame in frames:
+        total = added(total, counted_frame(frame, references))
+    return total
 
 
 def added(left: Mapping[str, Ints], right: Mapping[str, Ints]) -> dict[str, Ints]:
@@ -269,7 +277,7 @@ def _mask(wide: int, places: Iterable[int]) -> Floats:
     return mask
 
 
-def _effects(tests: Sequence[Watched], table: Ints, *, place: Ints, of_class: Ints, group: Ints) -> Floats:
+def _effects(tests: Sequence[Share], table: Ints, *, place: Ints, of_class: Ints, group: Ints) -> Floats:
     """Design effects of each test, from what rows of one group have beyond the share of their class."""
     hit, over = np.array([one.hits for one in tests]), np.array([one.over for one in tests])
     rows = table @ over.T

@@ -33,7 +33,7 @@ from kring.metrics.e_bh import rejected
 from kring.record.alarm import Breach, Effect
 from kring.record.drift import OFF, Cells, DriftState, FeatureCounts, FeatureState, Reference, References, Stretch
 from kring.record.running import Season, Watch
-from kring.watch.binning import Watched, watched_of
+from kring.watch.binning import Share, shares_of
 from kring.watch.moved import Moved, moved_of, remembered, told
 from kring.watch.windows import window_start
 
@@ -78,7 +78,7 @@ class Detector:
         self.references = {one.feature: one for one in references}
         self.version, self.family, self.season = version, family, season
         self.alpha, self.horizon, self.least = plan.alpha, plan.horizon, plan.drift
-        self.tests: list[list[Watched]] = [watched_of(one) for one in self.references.values()]
+        self.tests: list[list[Share]] = [shares_of(one) for one in self.references.values()]
         self._expected: dict[str, Expected] = {}
 
     @cached_property
@@ -120,7 +120,7 @@ class Detector:
         each = np.concatenate([one / max(one.sum(), 1) for one in by_cell]) if by_cell else np.zeros(0)
         return Expected(each, share, tolerance, bets, features)
 
-    def _named(self) -> list[tuple[str, list[Watched]]]:
+    def _named(self) -> list[tuple[str, list[Share]]]:
         return list(zip(self.references, self.tests, strict=True))
 
 

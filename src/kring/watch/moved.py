@@ -10,7 +10,7 @@ import numpy as np
 from kring.metrics.drift import Floats, shares
 from kring.metrics.intervals import wilson
 from kring.record.drift import Reference, Stretch
-from kring.watch.binning import Watched
+from kring.watch.binning import Share
 
 MOST: Final = 2
 """So many bins or words are named beside the share that moved most."""
@@ -67,7 +67,7 @@ def remembered(recent: Sequence[Stretch]) -> tuple[Stretch, ...]:
 
 def moved_of(
     reference: Reference,
-    tests: Sequence[Watched],
+    tests: Sequence[Share],
     recent: Sequence[Stretch],
     *,
     test: int,
@@ -109,7 +109,7 @@ def told(moved: Moved) -> str:
     return f"{sentence} ({parts})" if parts else sentence
 
 
-def _lean(reference: Reference, tests: Sequence[Watched], shift: Floats) -> str:
+def _lean(reference: Reference, tests: Sequence[Share], shift: Floats) -> str:
     """Whether a whole column of numbers moved one way, in a word."""
     below = [float(each) for each, one in zip(shift, tests, strict=True) if one.what == "below"]
     more, less = (" is longer", " is shorter") if reference.kind == "length" else (" is higher", " is lower")
@@ -118,12 +118,12 @@ def _lean(reference: Reference, tests: Sequence[Watched], shift: Floats) -> str:
     return less if below and min(below) >= 0 else ""
 
 
-def _shares(tests: Sequence[Watched], cells: Floats) -> Floats:
+def _shares(tests: Sequence[Share], cells: Floats) -> Floats:
     rows = np.array([one.over @ cells for one in tests])
     return shares(np.array([one.hits @ cells for one in tests]), rows)
 
 
-def _what(reference: Reference, test: Watched) -> str:
+def _what(reference: Reference, test: Share) -> str:
     """What the rows of the share have in common."""
     if test.what == "missing":
         return "of rows have no value"
@@ -140,7 +140,7 @@ def _what(reference: Reference, test: Watched) -> str:
     return f"of {'texts are shorter or longer' if reference.kind == 'length' else 'values lie outside'} {low} to {high}"
 
 
-def _parts(reference: Reference, test: Watched, *, cells: Floats, due: Floats) -> tuple[Part, ...]:
+def _parts(reference: Reference, test: Share, *, cells: Floats, due: Floats) -> tuple[Part, ...]:
     """The bins or words that moved most, the largest first; none beside a missing value."""
     if test.what == "missing":
         return ()
