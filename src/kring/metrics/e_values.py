@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, logsumexp, xlogy
+from scipy.special import gammaln, xlogy
 
 from kring.errors import DataError
 
@@ -73,13 +73,15 @@ def likelihoods(counts: ArrayLike, *, ratios: tuple[float, ...]) -> Floats:
     """log of `ψ^k / A(ψ)` for the counts (m, 4) of `cohort_logs` and each ratio ψ: (m, ratios).
 
     Given how many units are newly bad, x, the number k of new ones among them is Fisher's noncentral hypergeometric:
-    `P(k) = Hyp(k) ψ^k / A(ψ)` with `A(ψ) = Σ_k Hyp(k; new + old, new, x) ψ^k`. What does not depend on ψ is left out.
+    `P(k) = Hyp(k) ψ^k / A(ψ)` with `A(ψ) = Σ_k Hyp(k; new + old, new, x) ψ^k`. What does not depend on ψ is left out;
+    where only one k is possible nothing does.
     """
     table = checked(counts)
-    wide = np.minimum(table[:, 0], table[:, 2:].sum(axis=1)) - np.maximum(0, table[:, 2:].sum(axis=1) - table[:, 1]) + 1
-    logs = np.empty((len(table), len(ratios)))
+    bad = table[:, 2:].sum(axis=1)
+    wide = np.minimum(table[:, 0], bad) - np.maximum(0, bad - table[:, 1]) + 1
+    logs = np.zeros((len(table), len(ratios)))
     order = np.argsort(wide, kind="stable")
-    start = 0
+    start = int(np.count_nonzero(wide == 1))
     while start < len(order):
         room = wide[order[start:]] * np.arange(1, len(order) - start + 1)
         some = order[start : start + max(int(np.searchsorted(room, BLOCK, side="right")), 1)]
@@ -121,9 +123,11 @@ def checked(counts: ArrayLike) -> Ints:
     return table
 
 
-def mixed(logs: Floats, weights: tuple[float, ...]) -> Floats:
-    """log Σ_k w_k e_k over the last axis of `logs` (…, k)."""
-    total: Floats = logsumexp(np.asarray(logs, dtype=np.float64) + np.log(weights), axis=-1)
+def mixed(logs: ArrayLike, weights: tuple[float, ...]) -> Floats:
+    """log Σ_k w_k e_k over the last axis of `logs` (…, k), which may be −∞ but not all of them."""
+    values = np.asarray(logs, dtype=np.float64)
+    highest = values.max(axis=-1)
+    total: Floats = highest + np.log(np.exp(values - highest[..., None]) @ np.array(weights))
     return total
 
 

@@ -8,13 +8,17 @@ ratio ψ, so that a bad unit teaches what one toss does. Where many units are ba
 
 from __future__ import annotations
 
-from math import inf, log
+from math import exp, inf, log, sqrt
+from statistics import NormalDist
 from typing import Final
 
 from kring.metrics.e_values import FLOOR_SHARES, HARM
 
 RARE: Final = 1e-12
 """Growth below this is none."""
+
+NORMAL: Final = NormalDist()
+HALVINGS: Final = 40
 
 
 def proof_growth(*, share: float, margin: float, rate: float) -> float:
@@ -37,9 +41,26 @@ def _bet(bet: float, *, floor: float, rate: float) -> float:
     return good + rate * log(bet / floor) if bet else -inf
 
 
+def typical(line: float) -> float:
+    """How much an average growth adds up to by the time at which log e has reached `line` in half of all cases.
+
+    The log of a good bet is a random walk whose variance is twice its drift, so that the time is inverse Gaussian
+    (Wald 1947): half of the cases are quicker than line / growth by far.
+    """
+    if line <= 0:
+        return 0.0
+    least, most = 0.0, line
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        width = sqrt(2 * middle)
+        beyond = exp(line) * NORMAL.cdf(-(middle + line) / width)
+        least, most = (middle, most) if NORMAL.cdf((middle - line) / width) + beyond < 0.5 else (least, middle)
+    return most
+
+
 def detection_units(*, share: float, rate: float, times: float, line: float) -> float:
-    """After how many units of the new version the mixture against "not worse" reaches log e = `line`, when the old one
-    is bad at `rate` and the new one's odds are `times` those: by its quickest bet, or infinitely many."""
+    """After how many units of the new version the mixture against "not worse" typically reaches log e = `line`, when
+    the old one is bad at `rate` and the new one's odds are `times` those: by its quickest bet, or infinitely many."""
     worse = times * rate / (1 - rate + times * rate)
     bad = share * worse + (1 - share) * rate
     if not 0 < share < 1 or not 0 < bad < 1:
@@ -49,5 +70,5 @@ def detection_units(*, share: float, rate: float, times: float, line: float) -> 
     for ratio, weight in zip(HARM.ratios, HARM.weights, strict=True):
         speed = bad * (1 - bad) * (new * log(ratio) - log(1 - share + share * ratio)) / share
         if speed > RARE:
-            quickest = min(quickest, (line - log(weight)) / speed)
+            quickest = min(quickest, typical(line - log(weight)) / speed)
     return quickest

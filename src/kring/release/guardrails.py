@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from kring.metrics.e_values import HARM, SAFE_WEIGHTS, floor_log, mixed
-from kring.metrics.growth import RARE, floor_growth, proof_growth
+from kring.metrics.growth import RARE, floor_growth, proof_growth, typical
 from kring.metrics.paired import paired_log
 from kring.record.progress import GuardrailProgress, PartProgress, Progress, Standing
 from kring.record.rollout import Route, Terms
@@ -82,8 +82,9 @@ def units_to_prove(route: Route, *, terms: Terms, step: int, rate: float, so_far
     lacking = log(1 / terms.beta) - so_far
     if lacking <= 0:
         return 0
+    lacking += FIRST_COST if so_far <= 0 else 0.0
     if route == "absolute":
-        speed = floor_growth(floor=terms.floor, rate=rate)
+        grown, speed = lacking, floor_growth(floor=terms.floor, rate=rate)
     else:
-        speed = proof_growth(share=step / 100, margin=margin_at(terms, step=step), rate=rate)
-    return ceil((lacking + (FIRST_COST if so_far <= 0 else 0.0)) / speed) if speed > RARE else None
+        grown, speed = typical(lacking), proof_growth(share=step / 100, margin=margin_at(terms, step=step), rate=rate)
+    return ceil(grown / speed) if speed > RARE else None

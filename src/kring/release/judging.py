@@ -79,14 +79,15 @@ def advanced(progress: Progress, look: Look, terms: Terms) -> Progress:
         )
         for guardrail, several in zip(progress.guardrails, counted, strict=True)
     )
-    arms = np.array([(arm.new, arm.old) for arm in look.arms], dtype=np.int64).reshape(-1, 2)
+    shares = arms_together(look.arms)
+    arms = np.array([(arm.new, arm.old) for arm in shares], dtype=np.int64).reshape(-1, 2)
     labelled = table(look.coverage)
     return msgspec.structs.replace(
         progress,
         seen=including(progress.seen, look.batch),
-        arms=arms_together((*progress.arms, *look.arms)),
+        arms=arms_together((*progress.arms, *shares)),
         guardrails=guardrails,
-        split=_plus(progress.split, settled(split_logs(arms, [arm.share for arm in look.arms]))),
+        split=_plus(progress.split, settled(split_logs(arms, [arm.share for arm in shares]))),
         coverage=_plus(progress.coverage, settled(cohort_logs(labelled, BALANCE))),
         labels=_labels(progress.labels, labelled),
     )

@@ -1,7 +1,7 @@
 """What a rollout will take at the system's own traffic, before it starts.
 
-By how fast evidence grows on average, in closed form: within a third of the median of simulated rollouts
-(`tests/release/test_plan.py`), and at once.
+By how fast evidence grows, in closed form and so at once: within a third of the median of simulated rollouts
+(`tests/release/test_plan.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def plan(terms: Terms, *, per_day: float, rates: Mapping[str, float]) -> Plan:
     `per_day` are units of both versions on a day, `rates` the share of bad units (0 to 1) by guardrail so far; a
     guardrail without a rate has never been bad. `DataError` for numbers that can't be.
     """
-    if per_day < 0 or any(not 0 <= rate <= 1 for rate in rates.values()):
+    if not 0 <= per_day < inf or any(not 0 <= rate <= 1 for rate in rates.values()):
         raise DataError(
             "traffic that can't be",
             got=f"{per_day:g} units a day, bad rates {dict(rates)}",
