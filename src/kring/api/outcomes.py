@@ -85,20 +85,25 @@ def by_system(call: Call, said: list[OutcomeOf]) -> dict[str, list[int]]:
 
 def reported(id: str, said: Outcome) -> Reported:
     """A report with its moment in microseconds. `UserError` for what is no moment, or one of no time zone."""
-    if not said.at:
-        return Reported(id=id, value=said.value)
+    return Reported(id=id, value=said.value, at=microseconds(said.at))
+
+
+def microseconds(text: str) -> int:
+    """A moment of a report in microseconds UTC; 0 for none."""
+    if not text:
+        return 0
     try:
-        at = datetime.fromisoformat(said.at)
+        at = datetime.fromisoformat(text)
         zoned = at.tzinfo is not None
         us = int(at.timestamp() * 1e6) if zoned else 0
     except (ValueError, OverflowError):
         zoned, us = False, 0
     if not zoned or us <= 0:
         raise UserError(
-            "this is no moment", got=repr(said.at)[:80], allowed="ISO 8601 with its time zone: 2026-01-31T12:00:00Z",
+            "this is no moment", got=repr(text)[:80], allowed="ISO 8601 with its time zone: 2026-01-31T12:00:00Z",
             key="at",
         )  # fmt: skip
-    return Reported(id=id, value=said.value, at=us)
+    return us
 
 
 def explanation(call: Call) -> Response:

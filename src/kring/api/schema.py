@@ -45,6 +45,7 @@ TAGS: Final = {
     "vertex": "Vertex AI",
     "management": "systems, decisions, keys",
     "outcomes": "outcomes and explanations",
+    "trials": "flags and trials",
     "described": "this description",
 }
 """Protocols as people write them, by the module that speaks them."""

@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "outcome": Entry("kring.cli.outcome", "Say what turned out to be true of decisions."),
     "rollback": Entry("kring.cli.rollback", "Let the previous version answer again."),
     "flag": Entry("kring.cli.flag", "Show flags, and switch them off and on."),
+    "trial": Entry("kring.cli.trial", "Compare arms on what users do, at any time."),
     "forget": Entry("kring.cli.forget", "Forget a person: rows, keys, and what is sealed with them."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
     "bench": Entry("kring.cli.bench", "Put your own system under load."),

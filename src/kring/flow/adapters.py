@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kring.ports.sealer import Sealer
     from kring.ports.sink import Sink
     from kring.ports.spans import Spans
+    from kring.ports.trials import Trials
     from kring.ports.vault import Vault
     from kring.record.decision import Decisions
     from kring.record.event import Segment
@@ -110,6 +111,13 @@ def open_claims(path: Path) -> Claims:
     from kring.stores import claims
 
     return claims.open_claims(path)
+
+
+def open_trials(path: Path) -> Trials:
+    """Who was shown which arm of a trial, and what they did."""
+    from kring.stores import trials
+
+    return trials.open_trials(path)
 
 
 def newest_segments(folder: Path) -> dict[int, tuple[int, int]]:

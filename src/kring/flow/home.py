@@ -45,6 +45,10 @@ class Home:
         return self.root / "reports"
 
     @property
+    def trials(self) -> Path:
+        return self.root / "trials.db"
+
+    @property
     def vault(self) -> Path:
         return self.root / "vault" / "vault.db"
 

@@ -166,6 +166,7 @@ def _trials(reading: Reading) -> None:
             reading.fault(("trial", number, "arms"), "a trial compares two arms or more", got=shown(arms))
         _one_of(reading, ("trial", number, "control"), arms, what="arm")
         _one_of(reading, ("trial", number, "flag"), flags, what="flag")
+        _arms(reading, number, arms)
         shares = reading.entries(("trial", number, "shares"))
         numbers = [share for share in shares.values() if isinstance(share, (int, float))]
         if shares and (sorted(shares) != arms or abs(sum(numbers) - 1) > 1e-9):
@@ -176,6 +177,21 @@ def _trials(reading: Reading) -> None:
                 allowed=f"{', '.join(arms)}, together 1",
             )
         _bounds(reading, number)
+
+
+def _arms(reading: Reading, number: int, arms: list[str]) -> None:
+    """The arms of a flag are its variants; the router has two versions that answer."""
+    flag = reading.text(("trial", number, "flag"))
+    for place in range(reading.length(("flag",))):
+        if flag and flag == reading.text(("flag", place, "name")):
+            variants = sorted(reading.entries(("flag", place, "variants")))
+            for arm in arms:
+                _one_of(reading, ("trial", number, "arms", arm), variants, what="variant")
+    if len(arms) > 2 and "flag" not in reading.entries(("trial", number)):
+        reading.fault(
+            ("trial", number, "arms"), "only two versions answer at a time", got=shown(arms),
+            allowed="two arms, or a flag whose variants are the arms",
+        )  # fmt: skip
 
 
 def _bounds(reading: Reading, number: int) -> None:

@@ -36,32 +36,31 @@ class TrialRun(msgspec.Struct, frozen=True, kw_only=True):
 
 class ArmSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One arm and one outcome: `units` whose time has passed, how many of them count (`known`), their mean with its
-    anytime-valid interval, in the outcome's own units."""
+    interval that holds at any time, in the outcome's own units; no mean of none."""
 
     arm: str
     units: int
     known: int
-    mean: float
+    mean: float | None
     low: float
     high: float
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """An arm against the control on one outcome: `difference` of the means and `lift` (the share by which the mean is
-    larger), each with an interval that holds at any time, and the `finding`. `lift` is NaN-free: None where the
-    control's mean is not proven to be above zero. `classic` is the interval of a test that is looked at once, with its
-    `p`."""
+    larger), each with an interval that holds at any time, and the `finding`. There is no lift where the control's mean
+    may be 0. `classic` is the interval of a test that is looked at once, with its `p`."""
 
     arm: str
-    difference: float
+    difference: float | None
     low: float
     high: float
     lift: float | None
     lift_low: float | None
     lift_high: float | None
     finding: Finding
-    classic_low: float
-    classic_high: float
+    classic_low: float | None
+    classic_high: float | None
     p: float
 
 
@@ -113,3 +112,36 @@ class TrialSeen(msgspec.Struct, frozen=True, kw_only=True):
     brakes: tuple[Brake, ...]
     stops: str
     words: tuple[str, ...]
+
+
+TrialHeard = Literal["recorded", "corrected", "known", "refused"]
+
+
+class TrialReported(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody says what the unit did by `at` (microseconds UTC; 0: by now)."""
+
+    unit: str
+    outcome: str
+    value: object
+    at: int = 0
+
+
+class TrialTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a report: `recorded` for the first time, `corrected` from another value or moment, `known` already
+    and not written again, or `refused`, and why."""
+
+    unit: str
+    outcome: str
+    heard: TrialHeard
+    reason: str = ""
+
+
+class TrialOutcomesTold(msgspec.Struct, frozen=True, kw_only=True):
+    """How many reports came to what; `examples` are some of those that were refused."""
+
+    trial: str
+    recorded: int
+    corrected: int
+    known: int
+    refused: int
+    examples: tuple[TrialTold, ...] = ()

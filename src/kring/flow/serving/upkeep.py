@@ -20,6 +20,7 @@ from kring.flow.project import Project, open_project
 from kring.flow.retaining import retain
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
+from kring.flow.trials import judge_trials
 from kring.host.files import LocalFiles
 from kring.host.lifeline import hold
 from kring.record.event import Segment
@@ -35,6 +36,8 @@ def keep_in_order(project: Project, meeting: Meeting) -> None:
         meeting.claims, folder=project.home.log, files=project.files, system=project.system.name, now=now
     )
     record_switches(project)
+    for run in judge_trials(project):
+        project.say(f"the trial {run.name} is {run.state}: {run.why}")
     remember_sealed(project, now=now)
     compact(project, now=now)
     retain(project, now=now)
