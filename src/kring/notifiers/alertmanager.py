@@ -29,8 +29,9 @@ Alert = dict[str, object]
 class Alertmanager:
     """One Alertmanager by its base address."""
 
-    def __init__(self, target: Notify, *, token: str, clock: Clock) -> None:
+    def __init__(self, target: Notify, *, token: str, clock: Clock, seconds: float) -> None:
         self._target = target
+        self._seconds = seconds
         self._clock = clock
         base = target.url.rstrip("/")
         self._url = base if base.endswith(PATH) else base + PATH
@@ -39,12 +40,13 @@ class Alertmanager:
     def send(self, message: Message) -> None:
         """See `Notifier.send`."""
         body = msgspec.json.encode(alerts_of(message, now=self._clock.now()))
-        post(self._url, body, headers=self._headers, inner=self._target.inner, target=self._target.name)
+        target = self._target
+        post(self._url, body, headers=self._headers, inner=target.inner, target=target.name, seconds=self._seconds)
 
 
-def open_notifier(target: Notify, *, secret: str, clock: Clock) -> Notifier:
-    """An Alertmanager; a `secret` is the token that it is shown."""
-    return Alertmanager(target, token=secret, clock=clock)
+def open_notifier(target: Notify, *, secret: str, clock: Clock, seconds: float = 10.0) -> Notifier:
+    """An Alertmanager; a `secret` is the token that it is shown. An answer has to come within `seconds`."""
+    return Alertmanager(target, token=secret, clock=clock, seconds=seconds)
 
 
 def alerts_of(message: Message, *, now: int) -> list[Alert]:

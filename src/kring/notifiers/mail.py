@@ -27,7 +27,6 @@ from kring.record.running import Notify
 SCHEMES: Final = {"smtps": 465, "smtp": 587}
 ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 LONGEST: Final = 200
-SECONDS: Final = 20.0
 
 
 class _Pinned(smtplib.SMTP):
@@ -47,6 +46,8 @@ class _Pinned(smtplib.SMTP):
         if code != 220:
             raise smtplib.SMTPResponseException(code, said)
         self.sock = encrypted(made, context, host=host)
+        if self.file is not None:
+            self.file.close()
         self.file = self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}
         self.does_esmtp = False
@@ -56,8 +57,11 @@ class _Pinned(smtplib.SMTP):
 class Mail:
     """One mail server, and whom it brings mail."""
 
-    def __init__(self, target: Notify, *, password: str, clock: Clock, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, target: Notify, *, password: str, clock: Clock, seconds: float, context: ssl.SSLContext | None
+    ) -> None:
         self._target = target
+        self._seconds = seconds
         self._password = password
         self._clock = clock
         self._context = context
@@ -69,7 +73,7 @@ class Mail:
         name, host = self._target.name, str(self._parts.hostname)
         addresses = resolved(host, self._port, inner=self._target.inner, target=name)
         made: list[socket.socket] = []
-        with bounded(lambda: made[-1] if made else None, seconds=SECONDS, target=name):
+        with bounded(lambda: made[-1] if made else None, seconds=self._seconds, target=name):
             try:
                 self._deliver(message, host, addresses, made)
             except KringError:
@@ -92,11 +96,19 @@ class Mail:
 
     def _deliver(self, message: Message, host: str, addresses: list[str], made: list[socket.socket]) -> None:
         name = self._target.name
-        made.append(connected(addresses, self._port, seconds=SECONDS, target=name))
+        made.append(connected(addresses, self._port, seconds=self._seconds, target=name))
         private = self._parts.scheme == "smtps"
         if private:
             encrypted(made, self._context, host=host)
-        server = _Pinned(host, self._port, made=made[-1], seconds=SECONDS)
+        server = _Pinned(host, self._port, made=made[-1], seconds=self._seconds)
+        try:
+            self._hand_over(server, message, host, made, private=private)
+        finally:
+            server.close()
+
+    def _hand_over(
+        self, server: _Pinned, message: Message, host: str, made: list[socket.socket], *, private: bool
+    ) -> None:
         server.ehlo_or_helo_if_needed()
         if not private and server.has_extn("starttls"):
             server.turn(made, self._context, host=host)
@@ -108,7 +120,7 @@ class Mail:
         server.quit()
         if refused:
             codes = sorted({f"{code}" for code, _ in refused.values()})
-            raise Refused(f"{name} refuses {len(refused)} of its recipients", got=", ".join(codes))
+            raise Refused(f"{self._target.name} refuses {len(refused)} of its recipients", got=", ".join(codes))
 
     def _require_private(self, encrypted: bool) -> None:
         """`Refused` when others could read what is said."""
@@ -119,12 +131,14 @@ class Mail:
             )  # fmt: skip
 
 
-def open_notifier(target: Notify, *, secret: str, clock: Clock, context: ssl.SSLContext | None = None) -> Notifier:
+def open_notifier(
+    target: Notify, *, secret: str, clock: Clock, seconds: float = 20.0, context: ssl.SSLContext | None = None
+) -> Notifier:
     """A mail server; `secret` is the password of the name in its address. `UserError` for addresses that are none, and
-    for a name without a password."""
+    for a name without a password. All of it takes at most `seconds`."""
     for address in (target.sender, *target.recipients):
         require_address(address, target.name)
-    mail = Mail(target, password=secret, clock=clock, context=context)
+    mail = Mail(target, password=secret, clock=clock, seconds=seconds, context=context)
     if bool(mail._user) != bool(secret):
         raise UserError(
             f"the target {target.name} signs in with a name and a secret", got="one of the two",

@@ -80,8 +80,11 @@ def post(
 def _exchanged(connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]) -> int:
     connection.request("POST", path, body=body, headers={**headers, "connection": "close", "user-agent": "kring"})
     answer = connection.getresponse()
-    answer.read(MOST_READ)
-    return answer.status
+    try:
+        answer.read(MOST_READ)
+        return answer.status
+    finally:
+        answer.close()
 
 
 def _require_taken(status: int, target: str) -> None:

@@ -32,7 +32,8 @@ MOMENTS: Final = frozenset({"at", "since", "last", "until", "ended", "looked_at"
 class Webhook:
     """One address that takes POSTs."""
 
-    def __init__(self, target: Notify, *, key: bytes, clock: Clock) -> None:
+    def __init__(self, target: Notify, *, key: bytes, clock: Clock, seconds: float) -> None:
+        self._seconds = seconds
         self._target = target
         self._key = key
         self._clock = clock
@@ -41,12 +42,13 @@ class Webhook:
         """See `Notifier.send`."""
         body = event_of(message)
         headers = {"content-type": MEDIA} | signature(self._key, message.id, body, at=self._clock.now() // 1_000_000)
-        post(self._target.url, body, headers=headers, inner=self._target.inner, target=self._target.name)
+        target = self._target
+        post(target.url, body, headers=headers, inner=target.inner, target=target.name, seconds=self._seconds)
 
 
-def open_notifier(target: Notify, *, secret: str, clock: Clock) -> Notifier:
-    """A webhook; with a `secret` it signs. `UserError` for one that is too short to be one."""
-    return Webhook(target, key=key_of(secret, target.name), clock=clock)
+def open_notifier(target: Notify, *, secret: str, clock: Clock, seconds: float = 10.0) -> Notifier:
+    """A webhook that answers within `seconds`; with a `secret` it signs. `UserError` for one too short to be one."""
+    return Webhook(target, key=key_of(secret, target.name), clock=clock, seconds=seconds)
 
 
 def event_of(message: Message) -> bytes:
