@@ -9,8 +9,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from targets import Target, http_target
-from test_webhook import free_port
 
 from kring.host.clock import SystemClock
 from kring.notifiers import alertmanager
@@ -18,6 +16,8 @@ from kring.ports.notifier import Notifier
 from kring.record.alarm import Effect
 from kring.record.running import Notify
 from kring.testing.notifier import SECRET, Mood, NotifierSuite, alarm, message
+from served import free_port
+from targets import Target, http_target
 
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 POSTABLE = {

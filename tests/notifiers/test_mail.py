@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
-from targets import certificate, silent_target
-from test_webhook import free_port
 
 from kring.errors import Refused, UserError
 from kring.host.clock import SystemClock
@@ -21,6 +19,8 @@ from kring.notifiers import mail
 from kring.ports.notifier import Notifier
 from kring.record.running import Notify
 from kring.testing.notifier import SECRET, Mood, NotifierSuite, message
+from served import free_port
+from targets import certificate, silent_target
 
 
 class Kept:

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from targets import Target, certificate, http_target, silent_target
 
 from kring.errors import KringError, Late, Refused, Unreachable, UserError
 from kring.host.clock import SystemClock
@@ -21,6 +20,8 @@ from kring.notifiers import address, post, webhook
 from kring.ports.notifier import Notifier
 from kring.record.running import Notify
 from kring.testing.notifier import BOUND_S, SECRET, Mood, NotifierSuite, message
+from served import free_port
+from targets import Target, certificate, http_target, silent_target
 
 STATUSES: dict[str, int] = {"takes": 204, "busy": 503, "no": 400}
 
@@ -37,12 +38,6 @@ def opened(url: str, *, secret: str = SECRET, seconds: float = 1.0, **more: Any)
 def target() -> Iterator[Target]:
     with http_target() as made:
         yield made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TestSuite(NotifierSuite):

@@ -18,6 +18,7 @@ from kring.flow.project import Project
 from kring.ports.ledger import Ledger
 from kring.record.event import Entry
 from kring.record.operator import (
+    BatchSealed,
     Command,
     MoveRollout,
     Notify,
@@ -35,13 +36,19 @@ LEASE_SECONDS: Final = 3600.0
 COMMAND_SECONDS: Final = 30.0
 """How long the right of a command that died keeps others waiting."""
 
+LEADER: Final = "leader"
+"""The right to follow the log and judge by it. Commands of people take no notice of it."""
+
+TRIES: Final = 20
+
 
 @dataclass
 class Operator:
-    """The one writer of a system's operator state; its lease fences out any other.
+    """A writer of a system's operator state; its lease fences out whoever had it before.
 
-    `retrain` carries out a `Retrain` command and says how it ended. `undone` is what the state that was
-    found had asked for: nobody is known to have done it.
+    `retrain` carries out a `Retrain` command and says how it ended; without it trainings are somebody else's to look
+    after. `undone` is what the state that was found had asked for: nobody is known to have done it. One that is
+    `patient` decides anew when another command has come before it.
     """
 
     project: Project
@@ -49,8 +56,9 @@ class Operator:
     holder: str
     state: OperatorState
     token: int
-    retrain: Callable[[str], Retrained]
+    retrain: Callable[[str], Retrained] | None
     undone: tuple[Command, ...] = ()
+    patient: bool = False
 
     def step(self, events: Sequence[OperatorEvent]) -> list[Command]:
         """Fold the events, commit state, outbox and records together, then do what is left to do.
@@ -62,20 +70,47 @@ class Operator:
         left, self.undone = self.undone, ()
         waiting: list[OperatorEvent] = [*events, *self._carry_out(left)]
         while waiting:
-            state, commands = fold(self.project.system, self.state, waiting, now=self.project.clock.now())
-            if commands or changed(self.state, state):
-                self._commit(state, commands)
+            commands = self._decide(waiting)
             done += commands
             waiting = self._carry_out(commands)
         return done
+
+    def tick(self) -> list[Command]:
+        """What is due by the time alone."""
+        commands = self._decide([])
+        return commands + self.step(self._carry_out(commands))
 
     def resume(self) -> list[Command]:
         """Carry out what was committed before a crash and not done after it."""
         return self.step([])
 
-    def _commit(self, state: OperatorState, commands: Sequence[Command]) -> None:
+    def refresh(self) -> bool:
+        """Read the state again; whether another command has changed it."""
+        newest = history.newest_with(self.ledger, OperatorState, LEASE)
+        if newest is None or newest.seq == self.state.seq:
+            return False
+        self.state = newest
+        return True
+
+    def _decide(self, events: Sequence[OperatorEvent]) -> list[Command]:
+        for last in (False,) * (TRIES - 1) + (True,):
+            state, commands = fold(self.project.system, self.state, events, now=self.project.clock.now())
+            if not commands and not changed(self.state, state):
+                break
+            try:
+                self._commit(state, commands, events)
+            except Conflict:  # another command, or only another record on the same ledger
+                if last or (self.refresh() and not self.patient):
+                    raise
+            else:
+                return commands
+        return []
+
+    def _commit(self, state: OperatorState, commands: Sequence[Command], events: Sequence[OperatorEvent]) -> None:
         now = self.project.clock.now()
-        entries = [entry for command in commands for entry in entries_of(command, now)]
+        sealed = [event for event in events if isinstance(event, BatchSealed) and event == state.sealed]
+        entries = [history.entry(one, id=one.rollout, actor=ACTOR, at=now) for one in sealed]
+        entries += [entry for command in commands for entry in entries_of(command, now)]
         entries.append(history.entry(state, id=LEASE, actor=self.holder, at=now))
         seq = self.ledger.head().seq
         newest = history.newest_with(self.ledger, OperatorState, LEASE)
@@ -90,7 +125,8 @@ class Operator:
         self.state = state
 
     def _carry_out(self, commands: Sequence[Command]) -> list[OperatorEvent]:
-        return [self.retrain(command.trigger) for command in commands if isinstance(command, Retrain)]
+        retrain = self.retrain
+        return [retrain(command.trigger) for command in commands if isinstance(command, Retrain)] if retrain else []
 
 
 def changed(before: OperatorState, after: OperatorState) -> bool:
@@ -103,11 +139,13 @@ def open_operator(
     ledger: Ledger,
     *,
     holder: str,
-    retrain: Callable[[str], Retrained],
+    retrain: Callable[[str], Retrained] | None,
     seconds: float = LEASE_SECONDS,
+    right: str = LEASE,
+    patient: bool = False,
 ) -> Operator:
-    """Take the lease and read the last committed state. `Busy` while another operator holds it."""
-    lease = ledger.lease(LEASE, holder=holder, ttl=seconds, now=project.clock.now())
+    """Take the lease `right` and read the last committed state. `Busy` while another holder has it."""
+    lease = ledger.lease(right, holder=holder, ttl=seconds, now=project.clock.now())
     state = history.newest_with(ledger, OperatorState, LEASE) or OperatorState(system=project.system.name)
     return Operator(
         project=project,
@@ -117,6 +155,7 @@ def open_operator(
         token=lease.token,
         retrain=retrain,
         undone=state.outbox,
+        patient=patient,
     )
 
 
@@ -124,7 +163,9 @@ def open_operator(
 def operating(project: Project, *, holder: str) -> Iterator[Operator]:
     """The operator for one command; its right is given back at the end."""
     with project.ledger() as ledger:
-        operator = open_operator(project, ledger, holder=holder, retrain=no_retraining, seconds=COMMAND_SECONDS)
+        operator = open_operator(
+            project, ledger, holder=holder, retrain=no_retraining, seconds=COMMAND_SECONDS, patient=True
+        )
         try:
             yield operator
         finally:

@@ -1,0 +1,230 @@
+"""From an alarm to whom it concerns: over the ledger, beside the operator, again and again until it arrives."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kring.errors import NotFound, Refused, Unreachable, UserError
+from kring.flow import adapters, history
+from kring.flow.alarming import alarms, handle, meant
+from kring.flow.operating.operator import operating
+from kring.flow.operating.telling import GIVEN_UP_US, LONGEST_US, Teller, after_failure, send_test, telling
+from kring.flow.project import Project, open_project
+from kring.host.clock import SimulatedClock
+from kring.record.alarm import Breach
+from kring.record.message import Delivery
+from kring.record.operator import Watched
+from kring.record.running import Notify
+from systems import write_loans
+from targets import Target, http_target, silent_target
+
+HOUR = 3_600_000_000
+START = 1_700_000_000_000_000
+SECRET = "a secret of sixteen signs and more"
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with http_target() as made:
+        yield made
+
+
+@pytest.fixture
+def project(tmp_path: Path, target: Target) -> Project:
+    folder = write_loans(tmp_path / "loans")
+    whom = Notify(name="night", to="webhook", url=target.url, inner=True, least="note", secret="NIGHT")
+    return told_by(open_project(folder), whom)
+
+
+def told_by(project: Project, *targets: Notify) -> Project:
+    system = msgspec.structs.replace(project.system, notify=targets)
+    return replace(project, system=system, clock=SimulatedClock(START))
+
+
+def watched(*features: str, start: int = START - HOUR, looked: tuple[str, ...] = ()) -> Watched:
+    found = tuple(
+        Breach(
+            kind="drift", metric="share", feature=name, value=0.2, low=0.1, high=0.3, allowed="share <= 0.02", rows=500,
+            since=start, what=f"{name} moved",
+        )
+        for name in features
+    )  # fmt: skip
+    return Watched(start=start, end=start + HOUR, breaches=found, looked=tuple(one.key for one in found) + looked)
+
+
+def ring(project: Project, *events: Any) -> None:
+    with operating(project, holder="test") as operator:
+        operator.step(events)
+
+
+def tell(project: Project) -> int:
+    def opened(target: Notify) -> Any:
+        return adapters.open_notifier(target, environ={"NIGHT": SECRET}, clock=project.clock)
+
+    with project.ledger() as ledger:
+        return sum(Teller(project, ledger, one, open_target=opened).round() for one in project.system.notify)
+
+
+def deliveries(project: Project) -> list[Delivery]:
+    with project.ledger() as ledger:
+        last = {one.id: one for one in history.all_of(ledger, Delivery)}
+    return list(last.values())
+
+
+def later(project: Project, us: int) -> Project:
+    return replace(project, clock=SimulatedClock(project.clock.now() + us))
+
+
+def test_what_rings_is_told_once_and_stays_told(project: Project, target: Target) -> None:
+    ring(project, watched("amount", "age"))
+    assert [one.state for one in deliveries(project)] == ["waiting"]
+    assert (tell(project), tell(project)) == (1, 0)
+    (heard,) = target.taken
+    event = json.loads(heard.body)
+    assert event["data"]["subject"] == "[ticket] loans, alarm: 2 findings: drift of age, drift of amount"
+    assert [(one.state, one.attempts, one.notify) for one in deliveries(project)] == [("sent", 1, None)]
+    assert SECRET.encode() not in project.home.ledger.read_bytes()
+
+
+def test_a_target_that_fails_is_tried_again_later_with_the_same_id(project: Project, target: Target) -> None:
+    target.status = 500
+    ring(project, watched("age"))
+    assert (tell(project), tell(project)) == (0, 0)
+    assert len(target.asked) == 1, "not before it is due"
+    (late,) = alarms(project).untold
+    assert (late.state, late.attempts, "HTTP 500" in late.reason) == ("waiting", 1, True)
+    target.status = 204
+    assert tell(later(project, HOUR)) == 1
+    assert len({json.loads(one.body)["id"] for one in target.asked}) == 1
+    assert alarms(project).untold == ()
+
+
+def test_while_a_target_fails_what_came_later_waits(project: Project, target: Target) -> None:
+    target.status = 503
+    ring(project, watched("age"))
+    ring(project, watched("amount", start=START))
+    assert tell(project) == 0
+    assert len(target.asked) == 1
+    target.status = 200
+    assert tell(later(project, HOUR)) == 2
+    names = [json.loads(one.body)["data"]["alarms"][0]["feature"] for one in target.asked]
+    assert names == ["age", "age", "amount"]
+
+
+def test_a_no_is_given_up_and_said(project: Project, target: Target) -> None:
+    target.status = 404
+    ring(project, watched("age"))
+    assert tell(project) == 0
+    (late,) = alarms(project).untold
+    assert (late.state, late.notify) == ("failed", None)
+    assert tell(later(project, HOUR)) == 0
+    assert len(target.asked) == 1
+    assert len(alarms(project).alarms) == 1
+
+
+def test_a_secret_that_is_not_there_is_said(project: Project, target: Target) -> None:
+    with pytest.raises(UserError, match="secret of the target night") as raised:
+        send_test(project, "night", environ={})
+    assert "NIGHT" in str(raised.value)
+    assert target.asked == []
+
+
+def test_a_test_arrives_and_nothing_else(project: Project, target: Target) -> None:
+    send_test(project, "night", environ={"NIGHT": SECRET})
+    (heard,) = target.taken
+    assert json.loads(heard.body)["type"] == "dev.kring.alarm.test"
+    with pytest.raises(NotFound, match="nobody is told"):
+        send_test(project, "nobody", environ={})
+
+
+def test_waits_grow_and_end() -> None:
+    delivery = Delivery(id="n", target="x", state="waiting", since=0, due=0)
+    waits, now = [], 0
+    while delivery.state == "waiting":
+        delivery = after_failure(delivery, Unreachable("no"), now=now)
+        waits.append(delivery.due - now)
+        now = delivery.due
+    assert waits[:3] == [5_000_000, 10_000_000, 20_000_000]
+    assert max(waits) == LONGEST_US
+    assert GIVEN_UP_US <= now <= GIVEN_UP_US + LONGEST_US
+    assert after_failure(delivery, Refused("no"), now=0).state == "failed"
+
+
+def test_who_hangs_keeps_neither_the_operator_nor_others(project: Project, target: Target) -> None:
+    """Sent by threads beside, while the operator goes on."""
+    with silent_target() as port:
+        hangs = Notify(name="hangs", to="webhook", url=f"http://127.0.0.1:{port}/", inner=True, least="note")
+        quick = Notify(name="quick", to="webhook", url=target.url, inner=True, least="note")
+        both = told_by(project, hangs, quick)
+        with telling(both, environ={}, say=lambda _: None):
+            ring(both, watched("age"))
+            began = time.monotonic()
+            ring(both, watched("amount", start=START))
+            assert time.monotonic() - began < 5
+            until = time.monotonic() + 60
+            while len(target.taken) < 2 and time.monotonic() < until:
+                time.sleep(0.05)
+        assert len(target.taken) == 2
+        waiting = {one.target for one in deliveries(both) if one.state == "waiting"}
+        assert waiting == {"hangs"}
+
+
+def test_what_was_committed_before_a_crash_is_told_after_it(project: Project, target: Target) -> None:
+    """Nothing but the ledger is needed: the step and its messages are one transaction."""
+    ring(project, watched("age"))
+    again = told_by(open_project(project.folder), *project.system.notify)
+    assert tell(again) == 1
+    assert len(target.taken) == 1
+
+
+def test_steps_and_deliveries_on_one_ledger_do_not_hinder_each_other(project: Project, target: Target) -> None:
+    stopped = threading.Event()
+
+    def send() -> None:
+        while not stopped.is_set():
+            tell(project)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        for number in range(12):
+            ring(project, watched(f"x{number}", start=START + number * HOUR))
+    finally:
+        stopped.set()
+        thread.join()
+    tell(project)
+    assert len({json.loads(one.body)["id"] for one in target.taken}) == 12
+
+
+def test_people_acknowledge_silence_and_resolve_by_id_or_group(project: Project) -> None:
+    ring(project, watched("age", "amount"))
+    first, second = alarms(project).alarms
+    assert (first.group, meant(project, first.group)) == (second.group, (first, second))
+    (seen,) = handle(project, first.id.lower(), "acknowledge", actor="ada", reason="on it")
+    assert (seen.state, seen.by, seen.action) == ("acknowledged", "ada", "on it")
+    both = handle(project, first.group, "silence", actor="ada", until=START + HOUR)
+    assert {one.state for one in both} == {"silenced"}
+    (over,) = handle(project, first.id, "resolve", actor="ada", reason="mended")
+    assert over.state == "resolved"
+    assert [one.id for one in alarms(project).alarms] == [second.id]
+    assert {one.id for one in alarms(project, every=True).alarms} == {first.id, second.id}
+    with pytest.raises(Refused, match="over already"):
+        handle(project, first.id, "acknowledge", actor="ada")
+    for wrong in ("", " ", "a_", "x", "%", "a_" + "0" * 26, "a" * 9999):
+        with pytest.raises((NotFound, UserError)):
+            handle(project, wrong, "acknowledge", actor="ada")
+    for until in (0, START, START - 1, START + 91 * 24 * HOUR):
+        with pytest.raises(UserError, match="for some time"):
+            handle(project, second.id, "silence", actor="ada", until=until)
+    for reason in ("\x1b[2J", "x" * 1001, "\x00"):
+        with pytest.raises(UserError, match="no reason"):
+            handle(project, second.id, "resolve", actor="ada", reason=reason)
