@@ -78,12 +78,12 @@ def install(name: str, cache: Path) -> None:
 
 
 def run(command: list[str]) -> Ran:
+    if not Path(command[0]).exists():
+        raise NotRun("no environment; --install makes it")
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=ENVIRON)
     except subprocess.TimeoutExpired as error:
         raise NotRun(f"not finished after {PATIENCE_S} s") from error
-    except OSError as error:
-        raise NotRun(f"{error}; --install makes it") from error
     if ran.returncode:
         raise NotRun(f"ended with {ran.returncode}: {' '.join(ran.stderr.split())[-160:]}")
     return Ran(**json.loads(ran.stdout.splitlines()[-1]))
