@@ -67,6 +67,11 @@ def test_cuts_rise_and_hold_what_was_learned_from(values: np.ndarray) -> None:
     assert counts[-2] == 0 or not finite[np.isfinite(values)].all() or not len(cuts)
 
 
+def test_the_largest_number_there_is_may_be_learned_from() -> None:
+    most = np.finfo(np.float64).max
+    assert cuts_of(np.array([0.0, most, -most])).tolist()[-1] == most
+
+
 def test_ten_bins_hold_a_tenth_each() -> None:
     values = np.random.default_rng(0).normal(size=10_000)
     assert cells(values, cuts_of(values)).tolist()[1:-2] == pytest.approx([1000] * 10, abs=1)

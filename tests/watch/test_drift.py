@@ -276,8 +276,25 @@ def test_references_are_read_from_the_files_of_a_version() -> None:
     references = made(withheld=("income",))
     assert references_in({"drift.json": msgspec.json.encode(references)}) == references
     assert references_in({"background.json": b"{}"}) is None
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "3",
+        '{"feature": "x", "kind": "colour"}',
+        '{"feature": "x", "kind": "number", "cuts": [1, 1]}',
+        '{"feature": "x", "kind": "number", "cuts": [2, null]}',
+        '{"feature": "x", "kind": "category", "words": ["a", "a"]}',
+        '{"feature": "x", "kind": "category", "words": ["a"], "cuts": [1]}',
+        '{"feature": "x", "kind": "number", "cuts": [1], "cells": {"": [1, 2]}}',
+        '{"feature": "x", "kind": "number", "cuts": [1], "cells": {"": [1, 2, -3]}}',
+        '{"feature": "x", "kind": "number", "cuts": [1], "effects": [0.5]}',
+    ],
+)
+def test_what_is_no_reference_is_not_read(reference: str) -> None:
     with pytest.raises(IntegrityError, match="holds no references"):
-        references_in({"drift.json": b'{"inputs": 3}'})
+        references_in({"drift.json": f'{{"inputs": [{reference}]}}'.encode()})
 
 
 PARTS = st.lists(

@@ -57,7 +57,9 @@ def cuts_of(values: Floats) -> Floats:
     if len(distinct) > BINS:
         inner = known[np.ceil(np.arange(1, BINS) * len(known) / BINS).astype(np.int64) - 1]
         heavy = distinct[sizes >= HEAVY * len(known)]
-    cuts = np.concatenate([known[:1], inner, np.nextafter(heavy, np.inf), np.nextafter(known[-1:], np.inf)])
+    with np.errstate(over="ignore"):
+        above = np.nextafter(np.concatenate([heavy, known[-1:]]), np.inf)
+    cuts = np.concatenate([known[:1], inner, above])
     return np.unique(cuts[np.isfinite(cuts)])
 
 

@@ -3,6 +3,7 @@ against "still the same" have won."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -30,6 +31,17 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     cells: dict[str, Cells] = {}
     effects: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(left >= right for left, right in pairwise(self.cuts)):
+            raise ValueError(f"the cuts of {self.feature!r} do not rise")
+        if len(set(self.words)) < len(self.words) or (self.words and self.cuts):
+            raise ValueError(f"the words of {self.feature!r} are not once each and without cuts")
+        wide = len(self.words or self.cuts) + 2
+        if any(len(cells) != wide or min(cells) < 0 for cells in self.cells.values()):
+            raise ValueError(f"{self.feature!r} has cells that are not {wide} counts")
+        if any(effect < 1 for effect in self.effects):
+            raise ValueError(f"{self.feature!r} has a design effect below 1")
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True):
