@@ -51,7 +51,7 @@ def cuts_of(values: Floats) -> Floats:
     known = np.sort(values[np.isfinite(values)])
     if not len(known):
         return np.zeros(0)
-    places = np.flatnonzero(np.diff(known, prepend=-np.inf))
+    places = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1]]))
     distinct, sizes = known[places], np.diff(places, append=len(known))
     inner, heavy = distinct, distinct
     if len(distinct) > BINS:
