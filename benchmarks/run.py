@@ -3,7 +3,7 @@
     python benchmarks/run.py            all
     python benchmarks/run.py startup    only startup.py; the rows of the others stay
 
-Every other program beside this file is a benchmark, and so are those in serve/ that `SERVE` names. On stdout it
+Every other program beside this file is a benchmark, and so are those in folders that `INSIDE` names. On stdout it
 prints rows of the table and nothing else: `| command | date | ratio | beside it |`, where the ratio was measured in
 one run, of medians.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-SERVE = ("run", "overload")
+INSIDE = {"drift": ("simulate", "run"), "serve": ("run", "overload")}
 HEAD = """# Results
 
 Made by `make bench`. Ratios are measured in one run, of medians, so that they hold on other machines too.
@@ -40,7 +40,7 @@ def rows_of(script: Path) -> list[str]:
 
 def main() -> None:
     scripts = {file.stem: file for file in sorted(HERE.glob("*.py")) if file.name != Path(__file__).name}
-    scripts |= {f"serve/{name}": HERE / "serve" / f"{name}.py" for name in SERVE}
+    scripts |= {f"{folder}/{name}": HERE / folder / f"{name}.py" for folder, names in INSIDE.items() for name in names}
     if unknown := set(sys.argv[1:]) - set(scripts):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(scripts)}")
     old = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
