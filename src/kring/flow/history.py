@@ -14,10 +14,12 @@ from kring.record.alarm import Alarm
 from kring.record.compaction import Compacted, Dropped
 from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
+from kring.record.drill import Drilled
 from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
 from kring.record.message import Delivery
 from kring.record.operator import BatchSealed, OperatorState
+from kring.record.probe import Probed
 from kring.record.recipe import Recipe
 from kring.record.retraining import Training
 from kring.record.rollout import Pointer, Rollout
@@ -53,6 +55,8 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     OperatorState: "operator",
     Training: "training",
     ApiKey: "key",
+    Probed: "probed",
+    Drilled: "drilled",
     Switch: "switch",
     TrialRun: "trial",
 }

@@ -44,13 +44,15 @@ KEPT: Final = ("versions", "keys", "vault", "recipes")
 
 class Address(NamedTuple):
     """Where a server is asked, and what every request shows. `process` is the number of one that was started here,
-    0 for another; `first_answer_s` is how long it took to its first answer."""
+    0 for another; `first_answer_s` is how long it took to its first answer, `folder` where its copy of the system
+    lies."""
 
     host: str
     port: int
     headers: Mapping[str, str]
     process: int = 0
     first_answer_s: float | None = None
+    folder: Path | None = None
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def served_copy(project: Project, body: str, *, workers: int) -> Iterator[Addres
             _wait(address, body, process=process, log=room / "server.log", until=began + READY_S)
             first_answer_s = stopwatch() - began
             _settle(process.pid)
-            yield address._replace(first_answer_s=first_answer_s)
+            yield address._replace(first_answer_s=first_answer_s, folder=copy.folder)
 
 
 def headers_for(project: Project, key: str) -> dict[str, str]:

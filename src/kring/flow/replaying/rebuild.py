@@ -9,6 +9,7 @@ from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import Closed, Outcomes
+from kring.record.exposure import Exposure
 from kring.record.system import System
 from kring.record.version import Policy
 from kring.watch.matching import Waiting
@@ -27,7 +28,7 @@ def rebuilt(system: System, task: Task, logged: Iterable[Logged], *, policies: M
         record, place = one.record, one.place
         if isinstance(record, Outcomes):
             windows.outcomes(record.ids, record.values, at=record.at)
-        elif isinstance(record, Closed):
+        elif isinstance(record, Closed | Exposure) or (record.arm == "shadow" and not record.refers):
             continue
         elif record.arm == "shadow":
             first = decision_place(record.refers[0])
