@@ -94,7 +94,10 @@ def row(what: str, ratio: str, beside: str) -> str:
 
 
 def told(ran: Ran) -> str:
-    return f"{ran.cpu:.1f} CPU s, {ran.mb:.0f} MB, drift named in {len(ran.drifted)} of {MOVED}"
+    found = sum(name in {f"x{number}" for number in range(MOVED)} for name in ran.drifted)
+    return (
+        f"{ran.cpu:.1f} CPU s, {ran.mb:.0f} MB; named {found} of {MOVED} that moved, {len(ran.drifted) - found} others"
+    )
 
 
 def ours(files: list[str], *, rounds: int, rows: int) -> Iterator[str]:

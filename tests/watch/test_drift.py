@@ -216,6 +216,13 @@ def test_a_class_of_windows_without_a_reference_says_so() -> None:
     assert (look.breaches, look.looked, look.unseen) == ((), (), {"heat": "no reference"})
 
 
+def test_a_column_without_classes_is_compared_in_every_season() -> None:
+    plain = made()
+    seasonal = msgspec.structs.replace(plain, season="month")
+    windows = [columns(500, seed=seed, shift=0.3) for seed in range(1, 8)]
+    assert breaches(watched(detector(seasonal), windows)) == breaches(watched(detector(plain), windows))
+
+
 def test_classes_are_hours_of_the_week_from_monday_on_and_months() -> None:
     monday = 4 * DAY
     assert [class_of(monday + hour * HOUR, "hour_of_week") for hour in (0, 1, 167, 168)] == ["0", "1", "167", "0"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.record.drift import Reference
 from kring.watch.binning import (
-    Gathered,
     added,
     bins_of,
     counted_frame,
@@ -124,22 +122,3 @@ def test_a_reference_can_be_filled_by_the_counting_pass() -> None:
     (whole,) = filled([bins], added(first, second))
     assert sum(whole.cells[""]) == 5000
     assert filled([bins], {}) == ()
-
-
-@settings(max_examples=20)
-@given(st.lists(st.integers(0, 700), max_size=6), st.booleans())
-def test_rows_that_come_a_few_at_a_time_are_counted_as_together(sizes: list[int], as_arrays: bool) -> None:
-    random = np.random.default_rng(5)
-    numbers, words = random.normal(1, 3, sum(sizes)), random.choice(["a", "b", "c"], sum(sizes)).tolist()
-    columns = [NUMBER, msgspec.structs.replace(WORD, feature="y")]
-    gathered, first = Gathered(columns), 0
-    for size in sizes:
-        part = numbers[first : first + size]
-        gathered.add({"x": part if as_arrays else part.tolist(), "y": words[first : first + size]})
-        first += size
-    together = counter_of(columns)({"x": numbers, "y": words})
-    for _ in range(2):
-        found = gathered.counts()
-        assert {name: cells.tolist() for name, cells in found.items()} == {
-            name: cells.tolist() for name, cells in together.items() if sum(sizes)
-        }

@@ -24,9 +24,6 @@ MOST_WORDS: Final = 10
 LEAST_ROWS: Final = 5
 """A text that fewer rows of the reference hold is not written down."""
 
-TOGETHER: Final = 512
-"""From so many rows on it does not pay any more to wait for others."""
-
 COVERED: Final = 0.2
 """Texts whose most frequent words cover less of the rows than this are counted by their length."""
 
@@ -118,44 +115,14 @@ def shares_of(reference: Reference) -> list[Share]:
 
 
 def counter_of(references: Iterable[Reference]) -> CountColumns:
-    """A function that counts columns of rows, arrays or lists, in one pass each."""
+    """A function that counts columns of rows, arrays or lists, in one pass each: below a microsecond a row of 30 columns
+    where some hundred come together, a hundred times that for a row alone."""
     counters = {one.feature: _counter(one) for one in references}
 
     def count(columns: Mapping[str, Column]) -> dict[str, Ints]:
         return {name: counter(columns[name]) for name, counter in counters.items() if name in columns}
 
     return count
-
-
-class Gathered:
-    """Counts of rows that come a few at a time: they are kept until there are some hundred, and counted together, which
-    costs a hundredth. Not for two threads at once."""
-
-    def __init__(self, references: Sequence[Reference]) -> None:
-        self._waiting: dict[str, list[object]] = {one.feature: [] for one in references}
-        self._count = counter_of(references)
-        self._counts: dict[str, Ints] = {}
-
-    def add(self, columns: Mapping[str, Column]) -> None:
-        """Count these rows with the others, now or later."""
-        for name, waiting in self._waiting.items():
-            values = columns.get(name)
-            if values is None:
-                continue
-            if len(values) < TOGETHER:
-                waiting.extend(values)
-                values = waiting
-            if len(values) >= TOGETHER:
-                self._counts = added(self._counts, self._count({name: values}))
-                if values is waiting:
-                    self._waiting[name] = []
-
-    def counts(self) -> dict[str, Ints]:
-        """Cells by feature of all rows so far."""
-        left = {name: waiting for name, waiting in self._waiting.items() if waiting}
-        self._counts = added(self._counts, self._count(left))
-        self._waiting = {name: [] for name in self._waiting}
-        return dict(self._counts)
 
 
 def counted_frame(frame: pl.DataFrame, references: Iterable[Reference]) -> dict[str, Ints]:

@@ -94,6 +94,16 @@ class Detector:
             found += one.effects if len(one.effects) == len(tests) else [1.0] * len(tests)
         return np.array(found)
 
+    @cached_property
+    def open(self) -> NDArray[np.bool_]:
+        """On which sides of each test a bet can be placed in any class of windows, (tests, 2). The mean is over these
+        bets, always the same: in a class that has no room for one, it neither wins nor loses."""
+        classes = sorted({name for one in self.references.values() for name in one.cells})
+        sides = np.zeros((len(self.owner), 2), dtype=np.bool_)
+        for name in classes:
+            sides |= self.expected(name).bets.open
+        return sides
+
     def counted(self, cells: Mapping[str, Cells]) -> tuple[Floats, Floats]:
         """Hits and rows of each test, (tests,); both 0 where a feature was not counted."""
         pairs = []
@@ -104,13 +114,14 @@ class Detector:
         return found[:, 0], found[:, 1]
 
     def expected(self, of: str) -> Expected:
-        """What windows of the class `of` are expected to hold."""
+        """What windows of the class `of` are expected to hold; of a column without classes, what all are."""
         if of not in self._expected:
             self._expected[of] = self._expect(of)
         return self._expected[of]
 
     def _expect(self, of: str) -> Expected:
-        cells = {name: one.cells[of] for name, one in self.references.items() if of in one.cells}
+        known = {name: one.cells.get(of) or one.cells.get("") for name, one in self.references.items()}
+        cells = {name: each for name, each in known.items() if each}
         hits, rows = self.counted(cells)
         share = shares(hits, rows)
         tolerance = np.maximum(self.least, ERRORS * errors_of(hits, rows, self.effects))
@@ -161,8 +172,7 @@ def looked(
     now = advanced(_won(detector, state), hits, rows, expected.bets)
     seen = np.bincount(detector.owner, weights=rows, minlength=len(detector.tests)) > 0
     able = seen & expected.features
-    open_bets = expected.bets.open
-    won = [_log_m(now[mine], open_bets[mine]) for mine in (detector.owner == number for number in range(len(able)))]
+    won = [_log_m(now[mine], detector.open[mine]) for mine in (detector.owner == number for number in range(len(able)))]
     log_e = [each - math.log(detector.horizon) if fine else -math.inf for each, fine in zip(won, able, strict=True)]
     state = _carried(detector, state, counts, now=now, expected=expected, able=able, end=end)
     keys = [_key(detector, name) for name, fine in zip(detector.references, able, strict=True) if fine]
@@ -234,7 +244,7 @@ def _carried(
         if not able[number]:
             continue
         mine = detector.owner == number
-        best = float(np.max(now[mine], initial=-np.inf, where=expected.bets.open[mine][..., None]))
+        best = float(np.max(now[mine], initial=-np.inf, where=detector.open[mine][..., None]))
         cells = counts.features[name]
         here = Stretch(start=counts.start, cells=cells, expected=tuple((share * sum(cells)).tolist()))
         known = features[name].recent if name in features else ()
@@ -268,7 +278,7 @@ def _breaches(
     for number in named or [int(np.argmax(log_e))]:
         feature = state.features[names[number]]
         mine = detector.owner == number
-        won = np.where(expected.bets.open[mine][..., None], now[mine], -np.inf)
+        won = np.where(detector.open[mine][..., None], now[mine], -np.inf)
         test, side, bet = (int(place) for place in np.unravel_index(np.argmax(won), won.shape))
         moved = moved_of(
             detector.references[names[number]],
