@@ -126,9 +126,10 @@ def _read(value: object, kind: LogicalType) -> Value:
 
 
 def _moment(text: str) -> int | None:
+    """Microseconds UTC of ISO 8601 with its time zone; None for anything else."""
     try:
         at = datetime.fromisoformat(text)
-        us = int(at.timestamp() * 1e6) if at.tzinfo is not None else -1
+        us = int(at.timestamp() * 1e6) if at.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
     return us if us in MOMENTS else None

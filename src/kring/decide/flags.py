@@ -25,7 +25,7 @@ UNIT: Final = "targetingKey"
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag's value for somebody. In a `trial`, `arm` is theirs."""
+    """A flag's value for somebody. In a `trial` (its id), `arm` is theirs."""
 
     flag: str
     variant: str
@@ -66,7 +66,7 @@ class Board:
         if trial is not None:
             arm = arm_of(trial, str(context[UNIT]))
             found = _valued(flag, trial.terms.arms[arm], "SPLIT")
-            return msgspec.structs.replace(found, trial=trial.name, arm=arm)
+            return msgspec.structs.replace(found, trial=trial.id, arm=arm)
         return _valued(flag, flag.default, "DEFAULT" if flag.rules else "STATIC")
 
 
