@@ -18,6 +18,7 @@ from kring.metrics.ids import decision_ids, decision_raw
 from kring.metrics.packing import packed, unpacked
 from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions
 from kring.record.event import Segment
+from kring.record.exposure import Exposure
 from kring.stores.file import open_log
 from kring.stores.reading import read_log
 from kring.stores.segment import FORMAT, HEAD
@@ -47,6 +48,17 @@ THIRD: Final = (
     b"XQ9fSI`W_3QlLT(`&l4mLY<g4>4VTVg|59IK4uky$wJ|)C(kr?eEFJoHMzVf_*DSdDT}i_H7;d&{vVd_bVgRU6QaIcErlAUjOT|w"
     b"_tFjvXC*1M1G$kTOG%ntF4*_K9CX9w<L^M1af)CKsVT*m{_`zpwS9fHG!n`kLW|X!6V2_^KIBJqib*<m=OuYn_&&IF@x|Zvp*VXV"
     b"B!AnqU0<>I8x_UM2{GNpBPE6a+%7X$Fkiv!h=uF%35<UL)e*n-"
+)
+FOURTH: Final = (
+    b"c-qZW&ui0A98cPHWx9jR34*Xq5S-|o6_47viO#W2WfsI!c}ZT{*zBdg_tIMMu!(}+nt*ul(wZNQ+d%&UDO%W}2fcc5XVHU-c=O;(la6d|2s`"
+    b";8ynK`QzTeM}_kFVqGuNi)u1|A4oIiLjL3D*e<L&p=*##N%?AtH)#JKM0-FNKp(8X?aBsC>}T)%rp+Taelq(UfMbUFzdC5VZlA*+;4tpY^K5"
+    b"JM>|RQ%Wic+pms60{2nl3Wd`3W6^Hecw%9M=@7HMV*od7S_rp$J-R%qh=j68=6l2AIqyntO-C+RE1W|_QZz(PkZ8X@Uo%;3XxdJ>O`_djnH-"
+    b"%vL^#o6@XZ%xj7wRi7fMmg8|AxkLbc3C{kk9X<c_Qlo^MrBLFJqYc>Nys&)ZZNYy0}s8Fi<3i--h=_nVBSV$rfg#3l$zq5%i-^S99w&)X~o3"
+    b"Ip#7_9@`w&9k5szYMDbBU&75!y0@l3y~;(oV4j@ogph!jiAST5GNM=$r8kZeWk51f(M%`|2nj_2i)=(Ml0o_mz|_0Sa1ij*mG7q?J*NbIKai"
+    b"wQ2j)P7ArM3z@HVVMk-To6pPVg3bMm-vq}krP-X`RxV<B@*kEjHA1Uv0Z~iHrW{$pgeE&aH=_<SXL&x-1Bp<Q!61we50r0xTKAmcz4w4eD28"
+    b"AWN)g2e|MM;|YgS<_6$)i^p!sU~_eeR?56O_uP!RUaKSj?6zP3-Dc)VLb4DH+xyp`9=h9&Csr38KDn3zWYrV<?hhDWp!g^nm>lZ8>Ie_`}{("
+    b"~UUV#W)&b{IUN~^W?Mi?VnF}!#KK<g9u_knY~FzRzZ%K9?5IP)67>_&?(iBR{~f8hzaS600CTaau`C?U``Va5!1POV{Rt%Dl@q-eL2H!;q3f"
+    b"m=F-(I@>4H7Ld0Z;=4{QSEThV#U!ypi8ut$kh0-5do(`J"
 )
 
 DECIDED: Final = Decisions(
@@ -89,10 +101,22 @@ CUT: Final = Closed(
     subjects=["t"],
     sealed=["text"],
 )
+SHOWN: Final = Exposure(
+    system=SYSTEM,
+    at=START + 40,
+    generation=7,
+    flags=["shop.arm", "button"],
+    variants=["canary", "green"],
+    reasons=["SPLIT", "TARGETING_MATCH"],
+    subjects=["t", "t"],
+    versions=["v_2", ""],
+    trials=["", "tr_1/treated"],
+)
 HELD: Final = {
     1: (FIRST, [DECIDED, KNOWN]),
     2: (SECOND, [DECIDED, KNOWN, SCORED]),
     3: (THIRD, [DECIDED, KNOWN, SCORED, STREAMED, CUT]),
+    4: (FOURTH, [DECIDED, KNOWN, SCORED, STREAMED, CUT, SHOWN]),
 }
 
 
@@ -101,12 +125,12 @@ def segment_of(format: int) -> bytes:
     return zlib.decompress(base64.b85decode(HELD[format][0]))
 
 
-def written(format: int) -> list[Decisions | Outcomes | Closed]:
+def written(format: int) -> list[Decisions | Outcomes | Closed | Exposure]:
     """The records in it, as they are read."""
     return [unpacked(one) if isinstance(one, PackedDecisions) else one for one in HELD[format][1]]
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=list(HELD))
 def format(request: pytest.FixtureRequest, tmp_path: Path) -> int:
     """A log that holds one open segment of that format."""
     (tmp_path / "0-1.log").write_bytes(segment_of(request.param))

@@ -38,6 +38,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "kring_fallbacks_total": Family("Rows that another answered", ("system", "version", "answered_by")),
     "kring_guards_fired_total": Family("Promises of the contract that rows broke", ("system", "guard")),
     "kring_shadow_dropped_total": Family("Shadow answers left out for lack of time", ("system",)),
+    "kring_exposures_dropped_total": Family("Exposures of flags that could not be put on record", ("system",)),
     "kring_request_duration_seconds": Family("From the first byte in to the answer", ("route", "status")),
     "kring_model_duration_seconds": Family("Deciding on one group of rows", ("system",)),
     "kring_log_commit_duration_seconds": Family("Making one group durable", ("system",)),

@@ -8,6 +8,7 @@ same hash on the same day.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -20,6 +21,7 @@ from kring.errors import Forbidden, KringError, NotFound, UserError
 from kring.metrics.assignment import assigned, units
 from kring.record.contract import Scalar
 from kring.record.system import System
+from kring.serve.exposing import Shown
 from kring.serve.line import Line
 
 Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"]
@@ -82,9 +84,15 @@ async def one(request: Request) -> Response:
     try:
         router = router_flag(request, key)
         if router is not None:
-            return Response(200, _encode(evaluated(*router, targeting_key(context_of(request)))))
-        line, name = declared_as(key, lines_of(request))
-        return Response(200, _encode(valued(key, request.line(line.name), name, context_of(request))))
+            line, subject = router[0], targeting_key(context_of(request))
+            told = evaluated(*router, subject)
+        else:
+            line, name = declared_as(key, lines_of(request))
+            context = context_of(request)
+            line, subject = request.line(line.name), targeting_key(context)
+            told = valued(key, line, name, context)
+        expose(line, subject, [told])
+        return Response(200, _encode(told))
     except KringError as error:
         return failure(error, key=key)
 
@@ -106,6 +114,9 @@ async def every(request: Request) -> Response:
             except KringError as error:
                 flags.append(Failed("GENERAL", sentence(error), line.name + ending))
     flags += [valued(key, line, name, context) for key, line, name in declared(lines)]
+    told = [one for one in flags if isinstance(one, Evaluated)]
+    for line in lines:
+        expose(line, subject, [one for one in told if one.metadata["system"] == line.name])
     body = _encode(Flags(flags, {"systems": len(lines)}))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if etag in (part.strip().removeprefix("W/") for part in (request.headers.get("if-none-match") or "").split(",")):
@@ -193,6 +204,20 @@ def evaluated(line: Line, ending: str, subject: str) -> Evaluated:
     )
 
 
+def expose(line: Line, subject: str, told: Sequence[Evaluated]) -> None:
+    """Put on record which variants a subject was told, for whoever analyses it later."""
+    pointer, trials = line.served.pointer, {one.name: one.id for one in line.served.trials}
+    routed = {line.name + ending for ending in ENDINGS}
+    versions = {"live": pointer.live, "canary": pointer.canary}
+    shown = []
+    for one in told:
+        trial = trials.get(str(one.metadata.get("trial", "")), "")
+        version = versions.get(one.variant, "") if one.key in routed else ""
+        arm = f"{trial}/{one.metadata['arm']}" if trial else ""
+        shown.append(Shown(one.key, one.variant, one.reason, version=version, trial=arm))
+    line.expose(as_routed(line, line.served.system, subject), shown)
+
+
 def value_of(line: Line, ending: str, variant: Variant) -> bool | str:
     """The version's id, the arm, or whether it is the canary."""
     pointer = line.served.pointer
@@ -223,10 +248,12 @@ def as_routed(line: Line, system: System, subject: str) -> str:
     kind = next((field.type for field in line.reader.fields if field.name == system.data.subject), "string")
     try:
         if kind == "integer":
-            return str(int(subject))
-        return str(float(subject)) if kind == "number" else subject
+            subject = str(int(subject))
+        elif kind == "number":
+            subject = str(float(subject))
     except ValueError:
-        return subject
+        pass
+    return line.token(subject)
 
 
 def failure(error: KringError, *, key: str) -> Response:

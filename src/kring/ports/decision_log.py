@@ -9,13 +9,14 @@ import msgspec
 
 from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions, Place
 from kring.record.event import Segment
+from kring.record.exposure import Exposure
 
 
 class Logged(msgspec.Struct, frozen=True):
     """One frame of the log: its record, the place of its first row, and the cursor after it."""
 
     place: Place
-    record: Decisions | Outcomes | Closed
+    record: Decisions | Outcomes | Closed | Exposure
     cursor: tuple[int, int]
 
 
@@ -27,10 +28,11 @@ class DecisionLog(Protocol):
         """Its number, which stands in the ids of its decisions."""
         ...
 
-    def append(self, record: Decisions | PackedDecisions | Outcomes | Closed) -> Place:
+    def append(self, record: Decisions | PackedDecisions | Outcomes | Closed | Exposure) -> Place:
         """Buffer one frame; packed decisions are read again as plain ones. Returns the place of its first row;
         the ids of its decisions follow from it (`kring.metrics.ids`), sequence by sequence. What is said
-        of decisions afterwards takes up no sequences. Nothing is acknowledged before `commit` has returned."""
+        of decisions afterwards takes up no sequences, nor do exposures. Nothing is acknowledged before `commit` has
+        returned."""
         ...
 
     def commit(self) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
-from kring.record.decision import Decisions
+from kring.record.decision import REPAIRED, Decisions
 from kring.record.tally import Labels, Spread, Tally
 from kring.serve.decider import REJECTED, UNANSWERED
 
@@ -63,7 +63,8 @@ class Counts:
         if about.guards:
             for rules in about.guards.values():
                 for rule in rules:
-                    self._grow("kring_guards_fired_total", (about.system, rule), 1)
+                    name = REPAIRED.rstrip(": ") if rule.startswith(REPAIRED) else rule
+                    self._grow("kring_guards_fired_total", (about.system, name), 1)
 
     def committed(self, system: str, seconds: float, rows: int) -> None:
         """A group of `rows` was made durable in so many seconds."""
@@ -73,6 +74,10 @@ class Counts:
     def dropped(self, system: str, rows: int) -> None:
         """So many shadow answers were left out."""
         self._grow("kring_shadow_dropped_total", (system,), rows)
+
+    def unexposed(self, system: str, rows: int) -> None:
+        """So many exposures could not be put on record."""
+        self._grow("kring_exposures_dropped_total", (system,), rows)
 
     def tally(self, at: float, gauges: Iterable[Gauge]) -> Tally:
         """All of it at `at`, monotonic seconds, with what `gauges` say is so now."""

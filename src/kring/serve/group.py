@@ -11,11 +11,14 @@ from kring.ports.spans import Span
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Closed, Decisions, Outcomes, Place
+from kring.record.exposure import Exposure
 from kring.serve.decider import Decided
 from kring.serve.reading import Rows
 
 Kind = Literal["online", "streamed"]
 Record = Decisions | Closed | Outcomes
+Unwaited = Decisions | Exposure
+"""Records that nobody waits for: copies for a shadow, and who was told which variant of a flag."""
 
 
 class Asked(msgspec.Struct, gc=False, eq=False):
@@ -42,7 +45,7 @@ class Group(NamedTuple):
 
     asks: list[Asked]
     notes: list[Noted]
-    copies: list[Decisions]
+    copies: list[Unwaited]
     rows: int
 
 

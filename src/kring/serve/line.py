@@ -26,8 +26,9 @@ from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
 from kring.serve.decider import Decider
+from kring.serve.exposing import Exposing, Shown
 from kring.serve.gathering import Gathering
-from kring.serve.group import Asked, Group, Kind, Noted, Record, Written
+from kring.serve.group import Asked, Group, Kind, Noted, Record, Unwaited, Written
 from kring.serve.reading import Reader, Rows
 from kring.serve.spanned import asked_in, tell_of
 
@@ -60,8 +61,8 @@ class Meter(Protocol):
 class Line:
     """Asks are answered in order. For the loop's thread alone, but for what is done `Beside` it.
 
-    `turn` gives the line another decider: no answer ever sees half a change. `stopped` says why nothing is
-    acknowledged, if so; `crowded` why the last group was not, for want of room.
+    `token` writes a subject as records do. `turn` gives the line another decider: no answer ever sees half a change.
+    `stopped` says why nothing is acknowledged, if so; `crowded` why the last group was not, for want of room.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Line:
         copies: Copies | None = None,
         claiming: Claiming | None = None,
         spans: Spans | None = None,
+        exposing: Exposing | None = None,
+        token: Callable[[str], str] = str,
         unwritable: Callable[[ReadOnly], None],
         gather_s: float = 0.003,
     ) -> None:
@@ -91,11 +94,13 @@ class Line:
         self._copies = copies
         self._claiming = claiming
         self._spans = spans
+        self._exposing = exposing
+        self.token = token
         self._unwritable = unwritable
         self._admission = Admission(self.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
         self._notes: list[Noted] = []
-        self._unwaited: list[Decisions] = []
+        self._unwaited: list[Unwaited] = []
         self._is_busy = False
         self._is_due = False
         self._gathering, self._gather_s = Gathering(), gather_s
@@ -146,10 +151,17 @@ class Line:
         self._wake()
         return await told
 
-    def add(self, copy: Decisions) -> None:
-        """Record a copy with the next group; nobody waits for it."""
-        self._unwaited.append(copy)
+    def add(self, record: Unwaited) -> None:
+        """Record this with the next group; nobody waits for it."""
+        self._unwaited.append(record)
         self._wake()
+
+    def expose(self, subject: str, shown: Sequence[Shown]) -> None:
+        """Put on record that `subject`, as `token` writes it, was told these variants, unless it was told so today."""
+        if self._exposing is not None:
+            record = self._exposing.told(subject, shown, generation=self.served.pointer.generation)
+            if record is not None:
+                self.add(record)
 
     def _join(self, rows: Rows, kind: Kind, keys: list[str]) -> asyncio.Future[list[Answer]]:
         """Stand in the line."""
@@ -244,6 +256,8 @@ class Line:
             error = without_room(self.name, error)
         if written is None or error is not None:
             self._admission.left(group.rows)
+            if self._exposing is not None:
+                self._exposing.lost(group.copies)
             for ask in group.asks:
                 tell(ask, error)
             for note in group.notes:

@@ -11,6 +11,7 @@ import msgspec
 from kring.contracts.row_rules import RowRule, row_rules
 from kring.contracts.rows_guard import row_reader
 from kring.contracts.rows_json import Values, rows_json
+from kring.decide.repair_rows import Mender
 from kring.errors import Refused, UserError
 from kring.record.batch import Batch
 from kring.record.contract import Contract, Field
@@ -19,7 +20,8 @@ SHOWN: Final = 80
 
 
 class Rows(NamedTuple):
-    """Rows in the order of the line's fields and in the types of the contract, and the rules that each breaks."""
+    """Rows in the order of the line's fields and in the types of the contract; the rules that each breaks, and what was
+    repaired in it."""
 
     values: Sequence[Values]
     fired: Mapping[int, list[str]] = {}
@@ -28,7 +30,8 @@ class Rows(NamedTuple):
 class Reader:
     """Reads rows for one contract. `made` gives what a row may leave out: its time, its key.
 
-    With `reject` a row that breaks its contract is refused; else its broken rules are handed on.
+    With `reject` a row that breaks its contract is refused; else its broken rules are handed on. `mend`, which may be
+    set at any time, repairs a row before it is looked at; what it says of it is handed on as well.
     """
 
     def __init__(
@@ -38,12 +41,14 @@ class Reader:
         fields: Sequence[Field],
         out_of_contract: Literal["reject", "flag", "impute"],
         made: Mapping[str, Callable[[], object]],
+        mend: Mender | None = None,
     ) -> None:
         self.fields = tuple(fields)
         self.names = tuple(field.name for field in fields)
         self._known = frozenset(self.names)
         self._rejects = out_of_contract == "reject"
         self._made = dict(made)
+        self.mend = mend
         self._look = row_reader(contract, fields=self.names)
         self._rules = {rule.full_name: rule for rule in row_rules(contract)}
         row, self._values = rows_json(contract, fields=self.names)
@@ -59,6 +64,8 @@ class Reader:
 
     def quick(self, body: bytes) -> Rows | None:
         """The one row of `{"inputs": {…}}` when it is in order; None when `read` has to look at it."""
+        if self.mend is not None:
+            return None
         try:
             values = self._values(self._decode(body).inputs)  # type: ignore[attr-defined]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -74,8 +81,11 @@ class Reader:
         and what is allowed; `UserError` a field that the contract does not know."""
         values: list[Values] = []
         fired: dict[int, list[str]] = {}
+        notes: dict[int, list[str]] = {}
         for place, raw in enumerate(raws):
             self._require_known(raw, place)
+            if self.mend is not None:
+                raw, notes[place] = self.mend(raw)  # noqa: PLW2901  the row, as it is from here on
             full = {**raw, **{name: make() for name, make in self._made.items() if raw.get(name) is None}}
             read, broken = self._look(full)
             if broken:
@@ -84,6 +94,9 @@ class Reader:
         if fired and self._rejects:
             place = min(fired)
             raise self._refusal(raws[place], fired[place], place=place, of=len(raws), broken=len(fired))
+        for place, told in notes.items():
+            if told:
+                fired[place] = [*fired.get(place, ()), *told]
         return Rows(values, fired)
 
     def batch(self, values: Sequence[Values]) -> Batch:

@@ -1,4 +1,5 @@
-"""Sealed segments of the decision log as two Delta Lake tables, for other programs to read: `decisions` and `outcomes`.
+"""Sealed segments of the decision log as Delta Lake tables, for other programs to read: `decisions`, `outcomes` and
+`exposures`.
 
 A segment is one partition of each. Putting it there again replaces it by the same rows, so whoever died on the way may
 begin anew. The log stays what counts; what is sealed in it is sealed here.
@@ -20,6 +21,7 @@ from kring.metrics.ids import decision_id, decision_ids
 from kring.ports.decision_log import Logged
 from kring.ports.files import Files
 from kring.record.decision import Decisions, Outcomes
+from kring.record.exposure import Exposure
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 DECISIONS: Final = pl.Schema(
@@ -45,6 +47,20 @@ DECISIONS: Final = pl.Schema(
 OUTCOMES: Final = pl.Schema(
     {"id": pl.String(), "at": MOMENT, "value": pl.String(), "source": pl.String(), "segment": pl.String()}
 )
+EXPOSURES: Final = pl.Schema(
+    {
+        "at": MOMENT,
+        "flag": pl.String(),
+        "variant": pl.String(),
+        "reason": pl.String(),
+        "subject": pl.String(),
+        "version": pl.String(),
+        "trial": pl.String(),
+        "generation": pl.Int64(),
+        "segment": pl.String(),
+    }
+)
+TABLES: Final = {"decisions": DECISIONS, "outcomes": OUTCOMES, "exposures": EXPOSURES}
 
 Row = tuple[object, ...]
 
@@ -52,23 +68,24 @@ Row = tuple[object, ...]
 def put_segment(folder: Path, *, id: str, frames: Iterable[Logged], files: Files) -> tuple[int, int]:
     """Write the frames of segment `id` into the tables in `folder`, durably: how many decisions (shadow copies
     included) and outcomes. `StorageError` when the disk or the table refuses."""
-    decisions: list[Row] = []
-    outcomes: list[Row] = []
+    found: dict[str, list[Row]] = {name: [] for name in TABLES}
     for logged in frames:
         record = logged.record
         if isinstance(record, Decisions):
-            decisions += _decisions(logged, record, id)
+            found["decisions"] += _decisions(logged, record, id)
         elif isinstance(record, Outcomes):
-            outcomes += _outcomes(record, id)
-    for name, rows, schema in (("decisions", decisions, DECISIONS), ("outcomes", outcomes, OUTCOMES)):
+            found["outcomes"] += _outcomes(record, id)
+        elif isinstance(record, Exposure):
+            found["exposures"] += _exposures(record, id)
+    for name, rows in found.items():
         if rows:
-            _put(folder / name, pl.DataFrame(rows, schema=schema, orient="row"), id=id, files=files)
-    return len(decisions), len(outcomes)
+            _put(folder / name, pl.DataFrame(rows, schema=TABLES[name], orient="row"), id=id, files=files)
+    return len(found["decisions"]), len(found["outcomes"])
 
 
 def drop_segment(folder: Path, *, id: str) -> None:
     """Take the rows of a segment out of the tables, and delete the files that held them."""
-    for name in ("decisions", "outcomes"):
+    for name in TABLES:
         path = str(folder / name)
         try:
             if DeltaTable.is_deltatable(path):
@@ -107,6 +124,12 @@ def _decisions(logged: Logged, record: Decisions, segment: str) -> Iterable[Row]
 def _outcomes(record: Outcomes, segment: str) -> Iterable[Row]:
     for id, value in zip(record.ids, record.values, strict=True):
         yield decision_id(id), record.at, _json(value), record.source, segment
+
+
+def _exposures(record: Exposure, segment: str) -> Iterable[Row]:
+    columns = (record.flags, record.variants, record.reasons, record.subjects, record.versions, record.trials)
+    for row in zip(*columns, strict=True):
+        yield record.at, *row, record.generation, segment
 
 
 def _json(value: object) -> str:

@@ -31,11 +31,13 @@ from kring.ports.decision_log import Logged
 from kring.ports.files import Appender, Files
 from kring.record.decision import Closed, Decisions, PackedDecisions, Place
 from kring.record.event import Segment
+from kring.record.exposure import Exposure
 from kring.stores.reading import LogReader
 from kring.stores.recovery import describe, recover
 from kring.stores.segment import (
     CLOSED,
     DECISIONS,
+    EXPOSED,
     FORMAT,
     FRAME_BYTES,
     HOLDS,
@@ -291,6 +293,10 @@ def _shape(record: Record, system: str) -> tuple[int, int]:
     elif isinstance(record, PackedDecisions):
         kind, rows = PACKED, record.n
         lengths = {length_of(column) for column in (*record.inputs.values(), *record.outputs.values())}
+    elif isinstance(record, Exposure):
+        kind, rows = EXPOSED, len(record.subjects)
+        columns = (record.flags, record.variants, record.reasons, record.versions, record.trials)
+        lengths = set(map(len, columns))
     elif isinstance(record, Closed):
         kind, rows = CLOSED, len(record.ids)
         lengths = {len(record.how), len(record.delivered), *map(len, record.outputs.values())}

@@ -14,6 +14,7 @@ from kring.errors import NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
+from kring.record.exposure import Exposure
 from kring.stores.segment import (
     CLOSED,
     HOLDS,
@@ -136,7 +137,7 @@ class LogReader:
                 return record, record.ids.index(raw)
         return None
 
-    def _about(self, raw: bytes, kind: int, begin: int) -> Iterator[Decisions | Outcomes | Closed]:
+    def _about(self, raw: bytes, kind: int, begin: int) -> Iterator[Decisions | Outcomes | Closed | Exposure]:
         """Records of `kind` from segment `begin` on whose frames hold the bytes `raw`; no others are decoded."""
         for number in (number for number in segment_numbers(self._folder, self._writer) if number >= begin):
             newest = not self.path(number + 1).exists()

@@ -22,6 +22,7 @@ from kring.ports.sealer import ERASED, Sealer
 from kring.ports.vault import Vault
 from kring.record.decision import Closed, Decisions, Outcomes, Packed, PackedDecisions, Place, Value
 from kring.record.event import Segment
+from kring.record.exposure import Exposure
 
 NONCE_BYTES: Final = 12
 MOST_KEYS: Final = 65_536
@@ -99,11 +100,13 @@ class SealingLog:
     def writer(self) -> int:
         return self._inner.writer
 
-    def append(self, record: Decisions | PackedDecisions | Outcomes | Closed) -> Place:
+    def append(self, record: Decisions | PackedDecisions | Outcomes | Closed | Exposure) -> Place:
         if isinstance(record, Decisions) and record.inputs:
             record = self._plain(record)
         elif isinstance(record, PackedDecisions):
             record = self._packed(record)
+        elif isinstance(record, Exposure) and self._hide:
+            record = msgspec.structs.replace(record, subjects=self._sealer.tokens(record.subjects))
         return self._inner.append(record)
 
     def commit(self) -> None:

@@ -5,14 +5,14 @@ segment   head  magic "KRINGLOG" · format u16 · writer u16 · number u32 · le
           frame frame frame …
 frame     magic "KRfr" · kind u8 · length u32 · rows u32 · first u64 · at u64 · group u64 · crc32 of the payload
           crc32 of the above, seeded with the frame's offset
-          payload, `length` bytes: msgpack of Decisions, Outcomes or Closed, columns as lists, or of
+          payload, `length` bytes: msgpack of Decisions, Outcomes, Closed or Exposure, columns as lists, or of
           PackedDecisions, columns as bytes
 ```
 Big endian throughout. `first` is the sequence of the first decision (the next one, for what comes afterwards),
 `at` microseconds UTC, `group` the size of the segment when the group was written that holds this
 frame: everything before it was durable by then. The seed ties a frame to its place, so that bytes
 inside a payload are never taken for a frame. Packed decisions came with format 2, how streams ended
-(and idempotency keys, and sealed columns) with format 3; else they are the same as format 1.
+(and idempotency keys, and sealed columns) with format 3, exposures with format 4; else they are the same as format 1.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from kring.errors import DataError, IntegrityError, NewerFormat
 from kring.metrics.packing import unpacked
 from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions
 from kring.record.event import Segment
+from kring.record.exposure import Exposure
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 HEAD: Final = struct.Struct(">8sHHIH")
 HEAD_MAGIC: Final = b"KRINGLOG"
 CRC: Final = struct.Struct(">I")
@@ -44,10 +45,11 @@ DECISIONS: Final = 1
 OUTCOMES: Final = 2
 PACKED: Final = 3
 CLOSED: Final = 4
+EXPOSED: Final = 5
 HOLDS: Final = (DECISIONS, PACKED)
 """The kinds that take up sequences; the others speak of decisions that were made."""
 
-Record = Decisions | PackedDecisions | Outcomes | Closed
+Record = Decisions | PackedDecisions | Outcomes | Closed | Exposure
 
 _OUTLINE: Final = struct.Struct(">4sBIIQ")
 _encoder = msgspec.msgpack.Encoder()
@@ -55,6 +57,7 @@ _decisions = msgspec.msgpack.Decoder(Decisions)
 _outcomes = msgspec.msgpack.Decoder(Outcomes)
 _packed = msgspec.msgpack.Decoder(PackedDecisions)
 _closed = msgspec.msgpack.Decoder(Closed)
+_exposed = msgspec.msgpack.Decoder(Exposure)
 
 
 class Frame(NamedTuple):
@@ -94,13 +97,15 @@ def encode(record: Record) -> bytes:
     return payload
 
 
-def decode(frame: Frame, payload: bytes | memoryview, *, name: str) -> Decisions | Outcomes | Closed:
+def decode(frame: Frame, payload: bytes | memoryview, *, name: str) -> Decisions | Outcomes | Closed | Exposure:
     """The record in `payload`, whose checksum fits; `IntegrityError` when it is no record."""
     try:
         if frame.kind == PACKED:
             return unpacked(_packed.decode(payload))
         if frame.kind == CLOSED:
             return _closed.decode(payload)
+        if frame.kind == EXPOSED:
+            return _exposed.decode(payload)
         return _decisions.decode(payload) if frame.kind == DECISIONS else _outcomes.decode(payload)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise damaged(name, frame.offset, str(error)) from error

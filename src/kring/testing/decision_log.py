@@ -14,6 +14,7 @@ from kring.metrics.ids import decision_block, decision_bytes, decision_id, decis
 from kring.metrics.packing import packed, unpacked
 from kring.ports.decision_log import DecisionLog
 from kring.record.decision import Closed, Decisions, Outcomes, PackedDecisions, Value
+from kring.record.exposure import Exposure
 
 SYSTEM = "suite"
 START = 1_700_000_000_000_000
@@ -54,6 +55,22 @@ def closed(ids: list[bytes], *, at: int = START) -> Closed:
     )
 
 
+def exposure(subjects: list[str], *, at: int = START) -> Exposure:
+    """Subjects that were told the same."""
+    n = len(subjects)
+    return Exposure(
+        system=SYSTEM,
+        at=at,
+        generation=3,
+        flags=["button"] * n,
+        variants=["green"] * n,
+        reasons=["SPLIT"] * n,
+        subjects=subjects,
+        versions=[""] * n,
+        trials=["tr_1/treated"] * n,
+    )
+
+
 def packed_decisions(n: int, *, at: int = START) -> PackedDecisions:
     """Packed answers for tests: `n` rows of a scored file, from its row 7 on."""
     words = ["a", "b", "c"][: max(1, min(n, 3))]
@@ -81,10 +98,11 @@ class DecisionLogSuite(ABC):
 
     def test_what_was_committed_is_read_in_order(self, tmp_path: Path) -> None:
         log = self.make(tmp_path / "log")
-        written: list[Decisions | Outcomes | Closed] = [
+        written: list[Decisions | Outcomes | Closed | Exposure] = [
             decisions(3),
             outcomes([bytes(16)]),
             closed([bytes(16)] * 2),
+            exposure(["t", "u"]),
             decisions(1, at=START + 9),
         ]
         places = [log.append(record) for record in written]
@@ -96,6 +114,7 @@ class DecisionLogSuite(ABC):
             found[1:],
             found[2:],
             found[3:],
+            found[4:],
             [],
         ]
         log.close()
@@ -106,6 +125,7 @@ class DecisionLogSuite(ABC):
         ids = [decision_ids(log.append(record), record.n) for record in written]
         log.append(outcomes([bytes(16)]))
         log.append(closed([bytes(16)]))
+        log.append(exposure(["t"]))
         log.commit()
         flat = [id for some in ids for id in some]
         assert len(set(flat)) == len(flat) == sum(record.n for record in written)
@@ -207,7 +227,8 @@ class DecisionLogSuite(ABC):
 
     def test_a_record_that_does_not_hold_together_is_refused(self, tmp_path: Path) -> None:
         log = self.make(tmp_path / "log")
-        strange: list[Decisions | Closed | Outcomes] = [
+        strange: list[Decisions | Closed | Outcomes | Exposure] = [
+            msgspec.structs.replace(exposure(["t"]), trials=[]),
             msgspec.structs.replace(decisions(2), keys=["k"]),
             msgspec.structs.replace(decisions(2), system="other"),
             msgspec.structs.replace(closed([bytes(16)] * 2), delivered=[1]),

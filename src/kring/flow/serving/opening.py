@@ -17,6 +17,7 @@ from kring.decide.impute import row_imputer
 from kring.decide.outliers import scorer_of
 from kring.decide.policy import judge_of, row_masks
 from kring.decide.prepare_rows import row_preparer
+from kring.decide.repair_rows import Mender, row_mender
 from kring.errors import IntegrityError, KringError
 from kring.flow import adapters
 from kring.flow.home import Home
@@ -26,7 +27,7 @@ from kring.ports.random import Random
 from kring.ports.runtime import Runtime
 from kring.ports.task import Task
 from kring.record.background import Background
-from kring.record.batch import Batch
+from kring.record.batch import Batch, Column
 from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
 from kring.record.serving import Served
@@ -173,7 +174,14 @@ def reader_of(served: Served, *, clock: Clock, random: Random) -> Reader:
             made[one.name] = lambda: fresh_id("q", at=clock.now(), entropy=random.bytes(10))
     if served.system.data.time:
         made[served.system.data.time] = lambda: datetime.fromtimestamp(clock.now() / 1e6, tz=UTC)
-    return Reader(served.contract, fields=fields, out_of_contract=served.system.guard.out_of_contract, made=made)
+    out_of_contract = served.system.guard.out_of_contract
+    return Reader(served.contract, fields=fields, out_of_contract=out_of_contract, made=made, mend=mender_of(served))
+
+
+def mender_of(served: Served) -> Mender | None:
+    """What repairs the rows of requests, if the recipe says anything of one row."""
+    fields = [one for one in served.contract.fields if one.name not in served.known_later]
+    return row_mender(served.repairs, fields=fields, subject=served.system.data.subject)
 
 
 def hider(served: Served, *, random: Random) -> tuple[Callable[[Batch], Batch], Callable[[], None]]:
@@ -192,6 +200,20 @@ def hider(served: Served, *, random: Random) -> tuple[Callable[[Batch], Batch], 
         return Batch(batch.n, columns)
 
     return hide, vault.close
+
+
+def token_of(served: Served, hide: Callable[[Batch], Batch]) -> Callable[[str], str]:
+    """What writes a subject as its decisions do: a token when it is a direct identifier."""
+    subject = served.system.data.subject
+    names = [one.name for one in served.contract.fields if one.identifier and one.name not in served.known_later]
+    if subject not in names:
+        return str
+
+    def token(text: str) -> str:
+        columns: dict[str, Column] = {name: [text if name == subject else None] for name in names}
+        return str(hide(Batch(1, columns)).columns[subject][0])
+
+    return token
 
 
 def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepared:

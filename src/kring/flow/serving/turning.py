@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from kring.errors import KringError
-from kring.flow.serving.opening import Opener
+from kring.flow.serving.opening import Opener, mender_of
 from kring.ports.clock import Clock
 from kring.record.batch import Batch
 from kring.record.serving import Served
@@ -60,6 +60,7 @@ class Turning:
             self._say(f"{name} stays with version {before.pointer.live}: {error.message}")
             return
         line.turn(served, decider)
+        line.reader.mend = mender_of(served)
         self._copies[name].answerers = shadows
         opener.keep({*named_in(before), *named_in(served)})
 

@@ -17,7 +17,7 @@ from kring.flow.sealing import open_sealer, sealing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.meeting import Meeting
-from kring.flow.serving.opening import Opener, hider, reader_of
+from kring.flow.serving.opening import Opener, hider, reader_of, token_of
 from kring.flow.serving.spanning import spans_of
 from kring.flow.serving.tallies import Tallies
 from kring.flow.serving.telling import Teller
@@ -41,6 +41,7 @@ from kring.serve.copies import Copies
 from kring.serve.counting import Counts
 from kring.serve.deadline import DeadlineRuntime, Watchdog
 from kring.serve.desk import Desk
+from kring.serve.exposing import Exposing
 from kring.serve.line import Line
 
 UNSEEN_S: Final = 5.0
@@ -180,6 +181,8 @@ class Worker:
             copies=copies,
             claiming=claiming,
             spans=self.spans,
+            exposing=Exposing(name, now=self.clock.now, dropped=lambda rows: self.counts.unexposed(name, rows)),
+            token=token_of(served, hide),
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
