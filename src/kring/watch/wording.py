@@ -77,7 +77,7 @@ def subject_of(alarm: Alarm) -> str:
 def standing(alarm: Alarm) -> str:
     """Its state, and who brought it there."""
     by = f" by {alarm.by}" if alarm.by else ""
-    why = f": {alarm.action}" if alarm.action and alarm.state != "open" else ""
+    why = f": {alarm.action}" if alarm.action not in ("", "seen", "silenced") and alarm.state != "open" else ""
     if alarm.state == "silenced":
         return f"silent until {moment(alarm.until)}{by}{why}"
     if alarm.state == "resolved":

@@ -5,25 +5,28 @@ from __future__ import annotations
 import msgspec
 
 from kring.flow import history
+from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
+from kring.flow.viewing.alarms import AlarmView, alarm_view
 from kring.flow.viewing.decisions import DecisionRow, Follower, Lately, moment
 from kring.flow.viewing.shadows import ShadowView
 from kring.ports.ledger import Ledger
-from kring.record.alarm import Alarm
 from kring.record.contract import Contract, Field, Scalar
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorState
 from kring.record.system import System
 from kring.record.verdict import Judgement, Verdict
 from kring.record.version import Version
+from kring.watch.alarms import by_urgency
 
 SHOWN: int = 20
 
 
 class SystemRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A system in a list of them. `state` is that of its newest rollout, `alarms` how many there are."""
+    """A system in a list of them. `state` is that of its newest rollout, `alarms` how many are not over, `last_alarm`
+    what the most urgent of them says."""
 
     name: str
     goal: str
@@ -129,7 +132,7 @@ class SystemView(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[VersionRow, ...]
     snapshots: int
     last_snapshot: str
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[AlarmView, ...]
     lately: Lately
     decisions: tuple[DecisionRow, ...]
     events: int
@@ -143,7 +146,7 @@ def system_row(project: Project, follower: Follower) -> SystemRow:
         state = history.newest_with(ledger, OperatorState, LEASE)
         pointer = state.pointer if state else None
         live = history.newest_with(ledger, Version, pointer.live) if pointer else None
-        alarms = list(history.all_of(ledger, Alarm))
+        alarms = [one for one in all_alarms(ledger) if one.state != "resolved"]
     rollout = state.rollout if state else None
     return SystemRow(
         name=project.system.name,
@@ -154,7 +157,7 @@ def system_row(project: Project, follower: Follower) -> SystemRow:
         state=rollout.state if rollout else "nothing released",
         lately=follower.lately(),
         alarms=len(alarms),
-        last_alarm=alarms[-1].what if alarms else "",
+        last_alarm=by_urgency(alarms)[0].what if alarms else "",
     )
 
 
@@ -191,12 +194,20 @@ def system_view(project: Project, follower: Follower) -> SystemView:
             versions=version_rows(ledger, state),
             snapshots=len(snapshots),
             last_snapshot=snapshots[-1].id if snapshots else "",
-            alarms=tuple(reversed(list(history.all_of(ledger, Alarm))))[:SHOWN],
+            alarms=newest_alarms(ledger),
             lately=follower.lately(),
             decisions=follower.newest(SHOWN),
             events=ledger.head().seq,
             shadow=follower.shadow(rollout.version) if rollout and rollout.state == "shadow" else None,
         )
+
+
+def newest_alarms(ledger: Ledger) -> tuple[AlarmView, ...]:
+    """Those that are not over, the most urgent first; then the newest that are."""
+    found = all_alarms(ledger)
+    lasting = by_urgency(one for one in found if one.state != "resolved")
+    over = [one for one in reversed(found) if one.state == "resolved"]
+    return tuple(alarm_view(one) for one in [*lasting, *over][:SHOWN])
 
 
 def version_rows(ledger: Ledger, state: OperatorState | None) -> tuple[VersionRow, ...]:
