@@ -138,6 +138,29 @@ def test_a_window_without_rows_says_nothing() -> None:
     assert zero == empty
 
 
+@pytest.mark.parametrize(
+    ("learned", "now", "told"),
+    [
+        ([0] * 700 + [1] * 300, [1] * 900, "x is higher: 0.0% of values are at most 0, where 70.0% were expected"),
+        ([0.0] * 900 + list(range(1, 101)), [5.5] * 900, "x is higher: 0.0% of values are at most 0, where 90.0%"),
+        (list(range(1000)), [2000] * 900, "x is higher: "),
+        ([3.0] * 900, [4.0] * 900, "x: 100.0% of values are not 3, where 0.0% were expected"),
+        ([True] * 900, [False] * 900, "x: 100.0% of values are not 'true', where 0.0% were expected"),
+        (
+            [f"{n:04}" for n in range(900)],
+            [f"{n:07}" for n in range(900)],
+            "x: 100.0% of texts are shorter than 4 or longer than 4 ",
+        ),
+    ],
+)
+def test_what_moved_is_told_in_words(learned: list[object], now: list[object], told: str) -> None:
+    kind = "category" if isinstance(learned[0], (bool, str)) else "number"
+    eye = detector(References(inputs=(reference_of("x", learned, kind=kind),)))
+    (breach,) = watched(eye, [{"x": now}] * 3)[-1].breaches
+    assert breach.what.startswith(told), breach.what
+    assert "e-3" not in breach.what
+
+
 def test_a_column_that_does_not_come_is_not_said_to_be_well() -> None:
     eye = detector()
     (look,) = watched(eye, [{"heat": columns(500, seed=1)["heat"]}])

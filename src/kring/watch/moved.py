@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -17,6 +18,9 @@ MOST: Final = 2
 
 MOST_STRETCHES: Final = 32
 """So many windows are told apart when it is asked since when a feature drifts."""
+
+TINY: Final = 1e-300
+"""The cut just above 0 is shown as 0."""
 
 LONGEST: Final = 40
 """A word is shown up to so many characters."""
@@ -130,14 +134,32 @@ def _what(reference: Reference, test: Share) -> str:
     if test.what == "word":
         return f"of values are {_shown(reference.words[test.place])}"
     if test.what == "other":
-        return f"of values are none of the {len(reference.words)} known ones"
-    of = "texts are shorter than" if reference.kind == "length" else "values lie below"
-    if test.what == "below":
-        return f"of {of} {_number(reference.cuts[test.place])}"
-    low, high = _number(reference.cuts[0]), _number(reference.cuts[-1])
-    if low == high:
-        return f"of {'texts are not as long as' if reference.kind == 'length' else 'values are not'} {low}"
-    return f"of {'texts are shorter or longer' if reference.kind == 'length' else 'values lie outside'} {low} to {high}"
+        known = reference.words
+        return (
+            f"of values are {f'none of the {len(known)} known ones' if len(known) != 1 else f'not {_shown(known[0])}'}"
+        )
+    return (
+        f"of texts {_of_texts(reference, test)}" if reference.kind == "length" else f"of values {_of(reference, test)}"
+    )
+
+
+def _of(reference: Reference, test: Share) -> str:
+    """Where values lie."""
+    cuts = reference.cuts
+    if test.what == "outside":
+        low, high = _number(cuts[0]), _number(cuts[-1])
+        return f"are not {low}" if low == high else f"lie outside {low} to {high}"
+    edge, before = cuts[test.place], cuts[test.place - 1]
+    at_most = test.place and edge == np.nextafter(before, np.inf)
+    return f"are at most {_number(before)}" if at_most else f"lie below {_number(edge)}"
+
+
+def _of_texts(reference: Reference, test: Share) -> str:
+    """How long texts are, in characters."""
+    low, high = reference.cuts[0], reference.cuts[-1]
+    if test.what == "outside":
+        return f"are shorter than {_number(low)} or longer than {_number(high)} characters"
+    return f"are shorter than {math.ceil(reference.cuts[test.place])} characters"
 
 
 def _parts(reference: Reference, test: Share, *, cells: Floats, due: Floats) -> tuple[Part, ...]:
@@ -164,7 +186,7 @@ def _cell(reference: Reference, place: int) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value if abs(value) > TINY else 0.0:.4g}"
 
 
 def _shown(word: str) -> str:
