@@ -10,8 +10,9 @@ import pytest
 from kring.errors import UserError
 from kring.flow import history
 from kring.flow.checking import check_feed, take_snapshot
+from kring.flow.operating.releasing import release
 from kring.flow.project import Project, open_project
-from kring.flow.releasing import dominators, latest_training, release
+from kring.flow.releasing import dominators, latest_training
 from kring.flow.training.train import Trained, train
 from kring.record.evidence import Measure
 from kring.record.version import Version

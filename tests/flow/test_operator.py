@@ -94,8 +94,10 @@ def test_a_later_version_is_shadowed_before_it_answers() -> None:
 def test_a_shadow_without_rows_is_never_promoted() -> None:
     state = live_with("v_1", DAY)
     state, _ = fold(SYSTEM, state, [passed("v_2")], now=10 * DAY)
-    state, commands = fold(SYSTEM, state, [shadowed("v_2", rows=0)], now=100 * DAY)
+    state, commands = fold(SYSTEM, state, [shadowed("v_2", rows=0)], now=13 * DAY)
     assert commands == []
+    state, commands = fold(SYSTEM, state, [shadowed("v_2", rows=0)], now=100 * DAY)
+    assert states(commands) == ["held"]
     assert state.pointer is not None
     assert state.pointer.live == "v_1"
 

@@ -15,8 +15,8 @@ from kring.errors import EXIT_NO
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.comparing.compare import compare_runs
 from kring.flow.comparing.page import write_comparison
+from kring.flow.operating.releasing import release
 from kring.flow.project import open_project
-from kring.flow.releasing import release
 from kring.flow.training.train import train
 
 

@@ -18,11 +18,14 @@ from kring.flow.project import open_project
 @click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
 @answers
 def command(output: Output, folder: Path, reason: str, actor: str, home: Path | None) -> None:
-    """Go back to the previous version at once. A rollout under way ends."""
+    """Go back at once: a version that answers a share loses it, else the previous version answers again. A rollout
+    under way ends."""
     project = open_project(folder, say=output.progress)
-    pointer, before, shadow = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
+    pointer, before, shadow, canary = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
     if pointer.live != before:
         output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
+    if canary:
+        output.say(f"{canary} answers no share any more; {pointer.live} answers everything", style="bold green")
     if shadow:
         output.say(f"{shadow} is no longer asked as a shadow; {pointer.live} answers", style="bold green")
     output.result(pointer)

@@ -1,4 +1,4 @@
-"""evidence → gate → verdict → version → rollout."""
+"""evidence → gate → verdict → version."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from kring.data.recipes import FILE as RECIPE_FILE
 from kring.errors import Conflict, IntegrityError, NotFound, Refused, UserError
 from kring.experiment.comparison import compare, trades
 from kring.flow import history
-from kring.flow.checking import latest_snapshot
 from kring.flow.cleaning import open_recipe
-from kring.flow.operating.asking import start_release
 from kring.flow.project import Project
 from kring.flow.training.keep import behaviours_digest, kept, sha256
 from kring.flow.training.train import Trained
 from kring.record.evidence import Evidence
-from kring.record.operator import OperatorState
 from kring.record.run import Run
 from kring.record.verdict import Verdict
 from kring.record.version import Chain, Link, Manifest, Version
@@ -37,51 +34,11 @@ RANK: Final = {"pass": 0, "investigate": 1, "fail": 2}
 
 
 @dataclass(frozen=True)
-class Released:
-    """What the gate said to each candidate, the best first; the version and the operator's state
-    when one passed."""
-
-    judged: tuple[Judged, ...]
-    version: Version | None
-    state: OperatorState | None
-
-
-@dataclass(frozen=True)
 class Judged:
     """A trained candidate and what the gate says of it."""
 
     trained: Trained
     verdict: Verdict
-
-
-def release(project: Project, *, candidate: str, because: str = "") -> Released:
-    """Judge the newest training, pack and sign the best candidate that passes, start its rollout.
-
-    With `candidate` only that one is considered. `NotFound` when it was not trained, `UserError` when another
-    candidate is worse in nothing and better in something, unless `because` says why it is to be this one.
-    """
-    trained = latest_training(project)
-    better = dominators(trained)
-    if candidate:
-        require_reason(candidate, better.get(candidate, ()), because)
-        trained = [one for one in trained if one.run.candidate == candidate]
-    if not any(one.evidence and not one.run.baseline for one in trained):
-        names = ", ".join(one.name for one in project.system.candidates if not one.baseline)
-        raise NotFound(
-            "there is nothing to judge: no candidate was trained with evidence",
-            got=candidate or "no run with evidence",
-            allowed=names,
-            next=f"run kring train {project.folder}",
-        )
-    judged = judge_all(project, trained, snapshot_digest=latest_snapshot(project).digest)
-    if judged[0].verdict.result != "pass":
-        return Released(judged=tuple(judged), version=None, state=None)
-    beaten_by = better.get(judged[0].trained.run.candidate, ())
-    if beaten_by and not candidate:
-        because = f"the gate lets pass none of {', '.join(beaten_by)}"
-    version = build_version(project, judged[0], dominated_by=beaten_by, because=because)
-    state = start_release(project, version=version.id, run=version.run, reason="released by hand")
-    return Released(judged=tuple(judged), version=version, state=state)
 
 
 def latest_training(project: Project) -> list[Trained]:

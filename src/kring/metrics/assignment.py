@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.record.rollout import UnitKind
+
 SPACE: Final = 1 << 32
 
 
@@ -22,13 +24,24 @@ def units(subjects: Sequence[str], *, at: int) -> list[str]:
     return [f"{subject}/{day}" for subject in subjects]
 
 
-def assigned(units: Sequence[str], *, salt: str, share: float) -> NDArray[np.bool_]:
+def unit_names(subjects: Sequence[str], unit: UnitKind, *, at: int) -> list[str]:
+    """What is assigned of `subjects` at `at` (microseconds UTC): each on that day, or each for good; nothing where
+    requests are."""
+    if unit == "subject_day":
+        return units(subjects, at=at)
+    return list(subjects) if unit == "subject" else []
+
+
+def assigned(units: Sequence[str], *, salt: str, share: float, highest: bool = False) -> NDArray[np.bool_]:
     """True for the units whose SHA-256(salt ‖ unit) mod 2^32 lies below `share` · 2^32, shape (n,).
 
-    `share` is between 0 and 1. A unit that is in at some share stays in at every larger one.
+    `share` is between 0 and 1. A unit that is in at some share stays in at every larger one. `highest` takes the share
+    from the other end: exactly those that are out at the share 1 − `share`.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"a share lies between 0 and 1, got {share}")
+    if highest:
+        return ~assigned(units, salt=salt, share=1 - share)
     if share in (0, 1):
         return np.full(len(units), share == 1)
     limit = int(share * SPACE)

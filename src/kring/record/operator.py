@@ -13,6 +13,8 @@ from kring.record.system import Stage
 from kring.record.verdict import GateResult, Judgement
 
 Cursor = tuple[int, int]
+Cuts = tuple[tuple[int, Cursor], ...]
+"""For each writer, in their order, a cursor of its log."""
 
 
 class WindowClosed(msgspec.Struct, frozen=True, kw_only=True, tag="window_closed"):
@@ -81,7 +83,7 @@ class BatchSealed(msgspec.Struct, frozen=True, kw_only=True, tag="batch_sealed")
 
     rollout: str
     batch: int
-    cuts: dict[int, Cursor]
+    cuts: Cuts
     units: int
     at: int
 
@@ -98,6 +100,13 @@ class Braked(msgspec.Struct, frozen=True, kw_only=True, tag="braked"):
     """The brakes that the world pulls now, all of them; none is news too."""
 
     brakes: tuple[Brake, ...]
+
+
+class VersionLost(msgspec.Struct, frozen=True, kw_only=True, tag="version_lost"):
+    """A version that is on its way can't be opened any more."""
+
+    version: str
+    why: str
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, tag="watched"):
@@ -138,6 +147,7 @@ OperatorEvent = (
     | BatchSealed
     | Looked
     | Braked
+    | VersionLost
     | Watched
     | AlarmHandled
     | TrainingAsked
@@ -217,5 +227,5 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     sealed: BatchSealed | None = None
     shadow: ShadowCompared | None = None
     brakes: tuple[Brake, ...] = ()
-    cursors: dict[int, Cursor] = {}
+    cursors: Cuts = ()
     outbox: tuple[Command, ...] = ()

@@ -111,7 +111,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """Which versions answer: the router's whole truth. `generation` rises with each change.
 
     `canary` answers the `share` (0 to 1) of units that the hash with `salt` chooses. While a promoted version bakes
-    the version before it is the canary.
+    the version before it is the canary, of the `highest` hashes: then nobody who had the new version goes back.
     """
 
     system: str
@@ -124,3 +124,4 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.0
     salt: str = ""
     unit: UnitKind = "subject_day"
+    highest: bool = False

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
-from kring.metrics.assignment import assigned, units
+from kring.metrics.assignment import assigned, unit_names
 from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import WAITED_FOR, Arm, Decisions, RecordClass, Value
@@ -159,9 +159,12 @@ class Decider(Generic[Rows]):
         return [(arm, rows) for arm, rows in arms if len(rows)] or arms[:1]
 
     def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
-        named = units(subjects_of(batch, self.subject), at=at)
+        """Where nobody is named each request is drawn for itself, by its moment and its row: whoever asks again with
+        the same idempotency key is told the first answer and not drawn again."""
+        pointer = self.pointer
+        named = unit_names(subjects_of(batch, self.subject), pointer.unit, at=at)
         rows = named or [f"{at}/{row}" for row in range(batch.n)]
-        return assigned(rows, salt=self.pointer.salt, share=self.pointer.share)
+        return assigned(rows, salt=pointer.salt, share=pointer.share, highest=pointer.highest)
 
     def _answer(self, batch: Batch, rows: NDArray[np.int64], asked: Asked) -> list[Decided[Rows]]:
         read = self.read(batch)

@@ -34,7 +34,7 @@ def on_retrained(moment: Moment, state: OperatorState, event: Retrained) -> Step
     if event.result != "pass":
         return unpassed(moment, state, event)
     state, over = settled(moment, state, ("release", "retraining"), why=f"{event.version} passed the gate")
-    state, begun_ = started(moment, state, version=event.version, reason=event.trigger)
+    state, begun_ = started(moment, state, version=event.version, reason=event.trigger, limits=event.limits)
     return state, over + begun_
 
 

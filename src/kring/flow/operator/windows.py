@@ -9,7 +9,6 @@ import msgspec
 from kring.flow.operator.alarms import judged
 from kring.flow.operator.moment import Moment, Step
 from kring.flow.operator.retraining import retrained
-from kring.flow.operator.rollouts import moved_to
 from kring.metrics.intervals import wilson
 from kring.record.alarm import Breach
 from kring.record.operator import OperatorState, QualityJudged, WindowClosed
@@ -21,17 +20,14 @@ LOOKED: Final = ("data_quality/violations//", "fallback/fallbacks//")
 
 
 def on_window(moment: Moment, state: OperatorState, event: WindowClosed) -> Step:
-    """Inputs against the contract, the end of a bake, the schedule."""
-    system, now = moment.system, moment.now
+    """Inputs against the contract, and the schedule."""
+    system = moment.system
     breach = judge_inputs(
         rows=event.decisions, violations=event.violations, allowed=system.watch.violations, since=event.start
     )
     found = [one for one in (breach, fallback_breach(event) if event.fallbacks else None) if one is not None]
     looked = LOOKED if event.decisions else ()
     state, commands = judged(moment, state, found, looked=looked, start=event.start, end=event.end)
-    if state.rollout and state.rollout.state == "baking" and now - state.rollout.since >= system.rollout.bake_us:
-        state, moved = moved_to(state, ("done",), "baked without a rollback", now)
-        commands += moved
     state, retraining = retrained(moment, state)
     return state, commands + retraining
 

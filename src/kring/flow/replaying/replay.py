@@ -16,8 +16,11 @@ from kring.errors import DataError, KringError, Refused
 from kring.flow import adapters, history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
+from kring.flow.operating.limits import Limits, limits_of
 from kring.flow.operating.operator import Operator, failed, no_retraining, open_operator
+from kring.flow.operating.rounds import Rounds
 from kring.flow.operator.alarms import open_metrics
+from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
@@ -27,11 +30,11 @@ from kring.flow.training.train import train
 from kring.flow.watching.windows import Windows
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.metrics.ids import decision_block
-from kring.ports.decision_log import DecisionLog
+from kring.ports.decision_log import DecisionLog, Logged
 from kring.ports.ledger import Ledger
-from kring.record.decision import Outcomes
+from kring.record.decision import Decisions, Outcomes, Place
 from kring.record.event import Segment
-from kring.record.operator import OperatorEvent, Retrained
+from kring.record.operator import Cursor, OperatorEvent, Retrained
 from kring.record.replay import Replay
 from kring.record.run import Run
 from kring.record.version import Version
@@ -52,6 +55,7 @@ class Stage:
     log: DecisionLog
     windows: Windows
     operator: Operator
+    rounds: Rounds
     seed: int
     ids: NDArray[np.uint8]
     opened: dict[str, Opened] = field(default_factory=dict)
@@ -109,6 +113,8 @@ def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[S
     try:
         with project.ledger() as ledger:
             operator = open_operator(project, ledger, holder="replay", retrain=no_retraining)
+            opened: dict[str, Opened] = {}
+            rounds = Rounds(operator, task=project.task, policy_of=lambda id: opened[id].answerer.policy)
             stage = Stage(
                 project=project,
                 clock=clock,
@@ -116,6 +122,8 @@ def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[S
                 log=log,
                 windows=Windows(project.system, project.task),
                 operator=operator,
+                rounds=rounds,
+                opened=opened,
                 seed=seed,
                 ids=np.zeros((feed.n, 16), dtype=np.uint8),
                 window_end=start - start % window_us + window_us,
@@ -210,7 +218,23 @@ def retrain(stage: Stage, trigger: str) -> Retrained:
         return failed(trigger, error)
     stage.opened[version.id] = opened = open_answerers(project, version.id)
     stage.windows.knows(version.id, opened.answerer.policy)
-    return Retrained(trigger=trigger, result="pass", reason="gate passed", run=best.trained.run.id, version=version.id)
+    return Retrained(
+        trigger=trigger,
+        result="pass",
+        reason="gate passed",
+        run=best.trained.run.id,
+        version=version.id,
+        limits=limits_now(stage),
+    )
+
+
+def limits_now(stage: Stage) -> Limits:
+    """The limits that a rollout beside the live version is judged by."""
+    pointer = stage.operator.state.pointer
+    if pointer is None:
+        return {}
+    policy = stage.opened[pointer.live].answerer.policy
+    return limits_of(stage.project, version=pointer.live, policy=policy)
 
 
 def candidates_for(stage: Stage) -> tuple[str, ...]:
@@ -223,13 +247,28 @@ def candidates_for(stage: Stage) -> tuple[str, ...]:
 
 
 def live_through(stage: Stage, now: int) -> None:
-    """One tick: decisions, outcomes, windows. Decisions come first: an outcome may be known in the
+    """One tick: decisions, outcomes, the rollout, windows. Decisions come first: an outcome may be known in the
     very tick of its decision."""
+    before = stage.operator.state.pointer
     decide_due(stage, now)
     record_outcomes(stage, now)
+    stage.rounds.turn(lambda: committed(stage))
     while stage.window_end <= now:
         close_window(stage, stage.window_end)
         stage.window_end += stage.project.system.watch.window_us
+    if stage.operator.state.pointer != before:
+        renew(stage)
+
+
+def committed(stage: Stage) -> dict[int, Cursor]:
+    """The end of the log, with all that was decided and heard in it."""
+    stage.log.commit()
+    return {stage.log.writer: stage.log.cursor()}
+
+
+def hear(stage: Stage, place: Place, record: Decisions | Outcomes) -> None:
+    """What the log holds now is heard by the rollout under way."""
+    stage.rounds.hear(Logged(place=place, record=record, cursor=(0, 0)))
 
 
 def record_outcomes(stage: Stage, now: int) -> None:
@@ -239,7 +278,8 @@ def record_outcomes(stage: Stage, now: int) -> None:
         return
     ids = split_ids(stage.ids[rows])
     values = stage.feed.target_values(rows)
-    stage.log.append(Outcomes(system=stage.project.system.name, at=now, ids=ids, values=values))
+    record = Outcomes(system=stage.project.system.name, at=now, ids=ids, values=values)
+    hear(stage, stage.log.append(record), record)
     stage.windows.outcomes(ids, values, at=now)
     stage.outcomes += len(rows)
 
@@ -252,13 +292,14 @@ def decide_due(stage: Stage, now: int) -> None:
     assert stage.decider is not None
     for decided in stage.decider.decide(stage.feed.batch(rows), at=now, kind="batch"):
         place = stage.log.append(decided.record)
+        hear(stage, place, decided.record)
         block = decision_block(place, decided.record.n)
         stage.ids[rows[decided.rows]] = block
         waiting = stage.windows.decisions(place, decided.record)
         ids = split_ids(block)
         for shadow in shadows(stage) if decided.answered else ():
             said = stage.decider.shadow(decided, shadow, ids=ids)
-            stage.log.append(said)
+            hear(stage, stage.log.append(said), said)
             stage.windows.shadow(waiting, said)
     stage.log.commit()
     stage.decisions += len(rows)
@@ -277,7 +318,7 @@ def shadows(stage: Stage) -> list[Answerer[pl.DataFrame]]:
     live = state.pointer.live
     others = [stage.opened[live].baseline]
     wanted = [stage.first]
-    if state.rollout is not None and state.rollout.state == "shadow":
+    if state.rollout is not None and stage_of(state.rollout) == "shadow":
         wanted.append(state.rollout.version)
     return [*others, *(stage.opened[id].answerer for id in dict.fromkeys(wanted) if id != live)]
 
@@ -292,10 +333,7 @@ def close_window(stage: Stage, end: int) -> None:
         events += judged_quality(stage, state.pointer.live, end)
     if state.rollout is not None and state.rollout.state == "shadow":
         events.append(stage.windows.compared(state.rollout.version))
-    before = state.pointer
     stage.operator.step(events)
-    if stage.operator.state.pointer != before:
-        renew(stage)
 
 
 def judged_quality(stage: Stage, live: str, end: int) -> list[OperatorEvent]:

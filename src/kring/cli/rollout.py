@@ -1,0 +1,85 @@
+"""`kring rollout show`: a rollout in words for somebody who was woken by it."""
+
+from __future__ import annotations
+
+from math import log
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kring.charts.words import moment
+from kring.cli.output import Output, answers, folder_argument
+from kring.flow.operating.asking import Asked, ask_rollout
+from kring.flow.operating.showing import GuardrailShown, RolloutShown, show
+from kring.flow.project import Project, open_project
+from kring.release.words import told_e
+
+LAST: Final = 8
+
+
+@click.group(short_help="Show how a new version comes to answer, and how sure that is.")
+def command() -> None:
+    """The rollout of a system."""
+
+
+@command.command("show")
+@folder_argument
+@click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
+@answers
+def show_(output: Output, folder: Path, home: Path | None) -> None:
+    """Show the newest rollout: what happens, who answers, how sure it is, what is missing to go on, what to do."""
+    found = show(opened(output, folder, home))
+    tell(output, found)
+    output.result(found)
+
+
+def opened(output: Output, folder: Path, home: Path | None) -> Project:
+    project = open_project(folder, say=output.progress)
+    return project.in_home(home) if home else project
+
+
+def tell(output: Output, found: RolloutShown) -> None:
+    """A page of it."""
+    output.say(f"{found.system}: {found.headline}", style="bold")
+    output.say(found.answers)
+    heading(output, "How sure it is", found.sure)
+    if found.guardrails:
+        columns = ("guardrail", "new: bad of units", "old: bad of units", "harm, back at", "proof, on at")
+        output.table(columns, [row(one) for one in found.guardrails])
+    heading(output, "What is missing to go on", found.missing)
+    heading(output, "What to do", found.todo)
+    output.say("")
+    for one in found.transitions[-LAST:]:
+        step = f" {one.step} %" if one.step else ""
+        output.say(f"  {moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})", style="dim")
+
+
+def heading(output: Output, title: str, lines: tuple[str, ...]) -> None:
+    if lines:
+        output.say(f"\n{title}", style="bold")
+    for line in lines:
+        output.say(f"  {line}")
+
+
+def row(one: GuardrailShown) -> tuple[str, ...]:
+    """One guardrail; what is judged on pairs of answers has no units."""
+    harm, proof = f"{told(one.harm)}, {told(one.harm_line)}", f"{told(one.proof)}, {told(one.proof_line)}"
+    if one.route == "paired":
+        return one.name, "in shadow", "in shadow", "–", proof
+    return one.name, f"{one.new_bad:,} of {one.new_units:,}", f"{one.old_bad:,} of {one.old_units:,}", harm, proof
+
+
+def told(value: float) -> str:
+    """An e-value in words."""
+    return told_e(log(value)) if value > 0 else "0"
+
+
+def ask(output: Output, folder: Path, what: Asked, *, reason: str, actor: str, home: Path | None) -> None:
+    """Ask for it, and say what became of it."""
+    project = opened(output, folder, home)
+    rollout = ask_rollout(project, what, reason=reason, actor=actor)
+    at = f"{rollout.state} at {rollout.step} %" if rollout.step and rollout.state != "aborted" else rollout.state
+    output.say(f"{rollout.version}: {at}", style="bold green")
+    output.say(f"next: kring rollout show {folder}")
+    output.result(rollout)
