@@ -46,7 +46,8 @@ def decided(n: int, at: int) -> Decisions:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(f"os.{name}", lambda descriptor: None)
     project = open_project(write_loans(tmp_path / "loans"))
     for turn in range(2):
         record(project, turn)

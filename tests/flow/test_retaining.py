@@ -31,7 +31,8 @@ SYSTEM = "loans"
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Segments of four days, one a day, and three days for which decisions are kept."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(f"os.{name}", lambda descriptor: None)
     folder = write_loans(tmp_path / "loans")
     file = folder / "kring.toml"
     file.write_text(file.read_text() + '\n[govern]\nretention = "3d"\n')

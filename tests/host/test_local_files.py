@@ -96,7 +96,7 @@ def test_after_a_failed_fsync_an_appender_is_dead(tmp_path: Path, monkeypatch: p
 
     appender.write(b"1")
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", broken)
+        patched.setattr(os, "fdatasync", broken)
         with pytest.raises(StorageError):
             appender.sync()
     with pytest.raises(StorageError, match="failed fsync"):

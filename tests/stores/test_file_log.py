@@ -19,7 +19,7 @@ from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_bytes, decision_id, decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
-from kring.stores.file import FileLog, open_log
+from kring.stores.file import AHEAD_BYTES, FileLog, open_log
 from kring.stores.reading import read_log, read_writer
 from kring.stores.segment import FORMAT
 from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions, outcomes
@@ -218,7 +218,7 @@ def test_a_tail_cut_at_every_byte_is_cut_off_and_kept(quick: None, tmp_path: Pat
     for number in range(3):
         log.append(decisions(1, at=START + number))
         log.commit()
-        ends.append((tmp_path / "whole" / "0-1.log").stat().st_size)
+        ends.append(log.cursor()[1])
     log.close()
     data = (tmp_path / "whole" / "0-1.log").read_bytes()
     folder = tmp_path / "cut"
@@ -231,7 +231,8 @@ def test_a_tail_cut_at_every_byte_is_cut_off_and_kept(quick: None, tmp_path: Pat
         assert contents(log) == [START + number for number in range(len(kept))]
         torn = [path.read_bytes() for path in folder.glob("*.torn")]
         head = ends[0] - (ends[1] - ends[0])
-        assert torn == ([data[max([head, *kept]) : size]] if size > head and size not in ends else [])
+        rest = data[max([head, *kept]) : size].rstrip(b"\0")
+        assert torn == ([rest] if size > head and rest else [])
         place = log.append(decisions(1, at=START + 9))
         log.commit()
         assert contents(log)[-1] == START + 9
@@ -248,7 +249,32 @@ def test_rubbish_at_the_end_is_cut_off(folder: Path, tail: bytes) -> None:
     assert len(contents(log)) == 12
     log.close()
     assert path.read_bytes() == before
-    assert [torn.read_bytes() for torn in folder.glob("*.torn")] == [tail]
+    assert [torn.read_bytes() for torn in folder.glob("*.torn")] == ([tail] if any(tail) else [])
+
+
+def test_zeros_lie_ready_behind_an_open_segment_and_nowhere_else(quick: None, tmp_path: Path) -> None:
+    """A reader beside the writer does not mind them, and neither does who opens the log after a death."""
+    folder = tmp_path / "log"
+    log = opened(folder, segment_bytes=SMALL)
+    for number in range(3):
+        log.append(decisions(1, at=START + number))
+        log.commit()
+        data = (folder / "0-1.log").read_bytes()
+        end = log.cursor()[1]
+        assert not any(data[end:])
+        assert 0 < len(data) - end <= AHEAD_BYTES
+        assert [one.record.at for one in read_log(folder, system=SYSTEM).read()] == [
+            START + before for before in range(number + 1)
+        ]
+    log.close()
+    assert (folder / "0-1.log").read_bytes() == data[:end]
+    (folder / "0-1.log").write_bytes(data)
+    log = opened(folder, segment_bytes=SMALL)
+    assert contents(log) == [START, START + 1, START + 2]
+    assert not list(folder.glob("*.torn"))
+    (sealed,) = log.seal()
+    assert (folder / "0-1.log").stat().st_size == sealed.bytes == end
+    log.close()
 
 
 def test_a_torn_group_is_cut_off_wherever_it_is_torn(tmp_path: Path) -> None:
@@ -256,7 +282,7 @@ def test_a_torn_group_is_cut_off_wherever_it_is_torn(tmp_path: Path) -> None:
     log = opened(tmp_path / "log")
     log.append(decisions(1, at=START))
     log.commit()
-    durable = (tmp_path / "log" / "0-1.log").stat().st_size
+    durable = log.cursor()[1]
     for number in range(1, 5):
         log.append(decisions(1, at=START + number))
     log.commit()

@@ -34,7 +34,8 @@ def opened(folder: Path, *, files: Files | None = None, segment_bytes: int = 64 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for the disk: what a power cut takes away is taken away by the faults."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda descriptor: None)
 
 
 def contents(log: FileLog) -> list[int]:
@@ -130,13 +131,13 @@ def test_what_a_dead_process_wrote_is_made_durable_before_it_counts(
     with pytest.raises(Crash):
         work(log, [])
     synced: set[int] = set()
-    real = os.fsync
+    real = os.fdatasync
 
     def watched(descriptor: int) -> None:
         synced.add(os.fstat(descriptor).st_ino)
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "fdatasync", watched)
     again = opened(tmp_path / "log")
     assert (tmp_path / "log" / "0-1.log").stat().st_ino in synced
     again.close()
@@ -288,15 +289,15 @@ def test_ctrl_c_in_a_commit_stops_the_log(tmp_path: Path, monkeypatch: pytest.Mo
     log = opened(tmp_path / "log")
     log.append(decisions(1, at=START))
     log.commit()
-    real = os.write
+    real = os.pwrite
 
-    def interrupted(descriptor: int, data: bytes) -> int:
-        real(descriptor, data[:50])
+    def interrupted(descriptor: int, data: bytes, offset: int) -> int:
+        real(descriptor, data[:50], offset)
         raise KeyboardInterrupt
 
     log.append(decisions(1, at=START + 1))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", interrupted)
+        patched.setattr(os, "pwrite", interrupted)
         with pytest.raises(KeyboardInterrupt):
             log.commit()
     with pytest.raises(ReadOnly, match="no more records"):

@@ -57,13 +57,13 @@ def test_a_commit_waits_for_no_fsync_and_one_follows(tmp_path: Path, monkeypatch
     put(log)
     settled(log)
     synced: list[int] = []
-    real = os.fsync
+    real = os.fdatasync
 
     def watched(descriptor: int) -> None:
         synced.append(log._written)
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "fdatasync", watched)
     for _ in range(50):
         put(log)
     assert len(synced) < 50
@@ -122,7 +122,8 @@ def test_a_power_cut_anywhere_leaves_a_log_that_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, segment_bytes: int
 ) -> None:
     """What was lost is the end; the rest reads, and no id is given out twice."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda descriptor: None)
     monkeypatch.setattr("kring.stores.lazy.EVERY_SECONDS", 60.0)
     for nth in range(1, 200):
         folder = tmp_path / str(nth)

@@ -36,7 +36,8 @@ STEPS = st.one_of(
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for the disk: no test here cuts its power."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda descriptor: None)
 
 
 def opened(folder: Path, writer: int) -> FileLog:

@@ -112,8 +112,9 @@ class FaultyFiles:
             self.fail("write", path)
         self._inner.write(path, data)
 
-    def append(self, path: Path) -> FaultyAppender:
-        appender = FaultyAppender(self._run("open", path, lambda: self._inner.append(path)), path, self)
+    def append(self, path: Path, *, ahead: int = 0) -> FaultyAppender:
+        inner = self._run("open", path, lambda: self._inner.append(path, ahead=ahead))
+        appender = FaultyAppender(inner, path, self)
         self.opened.add(appender)
         return appender
 

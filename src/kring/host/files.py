@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,27 +55,29 @@ def _exists(target: Path) -> Conflict:
 
 
 class LocalAppender:
-    def __init__(self, path: Path, descriptor: int) -> None:
+    """Writes at the end of what was appended, behind which the file holds zeros: `ahead` of them are written when they
+    are used up. A file whose length stays is made durable with one wait for the disk instead of two."""
+
+    def __init__(self, path: Path, descriptor: int, *, ahead: int = 0) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
+        self._size = self._room = os.fstat(descriptor).st_size
+        self._ahead = ahead
         self._dead = ""
 
     def write(self, data: bytes) -> None:
         self._check()
-        view = memoryview(data)
         try:
-            while view:
-                done = os.write(self._descriptor, view)
-                self._size += done
-                view = view[done:]
+            self._put(data, self._size)
         except OSError as error:
             raise storage_error("append to", self._path, error) from error
+        if self._ahead and self._size > self._room:
+            self._write_ahead()
 
     def sync(self) -> None:
         self._check()
         try:
-            os.fsync(self._descriptor)
+            os.fdatasync(self._descriptor)
         except OSError as error:
             self._dead = str(error)
             raise storage_error("make durable", self._path, error) from error
@@ -84,8 +87,25 @@ class LocalAppender:
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            with suppress(OSError):  # then the zeros stay, as after a crash
+                if self._room > self._size:
+                    os.ftruncate(self._descriptor, self._size)
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _put(self, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self._descriptor, view, offset)
+            offset += done
+            self._size = max(self._size, offset)
+            view = view[done:]
+
+    def _write_ahead(self) -> None:
+        """Zeros behind the end. Where there is no room for them, the file simply grows with each write."""
+        self._room = self._size
+        with suppress(OSError):
+            self._room += os.pwrite(self._descriptor, bytes(self._ahead), self._size)
 
     def _check(self) -> None:
         if self._descriptor < 0:
@@ -122,16 +142,16 @@ class LocalFiles:
         except OSError as error:
             raise storage_error("write", path, error) from error
 
-    def append(self, path: Path) -> LocalAppender:
+    def append(self, path: Path, *, ahead: int = 0) -> LocalAppender:
         try:
             make_folder(path.parent)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise storage_error("open", path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             sync_folder(path.parent)
-            return LocalAppender(path, descriptor)
+            return LocalAppender(path, descriptor, ahead=ahead)
         except BlockingIOError as error:
             os.close(descriptor)
             raise Busy(

@@ -37,9 +37,12 @@ class Files(Protocol):
         rename, sync the folder. Makes missing folders. Files are 0600, folders 0700."""
         ...
 
-    def append(self, path: Path) -> Appender:
+    def append(self, path: Path, *, ahead: int = 0) -> Appender:
         """Open for appending, making the file and its folders; both durable on return. An open file
-        has one appender: `Busy` while another one, in any process, has it open."""
+        has one appender: `Busy` while another one, in any process, has it open.
+
+        With `ahead` up to so many zero bytes may lie behind what was appended, so that the file need not grow with each
+        write. They are cut off when it is closed; when the process dies they stay."""
         ...
 
     def truncate(self, path: Path, size: int) -> None:

@@ -12,6 +12,7 @@ What may go wrong, and what happens then:
 - the disk is full, or no file can be opened (`NoRoom`): the group fails, what reached the file of it is
   cut off again, and the log goes on when there is room. Its ids are not given out a second time before
   the log is closed;
+- the process dies with zeros behind its last group, which lie ready for the next ones: they are cut off;
 - any other failed write, and any failed fsync, also for want of space: the log is read-only until it is
   opened anew (`ReadOnly`);
 - damage before the last group: an `IntegrityError` with segment and offset, and no step further.
@@ -53,6 +54,9 @@ from kring.stores.segment import (
 from kring.stores.stopping import Stop
 
 SEGMENT_BYTES: Final = 64 << 20
+
+AHEAD_BYTES: Final = 1 << 18
+"""Zeros that lie ready behind the open segment: then a group is durable after one wait for the disk."""
 
 
 def open_log(
@@ -229,7 +233,7 @@ class FileLog:
         path = self._reader.path(number)
         head = head_of(self._system, writer=self.writer, number=number)
         self._files.remove(path)
-        appender = self._files.append(path)
+        appender = self._files.append(path, ahead=AHEAD_BYTES)
         try:
             appender.write(head)
             self._stop.sync(appender)
@@ -242,7 +246,9 @@ class FileLog:
         return tally
 
     def _close_segment(self, tally: Tally) -> None:
-        known = describe(self._reader.path(tally.number), tally, files=self._files)
+        path = self._reader.path(tally.number)
+        self._files.truncate(path, tally.size)
+        known = describe(path, tally, files=self._files)
         self._sealed[tally.number] = known
         self._reader.marks[tally.number] = known.marks
         if self._appender is not None:
@@ -263,7 +269,7 @@ class FileLog:
             if self._appender is not None:
                 self._appender.close()
             self._files.truncate(path, self._tally.size)
-            self._appender = self._files.append(path)
+            self._appender = self._files.append(path, ahead=AHEAD_BYTES)
         except StorageError as second:
             self._stop.reason = str(second)
             return
@@ -272,7 +278,7 @@ class FileLog:
     def _continue(self, tally: Tally) -> None:
         """Append to a segment that was left open; what a dead process wrote is made durable first. One of an
         older format is complete: an older Kring could not read on."""
-        appender = self._files.append(self._reader.path(tally.number))
+        appender = self._files.append(self._reader.path(tally.number), ahead=AHEAD_BYTES)
         try:
             appender.sync()
         except BaseException:

@@ -212,7 +212,7 @@ class LogReader:
 
     def _judge(self, rest: bytes, number: int, offset: int) -> None:
         """`rest` begins with something that is no whole frame. Right only at the end of the newest
-        segment of a log that another process writes, or wrote when it died."""
+        segment of a log that another process writes, or wrote when it died. Zeros lie ready there for what comes."""
         newest = number not in self.committed and not self.path(number + 1).exists()
         sealed = self.path(number).with_suffix(".seal").exists()
         if sealed or not newest or not torn(rest, offset=offset):
@@ -227,7 +227,7 @@ class LogReader:
         """Offset of the first frame; 0 when the head was not written to its end."""
         head = _take(file, 0, head_bytes(self._system) + (1 << 16))
         size = check_head(head, system=self._system, writer=self._writer, number=number)
-        if not size and len(head) > head_bytes(self._system):
+        if not size and len(head.rstrip(b"\0")) > head_bytes(self._system):
             raise damaged(self.path(number).stem, 0, "bytes that are no head")
         return size
 

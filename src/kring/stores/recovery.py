@@ -72,15 +72,17 @@ def _scan(path: Path, *, writer: int, number: int, system: str, newest: bool, fi
     data = files.read(path)
     begin = check_head(data, system=system, writer=writer, number=number)
     if not begin:
-        if not newest or len(data) > head_bytes(system):
+        if not newest or len(data.rstrip(b"\0")) > head_bytes(system):
             raise damaged(path.stem, 0, "bytes that are no head")
         return None
     frames = whole(data[begin:], offset=begin)
     end = frames[-1].end if frames else begin
     if end < len(data):
-        if not newest or not torn(data[end:], offset=end):
+        rest = data[end:].rstrip(b"\0")
+        if not newest or not torn(rest, offset=end):
             raise damaged(path.stem, end, "bytes that are no whole frame")
-        files.write(path.with_name(f"{path.stem}-{end}.torn"), data[end:])
+        if rest:
+            files.write(path.with_name(f"{path.stem}-{end}.torn"), rest)
         files.truncate(path, end)
     tally = Tally(path.stem, writer=writer, number=number, head=data[:begin])
     tally.add(frames, data[begin:end])

@@ -56,6 +56,26 @@ class FilesSuite(ABC):
             appender.close()
         assert files.read(tmp_path / "new" / "log") == b"one two three"
 
+    def test_zeros_ahead_are_no_part_of_what_was_appended(self, tmp_path: Path) -> None:
+        files = self.make()
+        appender = files.append(tmp_path / "log", ahead=64)
+        whole = b""
+        for part in (b"one", b"2" * 100, b"", b"three"):
+            appender.write(part)
+            appender.sync()
+            whole += part
+            found = files.read(tmp_path / "log")
+            assert found[: len(whole)] == whole
+            assert not found[len(whole) :].strip(b"\0")
+            assert len(found) <= len(whole) + 64
+            assert appender.size() == len(whole)
+        appender.close()
+        assert files.read(tmp_path / "log") == whole
+        again = files.append(tmp_path / "log", ahead=64)
+        again.write(b"!")
+        again.close()
+        assert files.read(tmp_path / "log") == whole + b"!"
+
     def test_a_file_has_one_appender(self, tmp_path: Path) -> None:
         files = self.make()
         first = files.append(tmp_path / "log")
