@@ -69,6 +69,11 @@ def shown(value: object) -> str:
     return str(value)
 
 
+def signed(value: float) -> str:
+    """A difference, with its sign, to four digits."""
+    return f"{'−' if value < 0 else '+'}{number(abs(value), digits=4)}"
+
+
 def milliseconds(us: int) -> str:
     """Microseconds as milliseconds."""
     return f"{number(us / 1000, digits=2)} ms"
@@ -101,6 +106,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "moment": moment,
         "shown": shown,
+        "signed": signed,
         "milliseconds": milliseconds,
         "tone": tone,
         "short": short,
