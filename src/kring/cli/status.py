@@ -49,5 +49,12 @@ def show_status(output: Output, found: Status) -> None:
     output.say(f"  ledger    {found.events:,} events, {chain}")
     if found.cut:
         output.say(f"  cut       {len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
+    for budget in found.budgets:
+        left = "no requests yet" if budget.left is None else f"{budget.left:.0%} of the error budget left"
+        broke = f"{budget.bad:,} of {budget.rows:,} requests broke it"
+        is_used_up = budget.left is not None and budget.left <= 0
+        output.say(
+            f"  promise   {budget.level} {budget.promised:.4g}: {left}, {broke}", style="red" if is_used_up else ""
+        )
     for alarm in [one for one in found.alarms if one.state != "resolved"][-5:]:
         output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what} (kring alarms)", style="red")

@@ -10,17 +10,19 @@ from kring.flow.checking import snapshots_on
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
 from kring.flow.verifying import verify_all
+from kring.flow.watching.promises import error_budgets
 from kring.record.alarm import Alarm
 from kring.record.event import Head
 from kring.record.operator import OperatorState
 from kring.record.rollout import Rollout
 from kring.record.snapshot import Snapshot
 from kring.record.version import Version
+from kring.watch.service_levels import Budget
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed, and the log read:
-    `cut` are the streamed decisions that were not delivered to the end."""
+    `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service."""
 
     system: str
     goal: str
@@ -35,6 +37,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     verified: bool
     cut: tuple[str, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -63,6 +66,7 @@ def status(project: Project, *, verify: bool) -> Status:
             cut=cut_streams(adapters.read_log(project.home.log, system=project.system.name), now=project.clock.now())
             if verify
             else (),
+            budgets=tuple(error_budgets(project, now=project.clock.now())),
         )
 
 

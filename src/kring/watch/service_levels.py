@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from kring.metrics.intervals import wilson
@@ -37,7 +38,7 @@ PAIRS: Final = (Pair(14.4, 720, 8640), Pair(6.0, 120, 1440), Pair(1.0, 10, 120))
 """Fast, slow, creeping."""
 
 
-class Budget(NamedTuple):
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """One promise: of `rows` requests `bad` broke it; `left` is the share of the error budget that is left, below 0
     when more was used than there is. None without requests."""
 
@@ -90,7 +91,7 @@ def budgets(slots: Mapping[int, Counts], slo: Slo, *, now: int) -> list[Budget]:
     for level, share in promised(slo).items():
         broken = bad[LEVELS.index(level)]
         left = 1 - broken / (rows * (1 - share)) if rows and share < 1 else None
-        found.append(Budget(level, share, rows, broken, left))
+        found.append(Budget(level=level, promised=share, rows=rows, bad=broken, left=left))
     return found
 
 

@@ -14,8 +14,7 @@ from kring.flow import adapters
 from kring.flow.project import Project
 from kring.metrics.ids import decision_block
 from kring.record.batch import Batch
-from kring.record.decision import Closed, Decisions, Outcomes, Value
-from kring.record.exposure import Exposure
+from kring.record.decision import Decisions, Outcomes, Value
 from kring.record.version import Policy
 
 MOST_ROWS: Final = 200_000
@@ -62,7 +61,7 @@ def live_rows(project: Project, *, version: str, start: int, end: int) -> LiveRo
             for id, value in zip(record.ids, record.values, strict=True):
                 if id in place:
                     rows.outcomes[place[id]] = value
-        elif isinstance(record, Closed | Exposure) or not start <= record.at < end:
+        elif not isinstance(record, Decisions) or not start <= record.at < end:
             continue
         elif record.arm == "shadow":
             _others(rows, record, place)

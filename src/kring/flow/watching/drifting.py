@@ -1,94 +1,88 @@
-"""The drift monitor: every version's inputs and answers against what it carries, one look for each window."""
+"""Drift of the inputs and outputs of versions: counts by window, and the e-detectors that look at each window once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kring.record.alarm import Breach, Effect
+from kring.metrics.drift import Ints
+from kring.record.alarm import Breach
 from kring.record.batch import Column
 from kring.record.decision import Decisions
 from kring.record.drift import DriftState, References
-from kring.record.operator import Watched
-from kring.record.running import Watch
-from kring.watch.binning import Gathered, part_of
-from kring.watch.drift import Detector, Family, Look, counting_window, detector_of, looked
+from kring.record.system import System
+from kring.watch.binning import CountColumns, added, counter_of, part_of
+from kring.watch.drift import Detector, EffectOf, Family, counting_window, detector_of, looked
 
 FAMILIES: Final[tuple[Family, ...]] = ("drift", "prediction_drift")
-Key = tuple[str, Family]
 
 
-class Window(NamedTuple):
-    """What is counted of one version and family in one window."""
+class Watching(NamedTuple):
+    """One family of a version: its detector, and what counts its columns."""
 
-    version: str
-    family: Family
-    start: int
+    detector: Detector
+    counter: CountColumns
 
 
 class Drifting:
-    """Derived from the log and the versions' references, and the same for a log that is followed and for a replay.
+    """Of each version that is told of. `states` are the bets so far, by version and family: whoever starts again hands
+    them over, and the windows that were looked at are not looked at again."""
 
-    Whoever feeds it hands over every record once and closes windows in their order; rows of a window that is closed
-    count in the first that is not. `states` goes on where an earlier process stopped: a window that it has looked at
-    is not looked at again.
-    """
+    def __init__(self, system: System, *, states: Mapping[tuple[str, Family], DriftState] | None = None) -> None:
+        self.states: dict[tuple[str, Family], DriftState] = {**(states or {})}
+        self._system = system
+        self._watched: dict[tuple[str, Family], Watching] = {}
+        self._counts: dict[tuple[str, Family, int], dict[str, Ints]] = defaultdict(dict)
+        self._closed = max((state.until for state in self.states.values()), default=0)
 
-    def __init__(self, plan: Watch, *, states: Mapping[Key, DriftState] | None = None) -> None:
-        self.states: dict[Key, DriftState] = dict(states or {})
-        self.unseen: dict[Key, Mapping[str, str]] = {}
-        self._plan = plan
-        self._closed = 0
-        self._eyes: dict[Key, Detector] = {}
-        self._counts: dict[Window, Gathered] = {}
-
-    def knows(self, version: str, references: References | None) -> bool:
-        """Tell what a version carries; False when it carries nothing to tell drift by: then it is not watched."""
+    def knows(self, version: str, references: References | None) -> None:
+        """What the version's inputs and outputs looked like; without that there is nothing to compare with."""
         for family in FAMILIES:
-            eye = detector_of(references, version=version, family=family, plan=self._plan)
-            if eye is not None:
-                self._eyes[version, family] = eye
-        return any((version, family) in self._eyes for family in FAMILIES)
+            detector = detector_of(references, version=version, family=family, plan=self._system.watch)
+            if detector is not None:
+                self._watched[version, family] = Watching(detector, counter_of(detector.references.values()))
 
-    def decisions(self, record: Decisions) -> None:
-        """Count answers that somebody got, by the version that was asked; what it said, only where it answered itself.
-        Values that are sealed are not counted."""
-        if record.arm == "shadow":
-            return
-        start = counting_window(record.at, width=self._plan.window_us, closed=self._closed)
-        self._count(Window(record.version, "drift", start), record.inputs, sealed=record.sealed)
-        if record.answered_by == record.version:
-            self._count(Window(record.version, "prediction_drift", start), record.outputs, sealed=record.sealed)
+    def count(self, records: Sequence[Decisions]) -> None:
+        """Rows that a version answered itself, in their windows; those of a window that was looked at in the next."""
+        parts: dict[tuple[str, int], list[Decisions]] = defaultdict(list)
+        for each in records:
+            if (each.answered_by, "drift") in self._watched or (each.answered_by, "prediction_drift") in self._watched:
+                window = counting_window(each.at, width=self._system.watch.window_us, closed=self._closed)
+                parts[each.answered_by, window].append(each)
+        for (version, window), mine in parts.items():
+            for family in FAMILIES:
+                watched = self._watched.get((version, family))
+                if watched is not None:
+                    cells = watched.counter(_columns(mine, family, watched.detector))
+                    key = (version, family, window)
+                    self._counts[key] = added(self._counts[key], cells)
 
-    def closed(self, start: int, end: int, *, live: str, effect: Effect | None = None) -> Watched:
-        """Look at the window that has ended. Every version's bets go on; what is told is of the version `live`, with
-        `effect`, what the window's inputs are estimated to have done to quality and money."""
+    def closed(
+        self, start: int, end: int, *, version: str, effect: EffectOf | None = None
+    ) -> tuple[tuple[Breach, ...], tuple[str, ...]]:
+        """What is beyond its tolerance after the window that has ended, and the keys of all that were judged."""
         self._closed = max(self._closed, end)
-        found = [(key, self._look(key, start, end, effect=effect if key[0] == live else None)) for key in self._eyes]
-        mine = [look for (version, _), look in found if version == live]
-        return Watched(start=start, end=end, breaches=_breaches(mine), looked=_keys(mine))
-
-    def _count(self, window: Window, columns: Mapping[str, Column], *, sealed: Iterable[str]) -> None:
-        eye = self._eyes.get((window.version, window.family))
-        if eye is None:
-            return
-        if window not in self._counts:
-            self._counts[window] = Gathered(tuple(eye.references.values()))
-        hidden = set(sealed)
-        self._counts[window].add({name: column for name, column in columns.items() if name not in hidden})
-
-    def _look(self, key: Key, start: int, end: int, *, effect: Effect | None) -> Look:
-        version, family = key
-        gathered = self._counts.pop(Window(version, family, start), None)
-        counts = part_of(version, start, gathered.counts() if gathered is not None else {})
-        look = looked(self._eyes[key], self.states.get(key), counts, end=end, effect=lambda _feature: effect)
-        self.states[key], self.unseen[key] = look.state, look.unseen
-        return look
+        breaches: tuple[Breach, ...] = ()
+        keys: tuple[str, ...] = ()
+        for family in FAMILIES:
+            watched, cells = self._watched.get((version, family)), self._counts.pop((version, family, start), None)
+            if watched is None or cells is None:
+                continue
+            counts = part_of(version, start, cells)
+            look = looked(watched.detector, self.states.get((version, family)), counts, end=end, effect=effect)
+            self.states[version, family] = look.state
+            breaches, keys = breaches + look.breaches, keys + look.looked
+        for key in [key for key in self._counts if key[2] < start]:
+            del self._counts[key]
+        return breaches, keys
 
 
-def _breaches(looks: Iterable[Look]) -> tuple[Breach, ...]:
-    return tuple(breach for look in looks for breach in look.breaches)
-
-
-def _keys(looks: Iterable[Look]) -> tuple[str, ...]:
-    return tuple(key for look in looks for key in look.looked)
+def _columns(records: Sequence[Decisions], family: Family, detector: Detector) -> dict[str, Column]:
+    """The columns that the detector knows and every record holds in clear, one after the other."""
+    found: dict[str, Column] = {}
+    for name in detector.references:
+        parts = [(each.inputs if family == "drift" else each.outputs).get(name) for each in records]
+        if all(part is not None for part in parts) and not any(name in each.sealed for each in records):
+            found[name] = [value for part in parts if part is not None for value in part]
+    return found

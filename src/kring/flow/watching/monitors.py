@@ -1,4 +1,4 @@
-"""Every monitor beside drift, over one stream of decisions and outcomes: batches in, one `Watched` for each window."""
+"""Every monitor, over one stream of decisions and outcomes: batches in, one `Watched` for each window."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.flow.watching.drifting import Drifting
 from kring.flow.watching.windows import FEW_DRAWS, WATCH_DRAWS, Windows
 from kring.metrics.gates import beyond, covers, judge_line, parse_line
 from kring.ports.task import Counts, Task
 from kring.record.alarm import Breach, Effect
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place, Value
+from kring.record.drift import References
 from kring.record.evidence import Evidence, Measure
 from kring.record.operator import QualityJudged, ShadowCompared, Watched, WindowClosed
 from kring.record.system import System
@@ -47,7 +49,8 @@ class Monitors:
 
     def __init__(self, system: System, task: Task, *, windows: Windows | None = None) -> None:
         self.windows = windows if windows is not None else Windows(system, task)
-        self._system = system
+        self.system = self._system = system
+        self.drifting = Drifting(system)
         self._task = task
         self._evidence: dict[str, Evidence] = {}
         self._held: dict[int, list[Decisions]] = defaultdict(list)
@@ -57,9 +60,18 @@ class Monitors:
         self._slots: dict[int, Counts] = {}
         self._queries: dict[int, Queries] = {}
 
-    def knows(self, version: str, policy: Policy, *, evidence: Evidence | None = None) -> None:
-        """Tell of a version: the policy that it decides by, and the evidence it was released on."""
+    def knows(
+        self,
+        version: str,
+        policy: Policy,
+        *,
+        evidence: Evidence | None = None,
+        references: References | None = None,
+    ) -> None:
+        """Tell of a version: the policy that it decides by, the evidence it was released on, and what its inputs and
+        outputs looked like."""
         self.windows.knows(version, policy, groups=evidence.by_group if evidence else ())
+        self.drifting.knows(version, references)
         if evidence is not None:
             self._evidence[version] = evidence
 
@@ -97,11 +109,12 @@ class Monitors:
         more, asked = judge_queries(queries, since=start) if queries is not None else ([], [])
         breaches += [each.breach for each in found if each.breach is not None] + more
         effect = effect_of(expected, self._before(live)) if expected is not None else None
+        drifts, drifted = self.drifting.closed(start, end, version=live, effect=lambda _: effect)
         return Watched(
             start=start,
             end=end,
-            breaches=tuple(_told(each, version=live, effect=effect) for each in breaches),
-            looked=tuple(dict.fromkeys([*keys, *(each.key for each in found), *asked])),
+            breaches=(*(_told(each, version=live, effect=effect) for each in breaches), *drifts),
+            looked=tuple(dict.fromkeys([*keys, *(each.key for each in found), *asked, *drifted])),
         )
 
     def pulse(self, now: int, *, live: str = "") -> Watched:
@@ -172,6 +185,7 @@ class Monitors:
         if not self._held_records:
             return
         for window, records in self._held.items():
+            self.drifting.count(records)
             counted = count_traffic(records, supplier=self._system.data.supplier)
             self._traffic[window] = merge_counts(self._traffic.get(window, {}), counted)
             if promised(self._system.slo):

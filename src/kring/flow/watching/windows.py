@@ -318,7 +318,9 @@ class Windows:
         return truth, np.concatenate([frame.outputs[version] for frame in frames])
 
     def _outputs(self, record: Decisions) -> NDArray[np.float64]:
-        policy = self._policies.get(record.answered_by) or self._policies[record.version]
+        policy = self._policies.get(record.answered_by) or self._policies.get(record.version)
+        if policy is None:
+            raise ValueError(f"nobody has told of version {record.version}")
         return self._task.outputs(Batch(record.n, {**record.outputs}), policy)
 
     def _version_of(self, series: str, frame: Waiting) -> str:
