@@ -91,7 +91,7 @@ def test_a_trial_divides_those_whom_no_rule_concerns() -> None:
     board = Board([PROMPT], trials=[trial()])
     found = [board.evaluate("prompt", {"targetingKey": f"u{n}"}) for n in range(2000)]
     assert {(one.arm, one.variant) for one in found} == {("a", "short"), ("b", "long")}
-    assert {(one.reason, one.trial) for one in found} == {("SPLIT", "tr_1")}
+    assert {(one.reason, one.trial) for one in found} == {("SPLIT", "prompts")}
     assert abs(sum(one.arm == "b" for one in found) / 2000 - 0.3) < 0.04
     assert said(board, "prompt", plan="pro") == ("long", "TARGETING_MATCH")
     assert [one.arm for one in found] == [arm_of(trial(), f"u{n}") for n in range(2000)]

@@ -24,9 +24,9 @@ class Rack:
         self.switches = switches
         self.board = Board(served.system.flags, trials=served.trials)
 
-    def evaluate(self, name: str, context: Mapping[str, Any]) -> Evaluated:
+    def evaluate(self, name: str, context: Mapping[str, Any], *, unit: str) -> Evaluated:
         """The value at this moment, kill switch and all."""
-        return self.board.evaluate(name, context, off=self.switches.off())
+        return self.board.evaluate(name, context, unit=unit, off=self.switches.off())
 
 
 _racks: Final[WeakKeyDictionary[Line, Rack]] = WeakKeyDictionary()

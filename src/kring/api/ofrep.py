@@ -17,9 +17,10 @@ from kring.api.bodies import json_of, require_media
 from kring.api.exchange import Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.flagged import declared, declared_as, rack_of
+from kring.decide.flags import subject_text
 from kring.errors import Forbidden, KringError, NotFound, UserError
 from kring.metrics.assignment import assigned, units
-from kring.record.contract import Scalar
+from kring.record.contract import LogicalType, Scalar
 from kring.record.system import System
 from kring.serve.exposing import Shown
 from kring.serve.line import Line
@@ -180,7 +181,8 @@ def targeting_key(context: dict[str, Any]) -> str:
 def valued(key: str, line: Line, name: str, context: dict[str, Any]) -> Evaluated:
     """The value of a flag of kring.toml. The protocol has no word for `DEFAULT`, where no rule applied: it is static
     there, and the metadata say it."""
-    found = rack_of(line).evaluate(name, context)
+    unit = as_routed(line, line.served.system, targeting_key(context))
+    found = rack_of(line).evaluate(name, context, unit=unit)
     told = {"system": line.name, "reason": found.reason, "trial": found.trial, "arm": found.arm}
     return Evaluated(
         key=key,
@@ -245,15 +247,10 @@ def variant_of(line: Line, subject: str) -> tuple[Variant, Reason]:
 
 def as_routed(line: Line, system: System, subject: str) -> str:
     """A subject as the router writes it: a number as a number, whatever noughts stand before it."""
-    kind = next((field.type for field in line.reader.fields if field.name == system.data.subject), "string")
-    try:
-        if kind == "integer":
-            subject = str(int(subject))
-        elif kind == "number":
-            subject = str(float(subject))
-    except ValueError:
-        pass
-    return line.token(subject)
+    kind: LogicalType = next(
+        (field.type for field in line.reader.fields if field.name == system.data.subject), "string"
+    )
+    return line.token(subject_text(subject, kind))
 
 
 def failure(error: KringError, *, key: str) -> Response:

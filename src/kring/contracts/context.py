@@ -129,7 +129,7 @@ def _moment(text: str) -> int | None:
     """Microseconds UTC of ISO 8601 with its time zone; None for anything else."""
     try:
         at = datetime.fromisoformat(text)
-        us = int(at.timestamp() * 1e6) if at.tzinfo is not None else None
+        us = int(at.timestamp() * 1e6)
     except (ValueError, OverflowError):
         return None
-    return us if us in MOMENTS else None
+    return us if at.tzinfo is not None and us in MOMENTS else None

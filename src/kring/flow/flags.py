@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from kring.decide.flags import Board, Evaluated
+from kring.decide.flags import UNIT, Board, Evaluated
 from kring.errors import KringError, NotFound
 from kring.flow import history
 from kring.flow.project import Project
 from kring.flow.switching import SwitchFile
+from kring.flow.trial_reports import unit_names
 from kring.frame.wording import did_you_mean
 from kring.ports.ledger import Ledger
 from kring.record.running import Flag
@@ -80,7 +81,8 @@ def evaluate(project: Project, name: str, context: dict[str, object]) -> Evaluat
     """What a worker would say now."""
     flag_named(project, name)
     off = SwitchFile(project.home.root, files=project.files).off()
-    return Board(project.system.flags, trials=_trials(project)).evaluate(name, context, off=off)
+    (unit,) = unit_names(project, [str(context[UNIT])], is_routed=True)
+    return Board(project.system.flags, trials=_trials(project)).evaluate(name, context, unit=unit, off=off)
 
 
 def flag_named(project: Project, name: str) -> Flag:

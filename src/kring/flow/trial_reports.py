@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from kring.decide.flags import subject_text
 from kring.errors import DataError
 from kring.flow import adapters
 from kring.flow.project import Project
@@ -101,13 +102,18 @@ def number_of(value: object, outcome: TrialOutcome) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def unit_names(project: Project, subjects: Sequence[str]) -> list[str]:
-    """Units as records write them: as tokens where the subject is personal or names somebody directly."""
+def unit_names(project: Project, subjects: Sequence[str], *, is_routed: bool = False) -> list[str]:
+    """Units as records write them: numbers as numbers, and as tokens where the subject is personal or names somebody
+    directly; or as the router reads them (`is_routed`), who knows the tokens of the latter only."""
     name = project.system.data.subject
-    if not any(field.name == name and (field.identifier or field.personal) for field in project.contract.fields):
+    field = next((field for field in project.contract.fields if field.name == name), None)
+    if field is None:
         return list(subjects)
+    texts = [subject_text(subject, field.type) for subject in subjects]
+    if not texts or not (field.identifier or (field.personal and not is_routed)):
+        return texts
     with closing(adapters.open_vault(project.home.vault, random=project.random)) as vault:
-        return vault.tokens(subjects) if subjects else []
+        return vault.tokens(texts)
 
 
 def reports_in(path: Path, run: TrialRun) -> list[TrialReported]:

@@ -66,33 +66,32 @@ def see(
     planned: int | None = None,
     is_table: bool = False,
 ) -> TrialSeen:
-    """The trial as it stands at `now`, or stood when it ended. `exposures` and `reports` come in the order in which
-    they were heard: of several reports of one unit the last one counts.
+    """The trial as it stands at `now`; after its end nobody is taken in, and who was in goes on to count.
 
-    `planned` is how many units were planned beforehand, else what the terms say. In a finished
-    table (`is_table`) a missing outcome is missing, whatever it would mean while programs report.
+    `exposures` and `reports` come in the order in which they were heard: of several reports of one unit the last one
+    counts. `planned` is how many units were planned beforehand, else what the terms say. In a finished table
+    (`is_table`) a missing outcome is missing, whatever it would mean while programs report.
     """
     terms = run.terms
     plan = Plan(terms, terms.most_units if planned is None else planned, is_table)
     units, in_two = counted(exposures, run)
     found, told = heard(reports, units, terms)
-    at = min(now, run.ended or now)
-    waiting = sum(unit.at + terms.outcomes[0].within_us > at for unit in units.values())
+    waiting = sum(unit.at + terms.outcomes[0].within_us > now for unit in units.values())
     handled = msgspec.structs.replace(told, in_two_arms=in_two, waiting=waiting)
     split = _split(units, terms)
-    outcomes = tuple(_outcome(outcome, plan, units, found[outcome.name], at=at) for outcome in terms.outcomes)
+    outcomes = tuple(_outcome(outcome, plan, units, found[outcome.name], at=now) for outcome in terms.outcomes)
     brakes = tuple(_brakes(split, outcomes[0], terms))
     outcomes = tuple(with_findings(one, terms, brakes=brakes) for one in outcomes)
     seen = TrialSeen(
         name=run.name,
-        at=at,
+        at=now,
         state=run.state,
         control=terms.control,
         split=split,
         outcomes=outcomes,
         handled=handled,
         brakes=brakes,
-        stops=stops(run, units, outcomes[0], at=at) if run.is_running and not brakes else "",
+        stops=stops(run, units, outcomes[0], at=now) if run.is_running and not brakes else "",
         words=(),
     )
     return said_of(seen, terms)
@@ -104,7 +103,8 @@ def counted(exposures: Iterable[Exposed], run: TrialRun) -> tuple[dict[str, Unit
     terms = run.terms
     first: dict[str, Unit] = {}
     two: set[str] = set()
-    until = run.started + terms.most_us if terms.most_us else 0
+    ends = (run.ended, run.started + terms.most_us if terms.most_us else 0)
+    until = min((end for end in ends if end), default=0)
     for one in exposures:
         if one.arm not in terms.arms or one.at < run.started or (until and one.at >= until):
             continue
