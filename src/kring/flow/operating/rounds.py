@@ -127,6 +127,7 @@ class Rounds:
         on = {*brakes}
         if self._is_silent():
             on.add("no_data")
+        on |= {brake for brake in state.brakes if brake == "clock"}
         if state.rollout is not None and tuple(sorted(on)) != state.brakes:
             yield Braked(brakes=tuple(sorted(on)))
 

@@ -67,9 +67,10 @@ def on_looked(moment: Moment, state: OperatorState, event: Looked) -> Step:
 
 
 def on_braked(moment: Moment, state: OperatorState, event: Braked) -> Step:
-    """Which brakes the world pulls."""
+    """Which brakes the world pulls. A clock that jumped once is doubtful until a person has looked at it."""
     del moment
-    return msgspec.structs.replace(state, brakes=tuple(sorted(event.brakes))), []
+    jumped = [brake for brake in state.brakes if brake == "clock" and state.rollout is not None]
+    return msgspec.structs.replace(state, brakes=tuple(sorted({*event.brakes, *jumped}))), []
 
 
 def on_version_lost(moment: Moment, state: OperatorState, event: VersionLost) -> Step:

@@ -106,6 +106,7 @@ def on_rollout_asked(moment: Moment, state: OperatorState, event: RolloutAsked) 
     if event.what == "hold":
         return moved_to(state, ("held",), event.reason, moment.now, actor=event.actor)
     if event.what == "resume":
+        state = msgspec.structs.replace(state, brakes=tuple(brake for brake in state.brakes if brake != "clock"))
         return resumed(moment, state, event.reason, actor=event.actor)
     state, commands = moved_to(state, ("aborted",), event.reason, moment.now, actor=event.actor)
     state, alone = without_canary(state, moment.now, actor=event.actor)
@@ -124,7 +125,7 @@ def why_not(moment: Moment, state: OperatorState, what: str) -> str:
         return "the new version answers already: kring rollback brings the one before it back" if is_live else ""
     if rollout.state != "held":
         return f"it is not held, it is at {rollout.state}"
-    on = braking(moment, state)
+    on = [brake for brake in braking(moment, state) if brake != "clock"]
     cure = "put kring.toml back as it was, or kring abort and release again" if "config_changed" in on else ""
     return f"its brakes are on ({', '.join(on)}): {cure or 'kring rollout show says what they saw'}" if on else ""
 

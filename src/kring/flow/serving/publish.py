@@ -13,6 +13,7 @@ from kring.flow.deciding import require_same_reading, verified
 from kring.flow.flags import running_trials
 from kring.flow.keys import access_list
 from kring.flow.operating.operator import LEASE
+from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
@@ -116,7 +117,7 @@ def served(project: Project, ledger: Ledger) -> Served:
     pointer, rollout = state.pointer, state.rollout
     live = verified(project, pointer.live)
     require_same_reading(project, live)
-    shadows = (rollout.version,) if rollout is not None and rollout.state == "shadow" else ()
+    shadows = (rollout.version,) if rollout is not None and stage_of(rollout) == "shadow" else ()
     others = (id for id in (pointer.canary, pointer.previous, *shadows) if id)
     return Served(
         home=str(project.home.root.resolve()),

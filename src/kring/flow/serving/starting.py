@@ -33,6 +33,7 @@ OTHERS: Final = {
     "control": "kring.console.serve",
     "render": "kring.flow.serving.render",
     "upkeep": "kring.flow.serving.upkeep",
+    "operator": "kring.flow.duty.process",
 }
 """The other processes by name; what they do waits when they can't be started, and decisions go on."""
 

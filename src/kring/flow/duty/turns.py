@@ -1,0 +1,235 @@
+"""One system's operator at work: it leads, follows the log, judges, watches, has trainings done; a turn at a time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from kring.errors import Busy, Conflict, KringError
+from kring.flow import adapters
+from kring.flow.deciding import verified
+from kring.flow.operating.following import Follower, cursors_since
+from kring.flow.operating.limits import limits_of
+from kring.flow.operating.operator import LEADER, Operator, open_operator
+from kring.flow.operating.rounds import Rounds
+from kring.flow.operating.telling import telling
+from kring.flow.operating.training import Trainer
+from kring.flow.operator.alarms import open_metrics
+from kring.flow.operator.rollouts import stage_of
+from kring.flow.probing import probes_due, run_probes
+from kring.flow.project import Project, open_project
+from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
+from kring.record.operator import OperatorEvent, Retrained
+from kring.record.rollout import Brake
+from kring.record.version import Policy
+
+LEASE_S: Final = 15.0
+"""Whoever leads and is not heard of for so long no longer does."""
+
+RENEW_S: Final = 5.0
+MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
+JUMP_S: Final = 60.0
+"""A clock that moves so much more or less than time itself has jumped."""
+
+MOST_FRAMES: Final = 50_000
+"""Frames of one turn: the lease is renewed between turns."""
+
+
+class Duty:
+    """Leads one system for as long as nobody else does. `turn` is to be called about once a second; whatever it raises
+    ends the duty, and the next one goes on from what is on the ledger and in the log."""
+
+    def __init__(
+        self, project: Project, *, holder: str, environ: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        self.project = project
+        self._holder, self._say, self._environ = holder, say, environ
+        self._stack = ExitStack()
+        self._due: dict[str, float] = {}
+        self._found: queue.SimpleQueue[OperatorEvent] = queue.SimpleQueue()
+        self._errand: threading.Thread | None = None
+        self._clock = (project.clock.now(), project.clock.monotonic())
+        self._policies: dict[str, Policy] = {}
+        self._config = b""
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def turn(self, *, read_only: bool = False) -> None:
+        """What has come since the last turn, and what is due. `read_only` says that no decision can be recorded."""
+        self._lead()
+        self._operator.refresh()
+        now = self.project.clock.now()
+        for logged in islice(self._follower.news(until=now), MOST_FRAMES):
+            self._rounds.hear(logged)
+            self._watcher.hear(logged)
+        brakes: list[Brake] = ["read_only"] if read_only else []
+        if self._has_jumped():
+            brakes.append("clock")
+        self._rounds.turn(lambda: self._follower.cursors, brakes=tuple(brakes))
+        self._operator.step(self._events(now))
+        self._train()
+
+    def close(self) -> None:
+        """Give the lead back. Closing twice is allowed."""
+        with suppress(KringError, AttributeError):
+            self._operator.ledger.lease(LEADER, holder=self._holder, ttl=0.0, now=self.project.clock.now())
+        self._stack.close()
+
+    def _open(self) -> None:
+        project = self.project
+        ledger = self._stack.enter_context(project.ledger())
+        self._operator: Operator = open_operator(
+            project, ledger, holder=self._holder, retrain=None, seconds=LEASE_S, right=LEADER, patient=True
+        )
+        self._stack.enter_context(telling(project, environ=self._environ, say=self._say))
+        log = adapters.read_log(project.home.log, system=project.system.name)
+        self._rounds = Rounds(
+            self._operator, task=project.task, policy_of=self._policy_of, log=log, folder=project.home.log
+        )
+        self._watcher: Watcher = watcher_of(project, ledger)
+        watch = project.system.watch
+        since = project.clock.now() - watch.quality_us - watch.maturity_us
+        self._follower = Follower(log, cursors_since(project.home.log, since=since))
+        self._trainer = Trainer(project)
+        self._stack.callback(self._trainer.stop)
+        self._config = project.files.read(project.folder / "kring.toml")
+
+    def _lead(self) -> None:
+        """Stay the one that leads, and go by `kring.toml` as it is now."""
+        if self._is_due("lease", RENEW_S):
+            ledger = self._operator.ledger
+            now = self.project.clock.now()
+            lease = ledger.lease(LEADER, holder=self._holder, ttl=LEASE_S, now=now)
+            if lease.token != self._operator.token:
+                raise Conflict("another operator has led this system meanwhile", next="begin again behind it")
+            self._reconfigure()
+
+    def _reconfigure(self) -> None:
+        """Another `kring.toml` holds from now on; one that can't be read changes nothing."""
+        data = self.project.files.read(self.project.folder / "kring.toml")
+        if data == self._config:
+            return
+        self._config = data
+        try:
+            changed = open_project(self.project.folder, say=self._say)
+        except KringError as error:
+            self._say(f"kring.toml of {self.project.system.name} is not gone by as it is now: {error.message}")
+            return
+        self.project = replace(self.project, system=changed.system, contract=changed.contract)
+        self._operator.project = self.project
+
+    def _events(self, now: int) -> list[OperatorEvent]:
+        """What the monitors have found, what a shadow says, which drills are overdue."""
+        state = self._operator.state
+        live = state.pointer.live if state.pointer else ""
+        events = self._watcher.due(now, live=live, alarmed=open_metrics(state, "quality"))
+        rollout = state.rollout
+        if rollout is not None and stage_of(rollout) == "shadow" and self._is_due("shadow", MINUTE_S):
+            said = self._watcher.monitors.compared(rollout.version)
+            events += [said] if said.rows and said != state.shadow else []
+        if self._is_due("drills", HOUR_S):
+            events += rehearsed(self.project, self._operator.ledger, now=now)
+        self._probe(now, live)
+        while not self._found.empty():
+            events.append(self._found.get())
+        return events
+
+    def _probe(self, now: int, live: str) -> None:
+        """Put the fixed questions to the live version, beside all else: it may take long."""
+        if not live or (self._errand is not None and self._errand.is_alive()) or not self._is_due("probes", MINUTE_S):
+            return
+        if self.project.system.watch.probes is None or not probes_due(self.project, now=now):
+            return
+        self._errand = threading.Thread(target=self._run_probes, name="probes", daemon=True)
+        self._errand.start()
+
+    def _run_probes(self) -> None:
+        try:
+            self._found.put(run_probes(self.project)[1])
+        except KringError as error:
+            self._say(f"the probes of {self.project.system.name} could not be put: {error.message}")
+
+    def _train(self) -> None:
+        """The training that the state asks for runs, and no other; how it ended is an event."""
+        state = self._operator.state
+        if not state.training:
+            self._trainer.stop()
+            return
+        self._trainer.start(state.retraining, id=state.training)
+        ended = self._trainer.poll()
+        if ended is not None:
+            self._operator.step([self._limited(ended)])
+
+    def _limited(self, ended: Retrained) -> Retrained:
+        pointer = self._operator.state.pointer
+        if ended.result != "pass" or pointer is None:
+            return ended
+        limits = limits_of(self.project, version=pointer.live, policy=self._policy_of(pointer.live))
+        return msgspec.structs.replace(ended, limits=limits)
+
+    def _policy_of(self, version: str) -> Policy:
+        if version not in self._policies:
+            self._policies[version] = verified(self.project, version).manifest.chain.policy
+        return self._policies[version]
+
+    def _has_jumped(self) -> bool:
+        """Whether the clock has moved otherwise than time since the last turn."""
+        before, self._clock = self._clock, (self.project.clock.now(), self.project.clock.monotonic())
+        wall, passed = (self._clock[0] - before[0]) / 1e6, self._clock[1] - before[1]
+        return abs(wall - passed) > JUMP_S
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        at = self.project.clock.monotonic()
+        if at < self._due.get(what, at):
+            return False
+        self._due[what] = at + seconds
+        return True
+
+
+class Standby:
+    """A duty whenever nobody else has it."""
+
+    def __init__(
+        self, project: Project, *, holder: str, environ: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        self.project = project
+        self._holder, self._environ = holder, environ
+        self._say, self._said = say, ""
+        self._duty: Duty | None = None
+
+    def turn(self, *, read_only: bool = False) -> None:
+        """One turn of the duty, if it can be had. What is in its way is said once."""
+        name = self.project.system.name
+        try:
+            if self._duty is None:
+                self._duty = Duty(self.project, holder=self._holder, environ=self._environ, say=self._say)
+                self._say(f"{name} is operated here")
+            self._duty.turn(read_only=read_only)
+        except Busy as error:
+            self._leave(f"{name} is operated elsewhere: {error.message}")
+        except KringError as error:
+            self._leave(f"{name} is not operated for the moment: {error.message}")
+        else:
+            self._said = ""
+
+    def close(self) -> None:
+        if self._duty is not None:
+            self._duty.close()
+            self._duty = None
+
+    def _leave(self, why: str) -> None:
+        self.close()
+        if why != self._said:
+            self._say(why)
+        self._said = why
