@@ -56,6 +56,8 @@ class Way:
             "/api/decisions": {"inputs": LOAN},
             "/api/decisions/{id}/outcome": {"value": True},
             "/api/outcomes": {"outcomes": []},
+            "/api/review": {"id": "d_00000000000000000000000000", "value": True},
+            "/api/events/kserve": {"instances": [LOAN]},
             "/api/alarms/{id}/acknowledge": {"reason": "seen by a test"},
             "/api/alarms/{id}/silence": {"for": "1h"},
             "/api/alarms/{id}/resolve": {"reason": "ended by a test"},

@@ -21,6 +21,7 @@ TIMEOUT_S: Final = 30.0
 PASSED: Final = (
     *("host", "origin", "authorization", "x-api-key", "cookie", "x-kring-system"),
     *("accept", "content-type", "if-none-match", "idempotency-key", "sec-fetch-site", "traceparent", "tracestate"),
+    *("ce-id", "ce-source", "ce-specversion", "ce-type", "ce-time", "inference-header-content-length"),
 )
 """The headers that the control process is told; no other one reaches it."""
 

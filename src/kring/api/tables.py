@@ -16,7 +16,7 @@ from kring.record.contract import LogicalType
 from kring.record.decision import OUTLIER, Value
 from kring.record.version import Output, Policy
 from kring.serve.line import Line
-from kring.serve.reading import Rows, named_rows
+from kring.serve.reading import HasReader, Rows, named_rows
 
 Kind = Literal["number", "integer", "boolean", "text"]
 Raws = list[dict[str, object]]
@@ -111,7 +111,7 @@ def from_table(names: Sequence[object], rows: Sequence[object]) -> Raws:
     return [_row(texts, row, place) for place, row in enumerate(rows)]
 
 
-def from_values(line: Line, rows: Sequence[object]) -> Raws:
+def from_values(line: HasReader, rows: Sequence[object]) -> Raws:
     """Rows of values without names, which are the fields that a caller has to name, in the contract's order. One value
     alone is a row of a system that asks for one."""
     names = line.reader.asked

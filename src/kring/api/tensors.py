@@ -15,6 +15,7 @@ from kring.errors import UserError
 from kring.record.answer import Answer
 from kring.record.decision import Value
 from kring.serve.line import Line
+from kring.serve.reading import HasReader
 
 INTEGERS: Final = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 FLOATS: Final = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
@@ -62,7 +63,7 @@ def packed(given: Tensor) -> bytes:
     return np.array(given.data, NUMPY.get(given.datatype, "?")).tobytes()
 
 
-def rows_of(line: Line, tensors: Sequence[Tensor]) -> Raws:
+def rows_of(line: HasReader, tensors: Sequence[Tensor]) -> Raws:
     """Rows out of one tensor per field, of shape [n] or [n, 1]; or out of one tensor [n, k] with any other name, whose
     columns are the k fields that a caller has to name, in the contract's order."""
     if len(tensors) == 1 and tensors[0].name not in line.reader.names:
@@ -120,7 +121,7 @@ def _text(value: Value) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _matrix(line: Line, one: Tensor) -> Raws:
+def _matrix(line: HasReader, one: Tensor) -> Raws:
     asked = line.reader.asked
     if len(one.shape) != 2 or one.shape[1] != len(asked):
         raise _unfit(

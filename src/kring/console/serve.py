@@ -17,7 +17,7 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from kring.api import alarms, described, management, outcomes, trials
+from kring.api import alarms, described, kserve, management, outcomes, reviews, trials
 from kring.api.control import application
 from kring.api.exchange import Route
 from kring.api.managed import Managed
@@ -46,7 +46,7 @@ def say(text: str) -> None:
 
 def managed(workers: Sequence[Route]) -> tuple[Managed, ...]:
     """Every route of the management side: the interface, its description, the pages."""
-    known = (*management.ROUTES, *outcomes.ROUTES, *alarms.ROUTES, *trials.ROUTES)
+    known = (*management.ROUTES, *outcomes.ROUTES, *reviews.ROUTES, *alarms.ROUTES, *kserve.ROUTES, *trials.ROUTES)
     return (*known, *described.routes(workers, known), *pages.ROUTES, *signing.ROUTES)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -128,6 +128,12 @@ class Reader:
 
     def _types(self) -> dict[str, str]:
         return {field.name: field.type for field in self.fields}
+
+
+class HasReader(Protocol):
+    """Whatever reads rows of one system."""
+
+    reader: Reader
 
 
 def allowed_by(rule: RowRule, types: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from kring.flow.project import Project, open_project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.meeting import Meeting
+from kring.flow.serving.overhearing import Overhearing
 from kring.flow.serving.publish import Publisher
 from kring.flow.serving.tallies import computing
 from kring.flow.viewing.decisions import Follower
@@ -49,6 +50,7 @@ class Control:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _logs: dict[str, DecisionLog] = field(default_factory=dict)
+    _overhearing: dict[str, Overhearing] = field(default_factory=dict)
 
     @property
     def is_secure(self) -> bool:
@@ -107,6 +109,18 @@ class Control:
                 source=source,
             )
 
+    def overhearing(self, project: Project) -> Overhearing:
+        """What listens to the servers of others for a system. `NotFound` when nothing of it was released."""
+        name = project.system.name
+        served = next((one for one in self.systems() if one.system.name == name), None)
+        if served is None:
+            raise NotFound("nothing was released yet", got=name, next="kring go makes and releases a version")
+        with self._recording:
+            if name not in self._overhearing:
+                self._overhearing[name] = Overhearing(project, served)
+            self._overhearing[name].turn(served)
+            return self._overhearing[name]
+
     def _log(self, project: Project) -> DecisionLog:
         """This process's own writer of the project's log."""
         name = project.system.name
@@ -119,6 +133,8 @@ class Control:
         with self._recording:
             while self._logs:
                 self._logs.popitem()[1].close()
+            while self._overhearing:
+                self._overhearing.popitem()[1].close()
 
     def systems(self) -> list[Served]:
         """What was published of every system."""
