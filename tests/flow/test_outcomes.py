@@ -246,7 +246,7 @@ def test_wrong_use_is_told(made: Path, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "decision_id\nd_1\n", "id,value\nd_1,true\n", "\0\1\2", "decision_id,value\nd_1\n"]
+    "text", ["", "decision_id\nd_1\n", "number,value\nd_1,true\n", "\0\1\2", "decision_id,value\nd_1\n"]
 )
 def test_a_file_that_is_no_table_of_outcomes(made: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "outcomes.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,8 +11,19 @@ from kring.cli.moments import MOMENT
 from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_DONE, EXIT_NO, UserError
 from kring.flow.project import open_project
-from kring.flow.reporting import report_outcomes, reports_in
+from kring.flow.reporting import Delivery, report_outcomes, reports_in
 from kring.record.outcome import Reported
+
+REFUSED: Final = {
+    "unknown": "of no decision on record",
+    "ambiguous": "of several decisions at once",
+    "type": "not of the outcome's type",
+    "value": "none of the outcome's values",
+    "shadow": "of a shadow's copy",
+    "future": "from the future",
+    "early": "known before the decision",
+    "contradicting": "contradicted by the same delivery",
+}
 
 
 @click.command(short_help="Say what turned out to be true of decisions.")
@@ -19,7 +31,12 @@ from kring.record.outcome import Reported
 @click.option("--decision", help="The id of one decision.")
 @click.option("--value", help="What turned out to be true of it.")
 @click.option("--at", type=MOMENT, default=0, show_default="now", help="When that became known.")
-@click.option("--from", "path", type=click.Path(path_type=Path), help="A file with the columns decision_id and value.")
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path),
+    help="A table: decision_id (or the fields that name a row), value[, at].",
+)
 @click.option("--home", type=click.Path(path_type=Path), help="Where the state lies, when it is not DIR/.kring.")
 @answers
 def command(
@@ -34,6 +51,9 @@ def command(
 ) -> None:
     """Put the outcome of one decision, or of a file of decisions, on record.
 
+    A table is CSV, Parquet or JSON lines, also a folder or a glob. It names decisions by decision_id, else by the
+    contract's key, by subject and time, or by whichever fields of a question it has.
+
     The last correction wins, by the moment at which it became known; all of them stay in the log. The same report twice
     changes nothing. Reports of unknown decisions and values of another type are refused; the others are recorded.
     """
@@ -47,15 +67,19 @@ def command(
     project = open_project(folder, say=output.progress)
     project = project.in_home(home) if home else project
     if path is not None:
-        reports = reports_in(path, target=project.system.data.target)
+        delivery = reports_in(project, path)
     else:
-        reports = [Reported(id=decision or "", value=value, at=at)]
-    found = report_outcomes(project, reports, source=path.name if path else "command line")
+        delivery = Delivery([Reported(id=decision or "", value=value, at=at)], [])
+    found = report_outcomes(project, delivery, source=path.name if path else "command line")
     output.say(
         f"{found.recorded:,} outcomes recorded, {found.corrected:,} corrected, {found.known:,} known already, "
         f"{found.refused:,} refused",
         style="bold" if not found.refused else "bold red",
     )
+    for why, count in found.refusals.items():
+        output.say(f"  {count:,} {REFUSED[why]}")
+    if found.undecided:
+        output.say(f"  {found.undecided:,} rows say nothing yet")
     for refused in found.examples:
         output.say(f"  {refused.id}: {refused.reason}")
     output.result(found, code=EXIT_NO if found.refused else EXIT_DONE)

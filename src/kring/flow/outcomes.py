@@ -17,7 +17,8 @@ from kring.metrics.ids import decision_id, decision_place, decision_raw
 from kring.ports.decision_log import DecisionHistory, DecisionLog
 from kring.record.contract import Field
 from kring.record.decision import Decisions, Outcomes, Place, Value
-from kring.record.outcome import Heard, Reported, Told
+from kring.record.outcome import Heard, Refusal, Reported, Told
+from kring.record.review import REVIEWED
 
 SKEW_US: Final = 60_000_000
 """How far the clock of who reports may be ahead of ours, or behind that of the decision."""
@@ -43,10 +44,17 @@ def record_outcomes(
     """Put the reports on record, durably, and say of each what came of it.
 
     Refused are reports of decisions that this log does not hold and of shadow copies, values that are no `target`, and
-    moments in the future or before the decision. `latest` says what is known already; without it the log is read.
+    moments in the future or before the decision. `latest` says what is known already; without it the log is read, for
+    reviews only as far as the same person said it: what several people say of one decision is all kept.
     """
     told, records = judged(
-        history, reports, system=system, target=target, now=now, source=source, latest=latest or latest_in(history)
+        history,
+        reports,
+        system=system,
+        target=target,
+        now=now,
+        source=source,
+        latest=latest or latest_in(history, of=source if source.startswith(REVIEWED) else ""),
     )
     for record in records:
         log.append(record)
@@ -85,18 +93,19 @@ def judged(
     return told, [record for at in sorted(new) for record in _records(new[at], at=at, system=system, source=source)]
 
 
-def latest_in(history: DecisionHistory) -> Latest:
-    """What the log says: for one id by looking for it, for several by reading the log once."""
+def latest_in(history: DecisionHistory, *, of: str = "") -> Latest:
+    """What the log says, from the source `of` if one is named: for one id by looking for it, for several by reading the
+    log once."""
 
     def latest(ids: Collection[bytes]) -> dict[bytes, tuple[int, Value]]:
         found: dict[bytes, tuple[int, Value]] = {}
         if len(ids) == 1:
             (raw,) = ids
-            said = history.outcomes(decision_id(raw))
+            said = [one for one in history.outcomes(decision_id(raw)) if of in ("", one[0].source)]
             return {raw: (said[-1][0].at, said[-1][0].values[said[-1][1]])} if said else {}
         for logged in history.read():
             record = logged.record
-            if isinstance(record, Outcomes):
+            if isinstance(record, Outcomes) and of in ("", record.source):
                 for raw, value in zip(record.ids, record.values, strict=True):
                     if raw in ids and record.at >= found.get(raw, (0, None))[0]:
                         found[raw] = (record.at, value)
@@ -131,22 +140,22 @@ def _looked_over(finder: Finder, report: Reported, value: Value | Unread, *, tar
     try:
         record = finder.find(report.id)
     except (NotFound, DataError):
-        return _refused(report, "no decision on record has this id")
+        return _refused(report, "no decision on record has this id", why="unknown")
     if isinstance(value, Unread):
-        return _refused(report, f"{target.name} is a {target.type}, got {str(report.value)[:60]!r}")
+        return _refused(report, f"{target.name} is a {target.type}, got {str(report.value)[:60]!r}", why="type")
     if target.allowed and value not in target.allowed:
-        return _refused(report, f"{target.name} is one of {', '.join(map(str, target.allowed[:9]))}")
+        return _refused(report, f"{target.name} is one of {', '.join(map(str, target.allowed[:9]))}", why="value")
     return _in_time(report, record, value, now=now)
 
 
 def _in_time(report: Reported, record: Decisions, value: Value, *, now: int) -> Told:
     at = report.at or now
     if record.arm == "shadow":
-        return _refused(report, "this is a shadow's copy; report of the decision itself")
+        return _refused(report, "this is a shadow's copy; report of the decision itself", why="shadow")
     if at > now + SKEW_US:
-        return _refused(report, "it is said to become known in the future")
+        return _refused(report, "it is said to become known in the future", why="future")
     if at < record.at - SKEW_US:
-        return _refused(report, "it is said to have been known before the decision")
+        return _refused(report, "it is said to have been known before the decision", why="early")
     return Told(id=report.id, heard="recorded", value=value)
 
 
@@ -165,5 +174,5 @@ def _records(values: Mapping[bytes, Value], *, at: int, system: str, source: str
     ]
 
 
-def _refused(report: Reported, reason: str) -> Told:
-    return Told(id=str(report.id)[:60], heard="refused", reason=reason)
+def _refused(report: Reported, reason: str, *, why: Refusal) -> Told:
+    return Told(id=str(report.id)[:60], heard="refused", reason=reason, why=why)
