@@ -45,7 +45,7 @@ class Way:
 
     def at(self, **parts: str) -> str:
         """The path with its parts; those that nobody names mean the first one there is."""
-        known = {"version": "1", "label": "stable"} | parts
+        known = {"version": "1", "label": "stable", "name": "greetings"} | parts
         return PART.sub(lambda found: quote(known[found[1]], safe=""), self.path)
 
     def body(self) -> Any:
@@ -61,6 +61,8 @@ class Way:
             "/api/alarms/{id}/acknowledge": {"reason": "seen by a test"},
             "/api/alarms/{id}/silence": {"for": "1h"},
             "/api/alarms/{id}/resolve": {"reason": "ended by a test"},
+            "/api/trials/{name}/outcomes": {"outcomes": [{"unit": "ada", "outcome": "bought", "value": True}]},
+            "/api/flags/{name}/switch": {"off": True},
             "/api/keys": {"label": "made by a test", "role": "viewer", "systems": ["loans"], "days": 1},
             "/ofrep/v1/evaluate/flags": {"context": {"targetingKey": "ada"}},
             "/ofrep/v1/evaluate/flags/{key}": {"context": {"targetingKey": "ada"}},

@@ -15,6 +15,7 @@ from kring.flow.explaining import explain
 from kring.flow.project import Project
 from kring.record.explanation import Explanation, Method
 from kring.record.outcome import Reported, Told
+from kring.record.review import REVIEWED
 
 MOST: Final = 1000
 METHODS: Final[dict[str, Method]] = {"shap": "shap", "lime": "lime"}
@@ -47,7 +48,7 @@ def report(call: Call) -> Response:
     """One outcome; `Refused` when it can't be believed."""
     id, said = call.params["id"], call.read(Outcome)
     project = call.deciding(id)
-    told = call.control.report(project, [reported(id, said)], source=call.principal.name)[0]
+    told = call.control.report(project, [reported(id, said)], source=source_of(call))[0]
     if told.heard == "refused":
         raise Refused("this outcome is not taken", got=repr(said.value)[:80], allowed=told.reason, key="value")
     return answer(told)
@@ -61,14 +62,19 @@ def reports(call: Call) -> Response:
     told: dict[int, Told] = {}
     for project, places in by_system(call, said).items():
         mine = [reported(said[place].id, said[place]) for place in places]
-        heard = call.control.report(call.control.projects[project], mine, source=call.principal.name)
+        heard = call.control.report(call.control.projects[project], mine, source=source_of(call))
         told |= dict(zip(places, heard, strict=True))
     return answer(Heard([told.get(place) or unknown(one.id) for place, one in enumerate(said)]))
 
 
+def source_of(call: Call) -> str:
+    """Who says it. Nobody's name makes a review of it."""
+    return call.principal.name.removeprefix(REVIEWED)
+
+
 def unknown(id: str) -> Told:
     """In the same words for what nobody decided, and what is not the caller's to see."""
-    return Told(id=id[:60], heard="refused", reason="no decision on record has this id")
+    return Told(id=id[:60], heard="refused", reason="no decision on record has this id", why="unknown")
 
 
 def by_system(call: Call, said: list[OutcomeOf]) -> dict[str, list[int]]:

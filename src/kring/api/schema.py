@@ -45,6 +45,7 @@ TAGS: Final = {
     "vertex": "Vertex AI",
     "management": "systems, decisions, keys",
     "outcomes": "outcomes and explanations",
+    "reviews": "decisions that people look at",
     "trials": "flags and trials",
     "described": "this description",
 }

@@ -20,6 +20,7 @@ from kring.errors import ConfigError, DataError, Refused
 from kring.flow import adapters, history
 from kring.flow.cleaning import cleaned, with_recipe
 from kring.flow.knowledge import look_over
+from kring.flow.labelling import labelled
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
 from kring.record.finding import CheckReport
@@ -147,7 +148,8 @@ def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFram
 
 
 def take_snapshot(project: Project, checked: Checked) -> Snapshot:
-    """Store an accepted feed for ever. `Refused` when the contract was broken; the report is kept."""
+    """Store an accepted feed for ever, with what the log knows of its rows. `Refused` when the contract was broken; the report
+    is kept."""
     report = checked.report
     if report.result == "fail":
         keep_report(project, checked)
@@ -161,7 +163,10 @@ def take_snapshot(project: Project, checked: Checked) -> Snapshot:
     with project.working(), project.ledger() as ledger:
         frame = typed(checked.feed, project.contract).collect(engine="streaming")
         identifiers = tuple(field.name for field in project.contract.fields if field.identifier)
-        frame = hide(project, frame)
+        frame, note = labelled(project, hide(project, frame), as_of=checked.as_of)
+        if note:
+            report = msgspec.structs.replace(report, notes=(*report.notes, note))
+            project.say(f"labels  {note}")
         snapshot = snapshots.take(
             frame,
             report=report,
