@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kring.charts.words import day, moment
+from kring.charts.words import day, interval, moment
 from kring.cli.output import Output
+from kring.metrics.measured import LIFT
 from kring.record.replay import Comparison, Period, Replay
+from kring.record.shadowed import ShadowReplay
+
+MOST_DIFFERING = 5
 
 
 def show_replay(output: Output, replay: Replay) -> None:
@@ -50,6 +54,34 @@ def show_comparison(output: Output, comparison: Comparison) -> None:
     ]
     if rows:
         output.table(("settings", *names), rows)
+
+
+def show_shadow(output: Output, found: ShadowReplay) -> None:
+    """How far the version agrees with the record, what it would have gained, and where the two differ most."""
+    left = {"about people who were forgotten": found.erased, "by the version itself": found.own}
+    left |= {"without an answer on record": found.unanswered, "without an answer of the version": found.failures}
+    output.say(
+        f"{found.version} beside {some(found.rows, 'decision')} from {moment(found.start)} to {moment(found.end)}: "
+        f"{found.compared:,} compared, {found.otherwise:,} decided otherwise",
+        style="bold",
+    )
+    output.say("".join(f"  {n:,} {why}\n" for why, n in left.items() if n).rstrip() or "  none was left out")
+    for measure in found.agreement:
+        output.say(f"  {measure.name:<20} {interval(measure)}")
+    if found.quality:
+        output.say(f"on {some(found.outcomes, 'known outcome')}, and (lift) beside what was said then:")
+    lifts = {one.name: one for one in found.quality if one.name.startswith(LIFT)}
+    rows = [
+        (one.name, interval(one), interval(lifts[LIFT + one.name]) if LIFT + one.name in lifts else None)
+        for one in found.quality
+        if one.name not in lifts
+    ]
+    if rows:
+        output.table(("measure", "the version", "lift"), rows)
+    for one in found.differing[:MOST_DIFFERING]:
+        inputs = ", ".join(f"{name} {value}" for name, value in one.inputs.items())
+        known = f", it was {one.outcome}" if one.outcome is not None else ""
+        output.say(f"  {one.id} {one.said.get('decision')} then, {one.shadow.get('decision')} now{known}: {inputs}")
 
 
 def some(number: int, word: str) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from kring.flow import adapters
 from kring.flow.project import Project
 from kring.flow.sealing import open_sealer, sealing
 from kring.ports.decision_log import DecisionLog
+from kring.ports.sealer import Sealer
 from kring.record.decision import Decisions
+
+Unsealing = Callable[[Decisions], Decisions]
 
 
 def sealing_for(project: Project, log: DecisionLog) -> DecisionLog:
@@ -22,10 +28,24 @@ def sealing_for(project: Project, log: DecisionLog) -> DecisionLog:
 
 def unsealed(project: Project, record: Decisions) -> Decisions:
     """The record with its personal values, `(erased)` where the person was forgotten."""
-    if not record.sealed:
-        return record
-    sealer = adapters.open_sealer(project.home.vault, random=project.random)
+    with unsealing(project) as unseal:
+        return unseal(record)
+
+
+@contextmanager
+def unsealing(project: Project) -> Iterator[Unsealing]:
+    """As `unsealed`, for many records: the vault is opened once, when the first that is sealed comes."""
+    opened: list[Sealer] = []
+
+    def unseal(record: Decisions) -> Decisions:
+        if not record.sealed:
+            return record
+        if not opened:
+            opened.append(adapters.open_sealer(project.home.vault, random=project.random))
+        return adapters.unsealed(record, opened[0])
+
     try:
-        return adapters.unsealed(record, sealer)
+        yield unseal
     finally:
-        sealer.close()
+        for sealer in opened:
+            sealer.close()
