@@ -27,6 +27,7 @@ from kring.flow.releasing import build_version, judge_all
 from kring.flow.replaying.feed import Feed, load_feed
 from kring.flow.replaying.summary import summed
 from kring.flow.training.train import train
+from kring.flow.watching.monitors import Monitors
 from kring.flow.watching.windows import Windows
 from kring.host.clock import SimulatedClock, stopwatch
 from kring.metrics.ids import decision_block
@@ -40,6 +41,7 @@ from kring.record.run import Run
 from kring.record.version import Version
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer
+from kring.watch.drift import references_in
 
 HOUR_US: Final = 3_600_000_000
 FIRST: Final = "first"
@@ -53,7 +55,7 @@ class Stage:
     clock: SimulatedClock
     feed: Feed
     log: DecisionLog
-    windows: Windows
+    monitors: Monitors
     operator: Operator
     rounds: Rounds
     seed: int
@@ -65,6 +67,11 @@ class Stage:
     outcomes: int = 0
     window_end: int = 0
     refusals: list[str] = field(default_factory=list)
+
+    @property
+    def windows(self) -> Windows:
+        """Rows that wait for their outcomes, and what was counted of them."""
+        return self.monitors.windows
 
     def example(self) -> bytes:
         """The last decision that was made and has an outcome by now: one worth tracing."""
@@ -120,7 +127,7 @@ def on_stage(project: Project, *, start: int, end: int, seed: int) -> Iterator[S
                 clock=clock,
                 feed=feed,
                 log=log,
-                windows=Windows(project.system, project.task),
+                monitors=Monitors(project.system, project.task),
                 operator=operator,
                 rounds=rounds,
                 opened=opened,
@@ -217,7 +224,12 @@ def retrain(stage: Stage, trigger: str) -> Retrained:
             raise
         return failed(trigger, error)
     stage.opened[version.id] = opened = open_answerers(project, version.id)
-    stage.windows.knows(version.id, opened.answerer.policy)
+    stage.monitors.knows(
+        version.id,
+        opened.answerer.policy,
+        evidence=best.trained.evidence,
+        references=references_in(opened.loaded.files),
+    )
     return Retrained(
         trigger=trigger,
         result="pass",
@@ -280,7 +292,7 @@ def record_outcomes(stage: Stage, now: int) -> None:
     values = stage.feed.target_values(rows)
     record = Outcomes(system=stage.project.system.name, at=now, ids=ids, values=values)
     hear(stage, stage.log.append(record), record)
-    stage.windows.outcomes(ids, values, at=now)
+    stage.monitors.outcomes(ids, values, at=now)
     stage.outcomes += len(rows)
 
 
@@ -295,12 +307,12 @@ def decide_due(stage: Stage, now: int) -> None:
         hear(stage, place, decided.record)
         block = decision_block(place, decided.record.n)
         stage.ids[rows[decided.rows]] = block
-        waiting = stage.windows.decisions(place, decided.record)
+        waiting = stage.monitors.decisions(place, decided.record)
         ids = split_ids(block)
         for shadow in shadows(stage) if decided.answered else ():
             said = stage.decider.shadow(decided, shadow, ids=ids)
             hear(stage, stage.log.append(said), said)
-            stage.windows.shadow(waiting, said)
+            stage.monitors.shadow(waiting, said)
     stage.log.commit()
     stage.decisions += len(rows)
 
@@ -328,7 +340,11 @@ def close_window(stage: Stage, end: int) -> None:
     state = stage.operator.state
     assert state.pointer is not None
     watch = stage.project.system.watch
-    events: list[OperatorEvent] = [stage.windows.closed(end - watch.window_us, end)]
+    start = end - watch.window_us
+    events: list[OperatorEvent] = [
+        stage.windows.closed(start, end),
+        stage.monitors.closed(start, end, live=state.pointer.live),
+    ]
     if end % watch.judge_every_us < watch.window_us:
         events += judged_quality(stage, state.pointer.live, end)
     if state.rollout is not None and state.rollout.state == "shadow":
