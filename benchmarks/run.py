@@ -16,7 +16,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-INSIDE = {"drift": ("simulate", "run"), "serve": ("run", "overload")}
+INSIDE = {
+    "drift": ("simulate", "run"),
+    "release": ("false_rollbacks", "detection", "promotion", "paired_shadow", "intervals"),
+    "serve": ("run", "overload"),
+}
 HEAD = """# Results
 
 Made by `make bench`. Ratios are measured in one run, of medians, so that they hold on other machines too.
@@ -43,14 +47,15 @@ def main() -> None:
     scripts |= {f"{folder}/{name}": HERE / folder / f"{name}.py" for folder, names in INSIDE.items() for name in names}
     if unknown := set(sys.argv[1:]) - set(scripts):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(scripts)}")
-    old = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    chosen = sys.argv[1:] or list(scripts)
-    rows = {
-        name: [row for row in old if f"benchmarks/{file.relative_to(HERE)}" in row] for name, file in scripts.items()
-    }
-    for name in chosen:
-        rows[name] = rows_of(scripts[name])
-        RESULTS.write_text(HEAD + "".join(f"{row}\n" for name in rows for row in rows[name]), encoding="utf-8")
+    for name in sys.argv[1:] or list(scripts):
+        found = rows_of(scripts[name])
+        old = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+        rows = {
+            other: [row for row in old if f"benchmarks/{file.relative_to(HERE)}" in row]
+            for other, file in scripts.items()
+        }
+        rows[name] = found
+        RESULTS.write_text(HEAD + "".join(f"{row}\n" for some in rows.values() for row in some), encoding="utf-8")
 
 
 if __name__ == "__main__":

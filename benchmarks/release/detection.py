@@ -21,7 +21,10 @@ LINE = log(20)
 
 
 class Case(NamedTuple):
-    """From which rate of bad units to which; the largest median that is good, at a share of 5 and 20 %; requests."""
+    """From which rate of bad units to which; the largest median that is good, at a share of 5 and 20 %; requests.
+
+    For a third more errors at 20 % no number is set: the test that knows the effect takes 7,300 units there.
+    """
 
     words: str
     old: float
@@ -32,7 +35,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("1 → 2 %", 0.01, 0.02, (950, 1200), 120_000),
-    Case("1 → 1.3 %", 0.01, 0.013, (8000, 8000), 1_000_000),
+    Case("1 → 1.3 %", 0.01, 0.013, (8000, None), 1_000_000),
     Case("5 → 6 %", 0.05, 0.06, (3400, 3800), 400_000),
     Case("tenfold outage, 1 → 10 %", 0.01, 0.10, (50, None), 10_000),
 )
@@ -103,9 +106,9 @@ def by_others(*, runs: int, batches: int = 1000) -> list[Finding]:
     return found
 
 
-def findings(*, runs: int = 2000) -> list[Finding]:
+def findings(*, runs: int = 10_000) -> list[Finding]:
     """All of them; a smaller number for a short form."""
-    return [*detected(runs=runs), *by_others(runs=runs)]
+    return [*detected(runs=runs), *by_others(runs=min(runs, 2000))]
 
 
 if __name__ == "__main__":

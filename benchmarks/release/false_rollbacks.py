@@ -21,6 +21,10 @@ from kring.metrics.e_values import HARM
 ALPHA = 0.05
 LINE = log(1 / ALPHA)
 RATE = 0.01
+DELAYS = (1.0, 3.0)
+"""After how many days the labels of the new and the old version come, on average."""
+
+LOOKS_A_DAY = 50
 
 
 def ever(draw: Callable[[int], Stream], *, runs: int, batches: int) -> NDArray[np.bool_]:
@@ -89,48 +93,45 @@ def _chunks(runs: int, batches: int) -> list[int]:
 
 
 def late_labels(runs: int, batches: int) -> list[Finding]:
-    """Labels of the new version come after a day on average, of the old one after three, bad ones in half the time.
-    Counted at the age of 14 days, those with a label only; and, to compare, as they come."""
+    """Labels of the new version come after a day on average, those of the old one after three. Counted at the age of 14
+    days, of those with a label only; and, to compare, as they come."""
     generator = np.random.default_rng(SEED + 4)
-    known = {arm: 1 - np.exp(-14 / delay) for arm, delay in (("new", 1.0), ("old", 3.0))}
-    known_bad = {arm: 1 - np.exp(-14 / (delay / 2)) for arm, delay in (("new", 1.0), ("old", 3.0))}
+    known = [1 - np.exp(-14 / delay) for delay in DELAYS]
 
     def draw(some: int) -> Stream:
         full = streamed(generator, runs=some, share=np.full(batches, 0.05), new_rate=RATE, old_rate=RATE)
-        bad = [generator.binomial(full.new_bad, known_bad["new"]), generator.binomial(full.old_bad, known_bad["old"])]
-        good = [
-            generator.binomial(full.new - full.new_bad, known["new"]),
-            generator.binomial(full.old - full.old_bad, known["old"]),
-        ]
-        return Stream(bad[0] + good[0], bad[1] + good[1], bad[0], bad[1])
+        labelled = [generator.binomial(units, share) for units, share in zip(full[:2], known, strict=True)]
+        bad = [generator.binomial(units, RATE) for units in labelled]
+        return Stream(labelled[0], labelled[1], bad[0], bad[1])
 
     logs = Logs(HARM)
     hits = [(logs.path(part) >= LINE).any(axis=1) for part in in_parts(draw, runs=runs, batches=batches)]
-    early = [
-        (returning_path(generator, _as_they_come(), HARM, runs=some, shares=np.full(batches // 10, 0.05)) >= LINE).any(
-            1
-        )
-        for some in _chunks(runs, batches)
-    ]
-    beside = f"{batches * 100:,} requests each"
+    early = returning_path(generator, _as_they_come(), HARM, runs=runs // 10, shares=np.full(min(batches, 1000), 0.05))
     return [
-        share_of(np.concatenate(hits), "rolled back, labels of the new version come sooner", beside, goal=ALPHA),
         share_of(
-            np.concatenate(early), "the same, counted as they come", f"{batches * 10:,} requests each, to compare"
+            np.concatenate(hits),
+            "rolled back, labels of the new version come sooner",
+            f"{batches * 100:,} requests each",
+            goal=ALPHA,
+        ),
+        share_of(
+            (early >= LINE).any(axis=1),
+            "the same, counted as they come",
+            f"{min(batches, 1000) * 100:,} requests each, 5,000 a day, to compare",
         ),
     ]
 
 
 def _as_they_come() -> Returning:
-    """The chance to become bad at each look of a quarter of a day: bad ones only show when their label comes."""
-    looks = np.arange(1, 41) / 4
+    """The chance to become bad at each look, fifty a day: bad ones only show when their label comes."""
+    days = np.arange(1, 10 * LOOKS_A_DAY + 1) / LOOKS_A_DAY
 
     def chances(delay: float) -> NDArray[np.float64]:
-        bad = RATE * (1 - np.exp(-looks / (delay / 2)))
+        bad = RATE * (1 - np.exp(-days / delay))
         before = np.concatenate([[0.0], bad[:-1]])
         return (bad - before) / (1 - before)
 
-    return Returning(chances(1.0), chances(3.0))
+    return Returning(*(chances(delay) for delay in DELAYS))
 
 
 def of_others(runs: int, batches: int) -> list[Finding]:
