@@ -208,16 +208,29 @@ def evaluated(line: Line, ending: str, subject: str) -> Evaluated:
 
 def expose(line: Line, subject: str, told: Sequence[Evaluated]) -> None:
     """Put on record which variants a subject was told, for whoever analyses it later."""
-    pointer, trials = line.served.pointer, {one.name: one.id for one in line.served.trials}
-    routed = {line.name + ending for ending in ENDINGS}
+    if line.exposing is None:
+        return
+    generation = line.served.pointer.generation
+    shown = [shown_of(line, one) for one in told]
+    record = line.exposing.told(as_routed(line, line.served.system, subject), shown, generation=generation)
+    if record is not None:
+        line.add(record)
+
+
+def shown_of(line: Line, one: Evaluated) -> Shown:
+    """What is remembered of a flag: of one about the router the version, of one of kring.toml the trial and the arm."""
+    pointer = line.served.pointer
     versions = {"live": pointer.live, "canary": pointer.canary}
-    shown = []
-    for one in told:
-        trial = trials.get(str(one.metadata.get("trial", "")), "")
-        version = versions.get(one.variant, "") if one.key in routed else ""
-        arm = f"{trial}/{one.metadata['arm']}" if trial else ""
-        shown.append(Shown(one.key, one.variant, one.reason, version=version, trial=arm))
-    line.expose(as_routed(line, line.served.system, subject), shown)
+    is_routed = one.key in [line.name + ending for ending in ENDINGS]
+    name = one.metadata.get("trial", "")
+    trial = next((run.id for run in line.served.trials if run.name == name), "")
+    return Shown(
+        one.key,
+        one.variant,
+        one.reason,
+        version=versions.get(one.variant, "") if is_routed else "",
+        trial=f"{trial}/{one.metadata['arm']}" if trial else "",
+    )
 
 
 def value_of(line: Line, ending: str, variant: Variant) -> bool | str:

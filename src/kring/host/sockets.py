@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,18 +28,20 @@ def reachable(path: Path) -> Path:
 
 def listens(port: int) -> bool:
     """Whether this process itself takes connections on a TCP port, whoever else does: workers share theirs."""
-    for number in map(int, os.listdir(OPEN)):
-        with suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(number).st_mode):
-                with socket.socket(fileno=os.dup(number)) as one:
-                    if one.family in INTERNET and one.getsockname()[1] == port and is_listening(one):
-                        return True
-    return False
+    return any(takes(number, port) for number in map(int, os.listdir(OPEN)))
 
 
-def is_listening(one: socket.socket) -> bool:
-    """Whether connections come in there."""
-    return bool(one.type == socket.SOCK_STREAM and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+def takes(number: int, port: int) -> bool:
+    """Whether connections to the port come in at what is open under the number."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(number).st_mode):
+            return False
+        with socket.socket(fileno=os.dup(number)) as one:
+            if one.family not in INTERNET or one.type != socket.SOCK_STREAM or one.getsockname()[1] != port:
+                return False
+            return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:  # closed meanwhile
+        return False
 
 
 def is_taken(path: Path) -> bool:

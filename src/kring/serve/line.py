@@ -26,7 +26,7 @@ from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
 from kring.serve.decider import Decider
-from kring.serve.exposing import Exposing, Shown
+from kring.serve.exposing import Exposing
 from kring.serve.gathering import Gathering
 from kring.serve.group import Asked, Group, Kind, Noted, Record, Unwaited, Written
 from kring.serve.reading import Reader, Rows
@@ -94,7 +94,7 @@ class Line:
         self._copies = copies
         self._claiming = claiming
         self._spans = spans
-        self._exposing = exposing
+        self.exposing = exposing
         self.token = token
         self._unwritable = unwritable
         self._admission = Admission(self.name, most_rows=MOST_WAITING)
@@ -155,13 +155,6 @@ class Line:
         """Record this with the next group; nobody waits for it."""
         self._unwaited.append(record)
         self._wake()
-
-    def expose(self, subject: str, shown: Sequence[Shown]) -> None:
-        """Put on record that `subject`, as `token` writes it, was told these variants, unless it was told so today."""
-        if self._exposing is not None:
-            record = self._exposing.told(subject, shown, generation=self.served.pointer.generation)
-            if record is not None:
-                self.add(record)
 
     def _join(self, rows: Rows, kind: Kind, keys: list[str]) -> asyncio.Future[list[Answer]]:
         """Stand in the line."""
@@ -256,8 +249,8 @@ class Line:
             error = without_room(self.name, error)
         if written is None or error is not None:
             self._admission.left(group.rows)
-            if self._exposing is not None:
-                self._exposing.lost(group.copies)
+            if self.exposing is not None:
+                self.exposing.lost(group.copies)
             for ask in group.asks:
                 tell(ask, error)
             for note in group.notes:

@@ -28,6 +28,7 @@ from kring.host.page import open_page
 from kring.host.random import SystemRandom
 from kring.host.vitals import Usage, start_of
 from kring.ports.claims import Claims, Owner
+from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Seat
 from kring.ports.runtime import Runtime
@@ -162,10 +163,7 @@ class Worker:
         clerk = Clerk(
             opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock, hide=hide
         )
-        owner = Owner(name, log.writer)
-        claims.take_over(log, owner=owner, now=self.clock.now())
-        history = adapters.read_log(folder, system=name)
-        claiming = Claiming(claims, owner=owner, log=log, clock=self.clock, find=history.find)
+        claiming = claiming_of(claims, name, log=log, folder=folder, clock=self.clock)
         committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
         copies.answerers = opener.shadows(served.shadows)
@@ -239,3 +237,11 @@ class Worker:
     def _unwritable(self, error: ReadOnly) -> None:
         self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
         self.page.set_read_only(error.got or error.message)
+
+
+def claiming_of(claims: Claims, name: str, *, log: DecisionLog, folder: Path, clock: Clock) -> Claiming:
+    """Idempotency keys of one system, with those that a worker before this one left."""
+    owner = Owner(name, log.writer)
+    claims.take_over(log, owner=owner, now=clock.now())
+    history = adapters.read_log(folder, system=name)
+    return Claiming(claims, owner=owner, log=log, clock=clock, find=history.find)
