@@ -74,6 +74,24 @@ def changing_shares(runs: int, batches: int) -> list[Finding]:
     ]
 
 
+def several_guardrails(runs: int, batches: int) -> list[Finding]:
+    """Errors and a latency with three limits, of which each slow answer beyond one is beyond those before it: together
+    they share one α."""
+    generator = np.random.default_rng(SEED + 6)
+    tests = [Logs(HARM) for _ in range(4)]
+    hits = []
+    for size in _chunks(runs, batches):
+        errors = streamed(generator, runs=size, share=np.full(batches, 0.2), new_rate=RATE, old_rate=RATE)
+        parts, new_bad, old_bad = [errors], errors.new, errors.old
+        for rarer in (0.5, 0.2, 0.1):
+            new_bad, old_bad = generator.binomial(new_bad, rarer), generator.binomial(old_bad, rarer)
+            parts.append(Stream(errors.new, errors.old, new_bad, old_bad))
+        paths = np.exp([logs.path(part) for logs, part in zip(tests, parts, strict=True)])
+        hits.append(((paths[0] + paths[1:].mean(axis=0)) / 2 >= 1 / ALPHA).any(axis=1))
+    name = "rolled back, errors and a latency with three limits, no difference"
+    return [share_of(np.concatenate(hits), name, f"{batches * 100:,} requests each", goal=ALPHA)]
+
+
 def sticky_subjects(runs: int, batches: int) -> list[Finding]:
     """Units that come back, each with a rate of its own, counted in their cohorts; the share rises and falls."""
     generator = np.random.default_rng(SEED + 3)
@@ -160,6 +178,7 @@ def findings(*, runs: int = 2000, batches: int = 10_000, to_compare: int = 2000)
         *no_difference(runs, batches),
         *shared_incident(runs, batches),
         *changing_shares(runs, batches),
+        *several_guardrails(runs // 2, batches // 4),
         *sticky_subjects(runs // 2, batches // 4),
         *late_labels(runs, batches),
         *of_others(to_compare, min(1000, batches)),

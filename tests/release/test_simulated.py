@@ -31,7 +31,7 @@ LONG: Mapping[str, Mapping[str, int]] = {
     "detection": {"runs": 1000},
     "promotion": {"runs": 1000, "batches": 4000, "units": 10_000},
     "paired_shadow": {"runs": 2000, "batches": 1000},
-    "intervals": {"runs": 100, "looks": 40},
+    "intervals": {"runs": 100, "looks": 20},
 }
 TERMS = Terms(
     unit="request",
