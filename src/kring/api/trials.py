@@ -90,9 +90,13 @@ def turn(call: Call) -> Response:
 
 
 def system_with(call: Call, name: str, what: Literal["trial", "flag"]) -> Project:
-    """The project of the caller's system that has a trial or a flag of this name. `NotFound` without one, `UserError`
-    when several have it and neither header nor prefix chooses."""
-    found = [one.system.name for one in call.seen() if name in names_in(one, what)]
+    """The project of the caller's system that has a trial or a flag of this name. `Forbidden` when the route is the
+    caller's nowhere, `NotFound` without one, `UserError` when several have it and neither header nor prefix chooses."""
+    seen = call.seen()
+    allowed = [one for one in seen if call.control.may(call.principal, call.action, one.system.name)]
+    if seen and not allowed:
+        call.project(seen[0].system.name)
+    found = [one.system.name for one in allowed if name in names_in(one, what)]
     if not found:
         raise NotFound(f"there is no such {what}", got=repr(name)[:80], next="see what kring.toml declares")
     if len(found) > 1:
