@@ -23,6 +23,7 @@ BEGUN: Final = "begun"
 LOCKS: Final = {".working", ".lock", "0.lock", "running"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
 PRELOAD: Final = [
+    "kring.cli.alarms",
     "kring.cli.ask",
     "kring.cli.bench",
     "kring.cli.check",

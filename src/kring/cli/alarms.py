@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, ParamSpec
@@ -21,6 +22,9 @@ from kring.record.running import Tier
 from kring.watch import wording
 
 P = ParamSpec("P")
+FIRST: Final = 3
+"""Alarms of one kind that are told in full when they were found together."""
+
 STYLES: Final[dict[Tier, str]] = {"page": "bold red", "ticket": "bold yellow", "note": "bold"}
 
 
@@ -140,11 +144,17 @@ def done(output: Output, project: Project, id: str, how: Handling, *, actor: str
 
 
 def tell(output: Output, found: Alarms, *, every: bool) -> None:
-    """All of them in words; those of one group one after the other."""
+    """All of them in words; of many that were found together the first ones."""
     if not found.alarms:
-        output.say(f"{found.system}: no alarm {'yet' if every else 'is open'}", style="bold green")
+        output.say(f"{found.system}: no alarm {'has rung yet' if every else 'is open'}", style="bold green")
+    together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
     for one in found.alarms:
-        tell_one(output, one)
+        together[one.group or one.id, one.kind, one.tier].append(one)
+    for members in together.values():
+        for one in members[:FIRST]:
+            tell_one(output, one)
+        if len(members) > FIRST:
+            output.say(wording.others(members[FIRST:]), style=STYLES[members[0].tier])
     for late in found.untold:
         again = f"tried again {moment(late.due)}" if late.state == "waiting" else "given up"
         output.say(f"! {late.target} was not told: {late.reason} (tried {late.attempts}x, {again})", style="yellow")

@@ -19,6 +19,7 @@ NEWS: Final[dict[News, str]] = {
 FIRST: Final = 3
 """Alarms that a subject names; the text names all."""
 
+NAMED: Final = 5
 UNKNOWN_EFFECT: Final = "not estimated"
 
 
@@ -100,6 +101,14 @@ def named(alarms: Sequence[Alarm], count: int) -> str:
     first = [f"{one.kind.replace('_', ' ')} of {one.feature or one.slice or one.metric}" for one in alarms[:FIRST]]
     rest = count - len(first)
     return ", ".join(first) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def others(alarms: Sequence[Alarm]) -> str:
+    """What more was found with those that were told in full."""
+    names = [one.feature or one.slice or one.metric for one in alarms]
+    rest = f" and {len(names) - NAMED:,} others" if len(names) > NAMED else ""
+    kind = alarms[0].kind.replace("_", " ")
+    return f"{len(names):,} more, found together with these: {kind} of {', '.join(names[:NAMED])}{rest}"
 
 
 def text(alarms: Iterable[Alarm], *, more: int = 0) -> str:

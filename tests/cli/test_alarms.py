@@ -1,0 +1,115 @@
+"""`kring alarms`: what somebody who was woken reads, and what they can do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kring.flow.operating.operator import operating
+from kring.flow.project import open_project
+from kring.record.alarm import Breach, Effect
+from kring.record.operator import Watched
+from systems import Told, kring, write_loans
+from targets import Target, http_target
+
+HOUR = 3_600_000_000
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with http_target() as made:
+        yield made
+
+
+@pytest.fixture
+def loans(tmp_path: Path, target: Target) -> Path:
+    folder = write_loans(tmp_path / "loans")
+    config = folder / "kring.toml"
+    whom = f'[[notify]]\nname = "night"\nto = "webhook"\nurl = "{target.url}"\ninner = true\nleast = "note"\n'
+    config.write_text(f"{config.read_text()}\n{whom}")
+    return folder
+
+
+def ring(folder: Path, *features: str) -> None:
+    project = open_project(folder)
+    now = project.clock.now()
+    found = [
+        Breach(
+            kind="drift", metric="share", feature=name, value=0.2, low=0.1, high=0.3, allowed="share <= 0.02", rows=500,
+            since=now - HOUR, what=f"{name} moved", sure="a false alarm once in 1,000 windows at the most",
+            effect=Effect(metric="roc_auc", value=-0.02, low=-0.04, high=-0.01, money=0.11, currency="EUR"),
+        )
+        for name in features
+    ]  # fmt: skip
+    page = Breach(
+        kind="data_quality", metric="violations", value=0.12, low=0.1, high=0.14, allowed="violations <= 0.05",
+        rows=1000, since=now - HOUR, what="120 of 1,000 rows (12.0%) broke the contract, 5.0% are allowed",
+    )  # fmt: skip
+    with operating(project, holder="test") as operator:
+        operator.step([Watched(start=now - HOUR, end=now, breaches=(*found, page), looked=())])
+
+
+def of(told: Told) -> list[dict]:
+    assert told.code == 0, told
+    return told.json["alarms"]
+
+
+def test_where_nothing_rings_it_is_said(loans: Path) -> None:
+    told = kring("alarms", loans)
+    assert (told.code, told.out) == (0, "loans: no alarm is open\n")
+    assert of(kring("alarms", loans, "--json")) == []
+    assert of(kring("alarms", "list", loans, "--all", "--json")) == []
+
+
+def test_it_says_what_happened_how_sure_that_is_and_what_to_do(loans: Path) -> None:
+    ring(loans, "age")
+    said = kring("alarms", loans).out
+    first, second = said.index("PAGE  loans: 120 of 1,000 rows"), said.index("TICKET  loans: age moved")
+    assert first < second, "the most urgent first"
+    for part in (
+        "Keeper of the Feed", "mend the feed", "the 95 % interval (0.1 to 0.14) lies wholly beyond", "found in 1 look",
+        "a false alarm once in 1,000 windows", "roc_auc -0.02 (-0.04 to -0.01), +0.11 EUR per decision", "not estimated",
+        "feature age", "open",
+    ):  # fmt: skip
+        assert part in said, (part, said)
+
+
+def test_many_of_one_kind_do_not_hide_the_rest(loans: Path) -> None:
+    ring(loans, *(f"x{number:02}" for number in range(30)))
+    said = kring("alarms", loans).out
+    assert said.count("TICKET") == 3
+    assert "27 more, found together with these: drift of x03, x04, x05, x06, x07 and 22 others" in said
+    assert len(said.splitlines()) < 50
+    assert len(of(kring("alarms", loans, "--json"))) == 31
+    group = of(kring("alarms", loans, "--json"))[-1]["group"]
+    assert len(of(kring("alarms", "ack", group, loans, "--json"))) == 31
+
+
+def test_seen_silenced_ended(loans: Path) -> None:
+    ring(loans, "age")
+    id = next(one["id"] for one in of(kring("alarms", loans, "--json")) if one["feature"] == "age")
+    (seen,) = of(kring("alarms", "ack", id, loans, "--by", "ada", "--because", "on it", "--json"))
+    assert (seen["state"], seen["by"], seen["until"]) == ("acknowledged", "ada", None)
+    assert f"{id} silent until" in kring("alarms", "silence", id[:22], loans, "--for", "2h").out
+    (over,) = of(kring("alarms", "resolve", id.lower(), loans, "--because", "mended", "--json"))
+    assert (over["state"], over["action"], over["ended"][-1]) == ("resolved", "mended", "Z")
+    assert id not in kring("alarms", loans).out
+    assert id in kring("alarms", loans, "--all").out
+    assert "over since" in kring("alarms", "show", id, loans).out
+    again = kring("alarms", "ack", id, loans)
+    assert (again.code, "over already" in again.err) == (1, True)
+
+
+def test_what_could_not_be_told_is_said(loans: Path, target: Target) -> None:
+    told = kring("alarms", "test", "night", loans)
+    assert (told.code, "night has it" in told.out) == (0, True)
+    assert json.loads(target.taken[0].body)["type"] == "dev.kring.alarm.test"
+    target.status = 404
+    refused = kring("alarms", "test", "night", loans, "--json")
+    assert (refused.code, refused.json["error"]["code"], refused.json["error"]["got"]) == (1, "refused", "HTTP 404")
+    target.status = 503
+    busy = kring("alarms", "test", "night", loans, "--json")
+    assert (busy.code, busy.json["error"]["code"]) == (3, "unreachable")
