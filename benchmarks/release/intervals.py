@@ -89,7 +89,7 @@ def width() -> list[Finding]:
     return found
 
 
-def findings(*, runs: int = 300, looks: int = 20) -> list[Finding]:
+def findings(*, runs: int = 200, looks: int = 20) -> list[Finding]:
     """All of them; smaller numbers for a short form."""
     at = np.unique(np.geomspace(50, OUTCOMES, looks).astype(np.int64))
     return [*means(runs=runs, looks=at), *lifts(runs=runs, looks=at), *width()]
