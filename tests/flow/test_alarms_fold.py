@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.flow.operator.alarms import NAMED
+from kring.flow.operator.alarms import NAMED, PROPOSALS
 from kring.flow.operator.fold import fold
 from kring.record.alarm import Alarm, AlarmKind, Breach, Effect
 from kring.record.operator import AlarmHandled, Command, Notify, OperatorState, RaiseAlarm, Retrained, Watched
@@ -227,8 +227,8 @@ def test_an_alarm_says_all_that_somebody_who_was_woken_has_to_know() -> None:
     said = wording.text(state.alarms)
     for part in (
         "PAGE  lights: age moved", "since    1970-01-02", "99.9 %", "allowed: share <= 0.02", "-0.03 (-0.05 to -0.01)",
-        "+0.12 EUR per decision", "if labels stay", "version v_9, feature age, slice north", "the cellar", "kring trace",
-        only(state).id,
+        "+0.12 EUR per decision", "if labels stay", "version v_9, feature age, slice north", "the cellar",
+        "kring trace", only(state).id,
     ):  # fmt: skip
         assert part in said, (part, said)
 
@@ -254,6 +254,19 @@ def test_the_order_of_findings_changes_nothing(data: st.DataObject, days: list[l
         right, other = step(right, day, window(day, *mixed))
         assert one == other
         assert left == right
+
+
+@given(st.data(), st.lists(st.lists(FOUND, max_size=4), min_size=2, max_size=4))
+def test_what_several_monitors_found_in_one_window_comes_in_any_order(data: st.DataObject, parts: list[Any]) -> None:
+    events = [window(5, *found, looked=("drift/share/w/",)) for found in parts]
+    left, one = step(NOBODY, 5, *events)
+    right, other = step(NOBODY, 5, *data.draw(st.permutations(events)))
+    assert (left, one) == (right, other)
+    assert len({message.id for message in told(one)}) == len(told(one))
+
+
+def test_every_kind_has_a_proposal() -> None:
+    assert set(PROPOSALS) == set(get_args(AlarmKind))
 
 
 @given(st.lists(st.tuples(st.lists(FOUND, max_size=4), st.booleans()), min_size=1, max_size=8))

@@ -11,7 +11,7 @@ import msgspec
 from kring.flow.operator.moment import Moment, Step, digest
 from kring.metrics.ids import digest_id
 from kring.record.alarm import Alarm, AlarmKind, Breach, News
-from kring.record.operator import AlarmHandled, Command, Notify, OperatorState, RaiseAlarm, Watched
+from kring.record.operator import AlarmHandled, Command, Notify, OperatorEvent, OperatorState, RaiseAlarm, Watched
 from kring.record.running import Tier
 from kring.watch import alarms as ladder
 
@@ -45,6 +45,25 @@ def on_watched(moment: Moment, state: OperatorState, event: Watched) -> Step:
     return judged(moment, state, event.breaches, looked=event.looked, start=event.start, end=event.end)
 
 
+def together(events: Sequence[OperatorEvent]) -> list[OperatorEvent]:
+    """The events, with what several monitors found in one window as one of them, at the place of the first: whichever
+    of them came first."""
+    windows: dict[tuple[int, int], Watched] = {}
+    for event in events:
+        if isinstance(event, Watched):
+            window = event.start, event.end
+            one = windows.get(window, Watched(start=event.start, end=event.end, breaches=(), looked=()))
+            windows[window] = msgspec.structs.replace(
+                one, breaches=(*one.breaches, *event.breaches), looked=(*one.looked, *event.looked)
+            )
+    merged: list[OperatorEvent] = []
+    for event in events:
+        found = windows.pop((event.start, event.end), None) if isinstance(event, Watched) else event
+        if found is not None:
+            merged.append(found)
+    return merged
+
+
 def on_alarm_handled(moment: Moment, state: OperatorState, event: AlarmHandled) -> Step:
     """What a person did about an alarm; nothing when it is over or unknown."""
     found = next((alarm for alarm in state.alarms if alarm.id == event.alarm), None)
@@ -63,7 +82,7 @@ def judged(
     count on, those that were looked for in vain often enough are over. The order of the findings changes nothing."""
     known = {alarm.key: alarm for alarm in state.alarms}
     found = ladder.one_each(breaches)
-    kinds = {breach.kind for breach in found}
+    kinds = {breach.kind for breach in found} | {alarm.kind for alarm in state.alarms}
     changed = [sighted(moment, state, one, known.get(one.key), among=kinds, start=start, end=end) for one in found]
     vain = sorted({*looked} - {breach.key for breach in found})
     changed += [ladder.not_found(known[key], end=end, now=moment.now) for key in vain if key in known]
