@@ -124,13 +124,13 @@ def ours(files: list[str], *, rounds: int, rows: int) -> Iterator[str]:
 
 
 def memory(folder: Path, *, rows: int) -> Iterator[str]:
-    """A fifth of the rows, to see that memory does not grow with them."""
-    few = files_of(folder / "few", rows=rows // 5)
+    """Half of the rows, to see that memory does not grow with them."""
+    few = files_of(folder / "few", rows=rows // 2)
     small, large = (
         run([sys.executable, str(HERE / "pass_by_kring.py"), *files]) for files in (few, files_of(folder, rows=rows))
     )
     yield row(
-        f"memory, {rows:,} rows beside {rows // 5:,}",
+        f"memory, {rows:,} rows beside {rows // 2:,}",
         f"{large.mb / small.mb:.2f}x",
         f"{large.mb:.0f} MB beside {small.mb:.0f} MB",
     )
