@@ -14,6 +14,7 @@ from kring.decide.flags import arm_of
 from kring.errors import DataError, NotFound, Refused
 from kring.flow import adapters, history
 from kring.flow.flags import evaluate
+from kring.flow.forgetting import forget
 from kring.flow.project import Project, open_project
 from kring.flow.trial_reports import unit_names
 from kring.flow.trials import (
@@ -188,7 +189,8 @@ def test_files_of_both_forms(project: Project, tmp_path: Path) -> None:
     wide = tmp_path / "wide.csv"
     wide.write_text("unit,bought,spent,else\nada,true,,9\nbo,false,300,9\n")
     second = file_outcomes(later(project, 60), "greetings", wide)
-    assert (second.recorded, second.corrected, second.known) == (1, 2, 0)
+    assert (second.recorded, second.corrected, second.known) == (1, 1, 1)
+    assert file_outcomes(later(project, 90), "greetings", wide).known == 3
 
 
 @pytest.mark.parametrize(
@@ -277,3 +279,14 @@ def test_the_command_line(project: Project, tmp_path: Path) -> None:
     assert (shown["run"]["state"], shown["seen"]["handled"]["unknown"]) == ("running", 1)
     assert kring("trial", "stop", "greetings", folder, "--reason", "enough").code == 0
     assert "stopped" in kring("trial", "show", "greetings", folder).out
+
+
+def test_who_is_forgotten_leaves_every_trial(project: Project) -> None:
+    run = start_trial(project, "greetings")
+    ask(project, run, ["ada", "bo"])
+    see_trial(project, "greetings")
+    report_outcomes(project, "greetings", bought(["ada", "bo"]), source="test")
+    assert forget(project, "ada")
+    with opened(project) as store:
+        assert [one.unit for one in store.exposures(run.id)] == ["bo"]
+        assert [one.unit for one in store.reports(run.id)] == ["bo"]

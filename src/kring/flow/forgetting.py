@@ -68,10 +68,22 @@ def forget_in(project: Project, subject: str) -> Forgotten | None:
 def erase(project: Project, ledger: Ledger, *, subject: str) -> bool:
     """Erase the person's rows and destroy their keys; whether there were any. No vault is made to look into."""
     if not project.home.vault.exists():
-        return erase_rows(project, ledger, subject=subject, token="")
+        rows = erase_rows(project, ledger, subject=subject, token="")
+        return erase_trials(project, {subject}) or rows
     with closing(adapters.open_vault(project.home.vault, random=project.random)) as vault:
-        changed = erase_rows(project, ledger, subject=subject, token=vault.known(subject))
+        token = vault.known(subject)
+        changed = any(
+            [erase_rows(project, ledger, subject=subject, token=token), erase_trials(project, {subject, token})]
+        )
         return vault.forget(subject) or changed
+
+
+def erase_trials(project: Project, units: set[str]) -> bool:
+    """Take the person out of every trial; whether there was anything."""
+    if not project.home.trials.exists():
+        return False
+    with closing(adapters.open_trials(project.home.trials)) as store:
+        return store.forget(sorted(units - {""})) > 0
 
 
 def ticket_for(project: Project, subject: str) -> tuple[Path, bool]:

@@ -52,7 +52,7 @@ def judged_reports(
             )
         )
         if not reason and value is not None:
-            good[place] = Report(one.unit, one.outcome, value, at)
+            good[place] = Report(one.unit, one.outcome, value, one.at)
     return told, good
 
 

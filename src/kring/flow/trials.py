@@ -17,7 +17,7 @@ from kring.flow.project import Project
 from kring.flow.trial_reports import judged_reports, reports_in, unit_names
 from kring.frame.wording import did_you_mean
 from kring.ports.ledger import Ledger
-from kring.ports.trials import Exposed, Trials
+from kring.ports.trials import Exposed, Trials, says_more
 from kring.record.decision import Decisions
 from kring.record.exposure import Exposure
 from kring.record.operator import OperatorState
@@ -87,13 +87,14 @@ def report_outcomes(project: Project, name: str, reports: Sequence[TrialReported
     was never started."""
     with project.ledger() as ledger:
         run = newest_run(ledger, project, name)
-    told, good = judged_reports(reports, run, now=project.clock.now())
+    now = project.clock.now()
+    told, good = judged_reports(reports, run, now=now)
     names = unit_names(project, [one.unit for one in good.values()])
     kept = [one._replace(unit=unit) for one, unit in zip(good.values(), names, strict=True)]
     with opened(project) as store:
-        before = store.report(run.id, kept, source=source)
+        before = store.report(run.id, kept, now=now, source=source)
     for place, known, one in zip(good, before, kept, strict=True):
-        heard = "recorded" if known is None else "known" if known == one else "corrected"
+        heard = "recorded" if known is None else "corrected" if says_more(one, known) else "known"
         told[place] = msgspec.structs.replace(told[place], heard=heard)
     return told
 
@@ -212,11 +213,11 @@ def with_versions(terms: Trial, ledger: Ledger) -> Trial:
         )
     arms = {arm: getattr(pointer, name) if name in VERSIONS else name for arm, name in terms.arms.items()}
     shares = {pointer.live: 1 - pointer.share, pointer.canary: pointer.share}
-    _require_answering(terms, arms, shares, pointer)
+    _require_both(terms, arms, shares, pointer)
     return msgspec.structs.replace(terms, arms=arms)
 
 
-def _require_answering(terms: Trial, arms: dict[str, str], shares: dict[str, float], pointer: Pointer) -> None:
+def _require_both(terms: Trial, arms: dict[str, str], shares: dict[str, float], pointer: Pointer) -> None:
     if sorted(arms.values()) != sorted(shares):
         raise Refused(
             "the arms are not the two versions that answer",

@@ -23,6 +23,11 @@ class Report(NamedTuple):
     at: int
 
 
+def says_more(report: Report, known: Report | None) -> bool:
+    """Whether a report says anything beyond what is known of its unit and outcome."""
+    return known is None or report.value != known.value or report.at not in (0, known.at)
+
+
 class Trials(Protocol):
     """One system's. Trials are told apart by their ids. Each method is one durable transaction; several processes may
     use the store at once, and wait for each other for a moment: `Busy` after that."""
@@ -36,9 +41,10 @@ class Trials(Protocol):
         """By writer, up to where its log was read."""
         ...
 
-    def report(self, trial: str, reports: Sequence[Report], *, source: str) -> list[Report | None]:
-        """Add reports in their order, and return what was known before of each one's unit and outcome. A report that
-        says what is known already, value and moment, is not added again."""
+    def report(self, trial: str, reports: Sequence[Report], *, now: int, source: str) -> list[Report | None]:
+        """Add reports in their order, and return what was known before of each one's unit and outcome. A report without
+        a moment (0) is of `now`. One that says what is known already, the value and the moment if it has one, is not
+        added again: see `says_more`."""
         ...
 
     def exposures(self, trial: str) -> Iterator[Exposed]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kring.errors import StorageError
-from kring.ports.trials import Exposed, Report
+from kring.ports.trials import Exposed, Report, says_more
 from kring.stores.database import open_database, storage, transaction
 
 FORMAT: Final = 1
@@ -73,9 +73,9 @@ class SqliteTrials:
             rows = self._connection.execute("SELECT writer, segment, offset FROM mark")
             return {writer: (segment, offset) for writer, segment, offset in rows}
 
-    def report(self, trial: str, reports: Sequence[Report], *, source: str) -> list[Report | None]:
+    def report(self, trial: str, reports: Sequence[Report], *, now: int, source: str) -> list[Report | None]:
         with self._writing("keep outcomes"):
-            return [self._report(trial, one, source) for one in reports]
+            return [self._report(trial, one, now, source) for one in reports]
 
     def exposures(self, trial: str) -> Iterator[Exposed]:
         query = "SELECT unit, arm, at FROM exposure WHERE trial = ? ORDER BY at, unit"
@@ -100,11 +100,11 @@ class SqliteTrials:
                 self._closed = True
                 self._connection.close()
 
-    def _report(self, trial: str, one: Report, source: str) -> Report | None:
+    def _report(self, trial: str, one: Report, now: int, source: str) -> Report | None:
         row = self._connection.execute(LAST, (trial, one.outcome, one.unit)).fetchone()
         known = Report(one.unit, one.outcome, *row) if row else None
-        if known != one:
-            self._connection.execute(REPORT, (trial, *one[:2], one.value, one.at, source))
+        if says_more(one, known):
+            self._connection.execute(REPORT, (trial, one.unit, one.outcome, one.value, one.at or now, source))
         return known
 
     def _rows(self, query: str, trial: str) -> list[tuple[Any, ...]]:

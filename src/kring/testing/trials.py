@@ -45,17 +45,28 @@ class TrialsConformance(ABC):
         store = self.open(tmp_path / "trials.db")
         said = [Report("ada", "bought", 1.0, 5), Report("ada", "bought", 0.0, 5), Report("ada", "spent", 2.5, 5)]
         mine = [said[place] for place in order]
-        assert store.report(ONE, [mine[0], mine[0]], source="test") == [None, mine[0]]
-        before = store.report(ONE, mine, source="test")
+        assert store.report(ONE, [mine[0], mine[0]], now=9, source="test") == [None, mine[0]]
+        before = store.report(ONE, mine, now=9, source="test")
         assert before[0] == mine[0]
         assert list(store.reports(ONE)) == mine
         assert list(store.reports(TWO)) == []
         store.close()
 
+    def test_a_report_without_a_moment_is_of_now_and_says_nothing_twice(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path / "trials.db")
+        for now in (5, 6):
+            store.report(ONE, [Report("ada", "bought", 1.0, 0)], now=now, source="test")
+        assert list(store.reports(ONE)) == [Report("ada", "bought", 1.0, 5)]
+        store.report(ONE, [Report("ada", "bought", 0.0, 0)], now=7, source="test")
+        assert list(store.reports(ONE))[1:] == [Report("ada", "bought", 0.0, 7)]
+        store.close()
+
     def test_what_was_kept_is_there_for_others_at_once(self, tmp_path: Path) -> None:
         first, second = self.open(tmp_path / "trials.db"), self.open(tmp_path / "trials.db")
-        first.report(ONE, [Report("ada", "bought", 1.0, 5)], source="one")
-        assert second.report(ONE, [Report("ada", "bought", 1.0, 5)], source="two") == [Report("ada", "bought", 1.0, 5)]
+        first.report(ONE, [Report("ada", "bought", 1.0, 5)], now=9, source="one")
+        assert second.report(ONE, [Report("ada", "bought", 1.0, 5)], now=9, source="two") == [
+            Report("ada", "bought", 1.0, 5)
+        ]
         second.expose({ONE: [Exposed("ada", "a", 1)]}, cursors={})
         assert list(first.exposures(ONE)) == [Exposed("ada", "a", 1)]
         first.close()
@@ -65,7 +76,7 @@ class TrialsConformance(ABC):
         store = self.open(tmp_path / "trials.db")
         for trial in (ONE, TWO):
             store.expose({trial: [Exposed("ada", "a", 1), Exposed("bo", "a", 1)]}, cursors={})
-            store.report(trial, [Report("ada", "bought", 1.0, 5), Report("bo", "bought", 1.0, 5)], source="test")
+            store.report(trial, [Report("ada", "bought", 1.0, 5), Report("bo", "bought", 1.0, 5)], now=9, source="test")
         assert store.forget(["ada", "nobody"]) == 4
         assert store.forget(["ada"]) == 0
         assert [one.unit for trial in (ONE, TWO) for one in store.exposures(trial)] == ["bo", "bo"]
