@@ -83,7 +83,7 @@ def test_what_a_crash_left_undone_is_done_by_the_next(project: Project) -> None:
         state = history.newest(ledger, OperatorState)
         assert state is not None
         assert state.retraining == "schedule"
-        assert Retrain(trigger="schedule") in state.outbox
+        assert Retrain(trigger="schedule", id=state.training) in state.outbox
 
     with project.ledger() as ledger:
         asked: list[str] = []

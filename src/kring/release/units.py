@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from kring.metrics.assignment import DAY_US, assigned, unit_names
 from kring.record.progress import Arms, Cohort, Counted, Counts, Look
-from kring.record.rollout import Guardrail, Terms
+from kring.record.rollout import Guardrail, Terms, UnitKind
+from kring.release.looks import arms_together
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -26,12 +27,31 @@ GRACE_US: Final = 10_000_000
 """Units first seen so soon after a share has changed say nothing about the split: not every worker may know it yet."""
 
 
+KEPT: Final = 2
+"""Days after which the names of a day are let go: who is told of so late is another unit."""
+
+
 class Part(NamedTuple):
     """One thing that a unit may be bad in: a guardrail, or one of its limits. `bit` stands for it."""
 
     guardrail: Guardrail
     limit: float | None
     bit: int
+
+    @property
+    def is_aged(self) -> bool:
+        """Whether it shows only when outcomes have their age."""
+        return self.guardrail.kind == "outcome"
+
+
+class Frame(NamedTuple):
+    """Rows decided together; `order` tells them from all others, the moment first."""
+
+    order: tuple[int, ...]
+    at: int
+    is_new: bool
+    units: Numbers
+    bits: Bits | int
 
 
 class Rows(NamedTuple):
@@ -67,6 +87,53 @@ def nothing_matured() -> Matured:
     return Matured(np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.uint32))
 
 
+class Facts:
+    """What is known of each unit, by its number: the place of its cohort, its arm, when it was first seen, what it was
+    found bad in; whether it has left, and whether its outcomes have counted."""
+
+    def __init__(self) -> None:
+        self.cohort: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.first = np.zeros(0, np.int64)
+        self.bad = np.zeros(0, np.uint32)
+        self.is_new, self.gone, self.matured = (np.zeros(0, np.bool_) for _ in range(3))
+
+    def grow(self, size: int) -> None:
+        """Room for so many units at the least."""
+        before = len(self.cohort)
+        if size <= before:
+            return
+        more = max(size, 2 * before, 1024) - before
+        self.cohort, self.first, self.bad = (
+            np.concatenate([facts, np.zeros(more, facts.dtype)]) for facts in (self.cohort, self.first, self.bad)
+        )
+        self.is_new, self.gone, self.matured = (
+            np.concatenate([facts, np.zeros(more, facts.dtype)]) for facts in (self.is_new, self.gone, self.matured)
+        )
+
+    def counts(self, part: Part, units: Numbers, cohorts: tuple[Cohort, ...]) -> Counts:
+        """How many of the complete `units` are good and bad in `part`."""
+        units = units[~self.gone[units]]
+        bad = self.bad[units] & part.bit != 0
+        new_good, old_good = arms_of(self.is_new[units[~bad]])
+        new_bad, old_bad = arms_of(self.is_new[units[bad]])
+        return Counts(cohorts=cohorts, new_good=new_good, new_bad=new_bad, old_good=old_good, old_bad=old_bad)
+
+    def table(self, batches: Sequence[int], units: Numbers, marked: Flags) -> tuple[Cohort, ...]:
+        """`units` by cohort and arm, and how many of them are `marked`."""
+        cohorts, place = np.unique(self.cohort[units], return_inverse=True)
+        new = self.is_new[units]
+        counts = [
+            np.bincount(place[chosen], minlength=len(cohorts)).tolist()
+            for chosen in (new, ~new, new & marked, ~new & marked)
+        ]
+        return tuple(Cohort(batches[cohort], *row) for cohort, *row in zip(cohorts.tolist(), *counts, strict=True))
+
+    def beyond(self, part: Part, batches: Sequence[int], units: Numbers) -> tuple[Cohort, ...]:
+        """What one part shows of the units whose outcomes count now; none where nobody is bad."""
+        bad = self.bad[units] & part.bit != 0
+        return tuple(one for one in self.table(batches, units, bad) if one.new_bad or one.old_bad)
+
+
 class UnitBook:
     """Counts looks. Held in memory; hearing the same log again up to the same cuts gives the same book.
 
@@ -78,14 +145,11 @@ class UnitBook:
         self._terms = terms
         self._next = count()
         self._names: dict[int, defaultdict[str, int]] = {}
-        self._made = self._enrolled = self._room = 0
-        self._frames: list[tuple[tuple[int, ...], int, bool, Numbers, Bits | int]] = []
+        self._made = self._enrolled = 0
+        self._frames: list[Frame] = []
         self._turns: list[tuple[int, float]] = []
         self._has_turned = False
-        self._cohort: NDArray[np.int32] = np.zeros(0, np.int32)
-        self._first = np.zeros(0, np.int64)
-        self._bad = np.zeros(0, np.uint32)
-        self._is_new, self._gone, self._matured = (np.zeros(0, np.bool_) for _ in range(3))
+        self._facts = Facts()
         self._alive = np.zeros((0, len(self.parts), 2), np.int64)
         self._batches: list[int] = []
         self._open: list[tuple[Numbers, Numbers]] = []
@@ -112,40 +176,29 @@ class UnitBook:
     ) -> Numbers:
         """`n` rows decided together; `key` tells them from all others. Their units by number, (n,)."""
         units = self._numbers(key, at=at, n=n, subjects=subjects)
-        self._frames.append(((at, *key), at, is_new, units, bits))
+        self._frames.append(Frame((at, *key), at, is_new, units, bits))
         return units
-
-    def end_of(self, at: int, first: int | None = None) -> int:
-        """When a unit that was decided about at `at` is complete: a request at once, a subject's day at its end, a
-        subject a day after it was `first` seen."""
-        if self._terms.unit == "request":
-            return at
-        if self._terms.unit == "subject_day":
-            return (at // DAY_US + 1) * DAY_US
-        return (at if first is None else first) + DAY_US
 
     def look(self, batch: int, *, now: int, matured: Matured) -> Look:
         """What has been heard since the last look, as the batch of that number."""
-        rows = self._gathered()
+        frames, self._frames = self._frames, []
+        rows = in_order(frames)
         fresh = self._enrol(rows, place=len(self._batches))
         self._batches.append(batch)
         self._leave(rows)
         self._begin_cohort(fresh)
         cohorts = self._found(rows)
         complete = self._completed(now)
+        for day in [day for day in self._names if self._terms.unit == "subject_day" and day < now // DAY_US - KEPT]:
+            del self._names[day]
         aged, coverage = self._aged(matured)
-        counts = [
-            self._counts(part, aged, self.tables(part, aged))
-            if part.guardrail.kind == "outcome"
-            else self._counts(part, complete, cohorts[place])
-            for place, part in enumerate(self.parts)
-        ]
         named: dict[str, list[Counts]] = {}
-        for part, each in zip(self.parts, counts, strict=True):
-            named.setdefault(part.guardrail.name, []).append(each)
+        for part, found in zip(self.parts, cohorts, strict=True):
+            counted, of = (aged, self._facts.beyond(part, self._batches, aged)) if part.is_aged else (complete, found)
+            named.setdefault(part.guardrail.name, []).append(self._facts.counts(part, counted, of))
         return Look(
             batch=batch,
-            arms=self._arms(fresh),
+            arms=arms_by_share(self._facts, self._turns, fresh),
             guardrails=tuple(Counted(name=name, parts=tuple(several)) for name, several in named.items()),
             coverage=coverage,
         )
@@ -161,50 +214,25 @@ class UnitBook:
         self._made = max(self._made, int(units.max()) + 1) if n else self._made
         return units
 
-    def _gathered(self) -> Rows:
-        """What was heard, in the order of its moments."""
-        frames, self._frames = sorted(self._frames, key=lambda frame: frame[0]), []
-        sizes = [len(frame[3]) for frame in frames]
-        if not frames:
-            return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.uint32))
-        plain = all(isinstance(frame[4], int) for frame in frames)
-        bits = (
-            np.repeat(np.array([frame[4] for frame in frames], np.uint32), sizes)
-            if plain
-            else np.concatenate([np.broadcast_to(np.asarray(frame[4], np.uint32), len(frame[3])) for frame in frames])
-        )
-        return Rows(
-            np.concatenate([frame[3] for frame in frames]),
-            np.repeat(np.array([frame[1] for frame in frames], np.int64), sizes),
-            np.repeat(np.array([frame[2] for frame in frames], np.bool_), sizes),
-            bits,
-        )
-
     def _enrol(self, rows: Rows, *, place: int) -> Numbers:
         """The units first seen, each in the arm and at the moment of its first row."""
-        self._grow(self._made)
+        self._facts.grow(self._made)
         fresh = np.arange(self._enrolled, self._made)
         mine = np.flatnonzero(rows.units >= self._enrolled)[::-1]
         # of equal places the last one written stays: the first of the rows
-        self._is_new[rows.units[mine]] = rows.is_new[mine]
-        self._first[rows.units[mine]] = rows.at[mine]
-        self._cohort[fresh] = place
+        self._facts.is_new[rows.units[mine]] = rows.is_new[mine]
+        self._facts.first[rows.units[mine]] = rows.at[mine]
+        self._facts.cohort[fresh] = place
         self._enrolled = self._made
-        ends = self._ends(fresh)
+        ends = ends_of(self._facts.first[fresh], self._terms.unit)
         if len(fresh):
             self._open.append((ends, fresh))
         return fresh
 
-    def _ends(self, units: Numbers) -> Numbers:
-        first = self._first[units]
-        if self._terms.unit == "request":
-            return first
-        return (first // DAY_US + 1) * DAY_US if self._terms.unit == "subject_day" else first + DAY_US
-
     def _leave(self, rows: Rows) -> None:
         """Whoever belongs to the other arm now is not counted any more, whether or not it came back: who comes back
         may depend on what happened to it."""
-        other = rows.units[rows.is_new != self._is_new[rows.units]]
+        other = rows.units[rows.is_new != self._facts.is_new[rows.units]]
         if self._has_turned:
             self._has_turned = False
             at, share = self._turns[-1]
@@ -213,16 +241,18 @@ class UnitBook:
                     numbers = np.fromiter(book.values(), np.int64, len(book))
                     names = unit_names(list(book), self._terms.unit, at=day * DAY_US)
                     inside = assigned(names, salt=self._terms.salt, share=share)
-                    other = np.concatenate([other, numbers[inside != self._is_new[numbers]]])
-        leaving = np.unique(other[~self._gone[other]])
-        self._gone[leaving] = True
-        known = leaving[self._cohort[leaving] < len(self._batches) - 1]
+                    other = np.concatenate([other, numbers[inside != self._facts.is_new[numbers]]])
+        leaving = np.unique(other[~self._facts.gone[other]])
+        self._facts.gone[leaving] = True
+        known = leaving[self._facts.cohort[leaving] < len(self._batches) - 1]
         for place, part in enumerate(self.parts):
-            alive = known[self._bad[known] & part.bit == 0]
-            np.subtract.at(self._alive, (self._cohort[alive], place, self._is_new[alive].astype(np.intp)), 1)
+            alive = known[self._facts.bad[known] & part.bit == 0]
+            np.subtract.at(
+                self._alive, (self._facts.cohort[alive], place, self._facts.is_new[alive].astype(np.intp)), 1
+            )
 
     def _begin_cohort(self, fresh: Numbers) -> None:
-        new = self._is_new[fresh[~self._gone[fresh]]]
+        new = self._facts.is_new[fresh[~self._facts.gone[fresh]]]
         cohort = len(self._batches) - 1
         if cohort >= len(self._alive):
             more = np.zeros((max(64, len(self._alive)), len(self.parts), 2), np.int64)
@@ -231,20 +261,23 @@ class UnitBook:
 
     def _found(self, rows: Rows) -> list[tuple[Cohort, ...]]:
         """For each part the cohorts in which a unit has become bad."""
-        bad = np.flatnonzero((rows.bits != 0) & ~self._gone[rows.units])
+        bad = np.flatnonzero((rows.bits != 0) & ~self._facts.gone[rows.units])
         units, bits = united(rows.units[bad], rows.bits[bad])
-        newly = bits & ~self._bad[units]
-        self._bad[units] |= bits
+        newly = bits & ~self._facts.bad[units]
+        self._facts.bad[units] |= bits
         return [self._cohorts(place, units[newly & part.bit != 0]) for place, part in enumerate(self.parts)]
 
     def _cohorts(self, place: int, units: Numbers) -> tuple[Cohort, ...]:
+        """The cohorts of `units`, which are newly bad: how many were not bad before, and how many are now."""
         found = []
-        for cohort in np.unique(self._cohort[units]).tolist():
-            new = self._is_new[units[self._cohort[units] == cohort]]
-            alive = self._alive[cohort, place]
-            bad = len(new) - int(new.sum()), int(new.sum())
-            found.append(Cohort(self._batches[cohort], int(alive[1]), int(alive[0]), bad[1], bad[0]))
-            alive -= bad
+        for at, one in zip(
+            np.unique(self._facts.cohort[units]).tolist(),
+            self._facts.table(self._batches, units, units >= 0),
+            strict=True,
+        ):
+            alive = self._alive[at, place]
+            found.append(Cohort(one.batch, int(alive[1]), int(alive[0]), one.new_bad, one.old_bad))
+            alive -= one.old_bad, one.new_bad
         return tuple(found)
 
     def _completed(self, now: int) -> Numbers:
@@ -263,70 +296,53 @@ class UnitBook:
         there = matured.units < self._enrolled
         units, labelled = united(matured.units[there], matured.labelled[there].astype(np.uint32))
         bad_units, bits = united(matured.units[there], matured.bits[there])
-        first = ~self._gone[units] & ~self._matured[units]
-        self._bad[bad_units[first]] |= bits[first]
-        self._matured[units] = True
+        first = ~self._facts.gone[units] & ~self._facts.matured[units]
+        self._facts.bad[bad_units[first]] |= bits[first]
+        self._facts.matured[units] = True
         units, labelled = units[first], labelled[first]
-        coverage = [
-            Cohort(self._batches[cohort], *arms_of(self._is_new[mine]), *arms_of(self._is_new[mine[known]]))
-            for cohort in np.unique(self._cohort[units]).tolist()
-            for mine, known in [(units[self._cohort[units] == cohort], labelled[self._cohort[units] == cohort] > 0)]
-        ]
-        return units[labelled > 0], tuple(coverage)
-
-    def tables(self, part: Part, units: Numbers) -> tuple[Cohort, ...]:
-        """`units` by cohort, and how many of each arm are bad in `part`; none where nobody is."""
-        bad = self._bad[units] & part.bit != 0
-        found = []
-        for cohort in np.unique(self._cohort[units[bad]]).tolist():
-            mine = self._cohort[units] == cohort
-            found.append(
-                Cohort(
-                    self._batches[cohort],
-                    *arms_of(self._is_new[units[mine]]),
-                    *arms_of(self._is_new[units[mine & bad]]),
-                )
-            )
-        return tuple(found)
-
-    def _counts(self, part: Part, units: Numbers, cohorts: tuple[Cohort, ...]) -> Counts:
-        units = units[~self._gone[units]]
-        bad = self._bad[units] & part.bit != 0
-        new_good, old_good = arms_of(self._is_new[units[~bad]])
-        new_bad, old_bad = arms_of(self._is_new[units[bad]])
-        return Counts(cohorts=cohorts, new_good=new_good, new_bad=new_bad, old_good=old_good, old_bad=old_bad)
-
-    def _arms(self, fresh: Numbers) -> tuple[Arms, ...]:
-        """The units first seen by the share that the new version had."""
-        if not self._turns:
-            return ()
-        first = self._first[fresh]
-        moments = np.array([at for at, _ in self._turns])
-        turn = np.searchsorted(moments, first, side="right") - 1
-        settled = (turn >= 0) & (first - moments[turn] >= GRACE_US)
-        counts: dict[float, tuple[int, int]] = {}
-        for place in np.unique(turn[settled]).tolist():
-            new, old = arms_of(self._is_new[fresh[settled & (turn == place)]])
-            share = self._turns[place][1]
-            before = counts.get(share, (0, 0))
-            counts[share] = before[0] + new, before[1] + old
-        return tuple(Arms(share, *counts[share]) for share in sorted(counts))
-
-    def _grow(self, size: int) -> None:
-        if size <= self._room:
-            return
-        room = max(size, 2 * self._room, 1024)
-        for name in ("_cohort", "_first", "_bad", "_is_new", "_gone", "_matured"):
-            before = getattr(self, name)
-            after = np.zeros(room, before.dtype)
-            after[: self._room] = before
-            setattr(self, name, after)
-        self._room = room
+        coverage = self._facts.table(self._batches, units, labelled > 0)
+        return units[labelled > 0], coverage
 
 
-def aged_cohorts(book: UnitBook, part: Part, units: Numbers) -> tuple[Cohort, ...]:
-    """What one part shows of the units whose outcomes count now."""
-    return book.tables(part, units)
+def ends_of(first: Numbers, unit: UnitKind) -> Numbers:
+    """When units are complete that were first seen at `first` (n,): a request at once, a subject's day at its end, a
+    subject a day later."""
+    if unit == "request":
+        return first
+    return (first // DAY_US + 1) * DAY_US if unit == "subject_day" else first + DAY_US
+
+
+def in_order(frames: Sequence[Frame]) -> Rows:
+    """The rows of all frames, in the order of their moments."""
+    if not frames:
+        return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.uint32))
+    frames = sorted(frames, key=lambda frame: frame.order)
+    sizes = [len(frame.units) for frame in frames]
+    if all(isinstance(frame.bits, int) for frame in frames):
+        bits = np.repeat(np.array([frame.bits for frame in frames], np.uint32), sizes)
+    else:
+        bits = np.concatenate([np.broadcast_to(np.uint32(frame.bits), len(frame.units)) for frame in frames])
+    return Rows(
+        np.concatenate([frame.units for frame in frames]),
+        np.repeat(np.array([frame.at for frame in frames], np.int64), sizes),
+        np.repeat(np.array([frame.is_new for frame in frames], np.bool_), sizes),
+        bits,
+    )
+
+
+def arms_by_share(facts: Facts, turns: Sequence[tuple[int, float]], fresh: Numbers) -> tuple[Arms, ...]:
+    """Units by the share that the new version had when they were first seen, but for those seen so soon after a turn
+    that not every worker may have known of it."""
+    if not turns:
+        return ()
+    first = facts.first[fresh]
+    moments = np.array([at for at, _ in turns])
+    turn = np.searchsorted(moments, first, side="right") - 1
+    settled = (turn >= 0) & (first - moments[turn] >= GRACE_US)
+    return arms_together(
+        Arms(turns[place][1], *arms_of(facts.is_new[fresh[settled & (turn == place)]]))
+        for place in np.unique(turn[settled]).tolist()
+    )
 
 
 def united(units: Numbers, bits: Bits) -> tuple[Numbers, Bits]:

@@ -93,17 +93,16 @@ class Rounds:
         assert self._log is not None
         assert self._folder is not None
         ledger, last = self.operator.ledger, None
-        pointers = [one for one in history.all_of(ledger, Pointer) if one.rollout == rollout.id]
         after = cursors_since(self._folder, since=rollout.terms.at if rollout.terms else 0)
-        for sealed in history.all_of(ledger, BatchSealed):
-            if sealed.rollout != rollout.id:
+        for one in history.both_of(ledger, Pointer, BatchSealed):
+            if one.rollout != rollout.id:
                 continue
-            for pointer in pointers:
-                if pointer.at < sealed.at:
-                    self._turn_to(book, pointer, rollout)
-            for logged in frames_to(self._log, after, dict(sealed.cuts)):
+            if isinstance(one, Pointer):
+                self._turn_to(book, one, rollout)
+                continue
+            for logged in frames_to(self._log, after, dict(one.cuts)):
                 book.hear(logged)
-            last, after = book.look(sealed.batch, now=sealed.at), {**after, **dict(sealed.cuts)}
+            last, after = book.look(one.batch, now=one.at), {**after, **dict(one.cuts)}
         return last, after
 
     def _counted_again(self, last: Looked | None) -> list[Command]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from kring.errors import Busy, KringError
 from kring.flow import history
+from kring.flow.doubting import DOUBTS
 from kring.flow.project import Project, open_project
 from kring.flow.retraining import Retraining, begun, told
 from kring.host.child import Child, start
@@ -96,7 +97,7 @@ def run(project: Project, id: str) -> Training:
     """Take up the training and bring it to its end. `Busy` while another process is at it."""
     with alone(project.home.root / LOCK, busy=f"{project.system.name} is being trained already"):
         training = begun(project, id=id, trigger="asked for by hand")
-        return Retraining(project, training, only=candidates_for(project)).run()
+        return Retraining(project, training, only=candidates_for(project), doubts=DOUBTS).run()
 
 
 def say(text: str) -> None:
