@@ -44,7 +44,7 @@ def hear(call: Call) -> Response:
     """One event."""
     project = call.project(call.system or only(call))
     event = event_of(call)
-    over: Overhearing = call.control.overhearing(project)
+    over = call.control.ears.of(project)
     version = call.query.get("version", "")
     half = asked(over, event) if event.kind == "request" else answered(over, event, version=version)
     return answer(over.hear(f"{event.source} {event.id}", half, size=event.size, version=version))

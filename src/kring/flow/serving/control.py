@@ -21,7 +21,7 @@ from kring.flow.project import Project, open_project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.meeting import Meeting
-from kring.flow.serving.overhearing import Overhearing
+from kring.flow.serving.overhearing import Ears
 from kring.flow.serving.publish import Publisher
 from kring.flow.serving.tallies import computing
 from kring.flow.viewing.decisions import Follower
@@ -47,10 +47,10 @@ class Control:
     followers: Mapping[str, Follower]
     drawings: Drawings
     publisher: Publisher
+    ears: Ears
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _logs: dict[str, DecisionLog] = field(default_factory=dict)
-    _overhearing: dict[str, Overhearing] = field(default_factory=dict)
 
     @property
     def is_secure(self) -> bool:
@@ -109,18 +109,6 @@ class Control:
                 source=source,
             )
 
-    def overhearing(self, project: Project) -> Overhearing:
-        """What listens to the servers of others for a system. `NotFound` when nothing of it was released."""
-        name = project.system.name
-        served = next((one for one in self.systems() if one.system.name == name), None)
-        if served is None:
-            raise NotFound("nothing was released yet", got=name, next="kring go makes and releases a version")
-        with self._recording:
-            if name not in self._overhearing:
-                self._overhearing[name] = Overhearing(project, served)
-            self._overhearing[name].turn(served)
-            return self._overhearing[name]
-
     def _log(self, project: Project) -> DecisionLog:
         """This process's own writer of the project's log."""
         name = project.system.name
@@ -133,8 +121,7 @@ class Control:
         with self._recording:
             while self._logs:
                 self._logs.popitem()[1].close()
-            while self._overhearing:
-                self._overhearing.popitem()[1].close()
+        self.ears.close()
 
     def systems(self) -> list[Served]:
         """What was published of every system."""
@@ -169,6 +156,7 @@ def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
         followers={project.system.name: Follower(project) for project in projects},
         drawings=Drawings(meeting.drawings, files=projects[0].files),
         publisher=Publisher(projects, meeting, _page(meeting), say),
+        ears=Ears(lambda: meetings.read_systems(projects[0].files, meeting)),
     )
     try:
         control.refresh()

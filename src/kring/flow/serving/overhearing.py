@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -201,6 +201,33 @@ class Overhearing:
         self._done[id] = None
         while len(self._done) > REMEMBERED:
             self._done.popitem(last=False)
+
+
+class Ears:
+    """What listens for each system, from its first event on. `published` gives what is known of all systems."""
+
+    def __init__(self, published: Callable[[], Sequence[Served]]) -> None:
+        self._published = published
+        self._open: dict[str, Overhearing] = {}
+        self._lock = threading.Lock()
+
+    def of(self, project: Project) -> Overhearing:
+        """For one system. `NotFound` when nothing of it was released."""
+        name = project.system.name
+        served = next((one for one in self._published() if one.system.name == name), None)
+        if served is None:
+            raise NotFound("nothing was released yet", got=name, next="kring go makes and releases a version")
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = Overhearing(project, served)
+            self._open[name].turn(served)
+            return self._open[name]
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
 
 
 def flagging(served: Served) -> Served:
