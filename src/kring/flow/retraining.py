@@ -27,6 +27,9 @@ Doubt = Callable[[Project, Snapshot], Sequence[str]]
 
 ACTOR: Final = "operator"
 
+BY_HAND: Final = "asked for by "
+"""Begins the trigger of a training that a person wanted: what is doubted then is told, and does not end it."""
+
 
 @dataclass
 class Retraining:
@@ -70,13 +73,15 @@ def take_data(retraining: Retraining) -> None:
     project = retraining.project
     snapshot = take_snapshot(project, check_feed(project, as_of=project.clock.now()))
     found = tuple(words for doubt in retraining.doubts for words in doubt(project, snapshot))
-    if found:
+    for words in found:
+        project.say(f"doubt   {words}")
+    if found and not retraining.training.trigger.startswith(BY_HAND):
         reason = "the new data should be looked at first: " + "; ".join(found)
         retraining.moved(
             "ended", snapshot=snapshot.id, doubts=found, result="investigate", reason=reason, broke_at="data"
         )
     else:
-        retraining.moved("snapshot", snapshot=snapshot.id)
+        retraining.moved("snapshot", snapshot=snapshot.id, doubts=found)
 
 
 def learn(retraining: Retraining) -> None:

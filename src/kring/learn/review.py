@@ -64,6 +64,11 @@ def wanted(plan: Review, decisions: Sequence[Made], *, salt: str) -> list[Wanted
     return in_turn(found)
 
 
+def is_drawn(id: str, *, salt: str, share: float) -> bool:
+    """Whether the decision is one of the `share` that is drawn at random."""
+    return bool(assigned([id], salt=salt, share=share)[0])
+
+
 def least_sure(decisions: Iterable[Made], *, share: float) -> set[str]:
     """The ids of the `share` of decisions about which the version was least sure, of those where that is known."""
     known = sorted((one.sure, one.id) for one in decisions if not math.isnan(one.sure))
