@@ -59,6 +59,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "trial": Entry("kring.cli.trial", "Compare arms on what users do, at any time."),
     "forget": Entry("kring.cli.forget", "Forget a person: rows, keys, and what is sealed with them."),
     "key": Entry("kring.cli.key", "Make, list and end the keys of programs that ask."),
+    "retrain": Entry("kring.cli.retrain", "See, start, approve, refuse and cancel trainings."),
     "brief": Entry("kring.cli.brief", "Tell where live is worse, what drifts, who disagrees."),
     "drill": Entry("kring.cli.drill", "Rehearse a failure on a copy of the system."),
     "bench": Entry("kring.cli.bench", "Put your own system under load."),
