@@ -35,6 +35,24 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         return next((measure for measure in self.measures if measure.name == name), None)
 
 
+class RolloutMove(msgspec.Struct, frozen=True, kw_only=True):
+    """A rollout went from one state (at a step in percent) to another, and what its tests said then: log e of harm, and
+    of the proof of each guardrail; `units` of the new version were complete, `pairs` of answers compared."""
+
+    rollout: str
+    version: str
+    at: int
+    was: str
+    was_step: int
+    state: str
+    step: int
+    reason: str
+    harm: float
+    proofs: dict[str, float]
+    units: int
+    pairs: int
+
+
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """One replay: what the operator did with history, and how the answers turned out.
 
@@ -61,6 +79,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     log_digest: str
     seconds: float
     whole: tuple[Period, ...] = ()
+    moves: tuple[RolloutMove, ...] = ()
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.words import count, day, interval, moment, number, percent
 from kring.flow.project import Project
+from kring.flow.replaying.rollouts import rollout_blocks
 from kring.flow.tracing import trace
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.replay import Period, Replay
@@ -35,6 +36,7 @@ def page_of(project: Project, replay: Replay) -> Page:
         Section(title="How good the answers were", blocks=tuple(quality_blocks(project, replay))),
         Section(title="What mistakes cost", blocks=tuple(cost_blocks(project, replay))),
         Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
+        *how_released(replay),
         Section(title="Versions and alarms", blocks=(versions(replay), *alarms(replay))),
         Section(title="One decision, traced", blocks=(lineage(project, replay),)),
         Section(title="What to try next", blocks=(Code(text=next_steps(project, replay)),)),
@@ -47,6 +49,12 @@ def page_of(project: Project, replay: Replay) -> Page:
         sections=tuple(sections),
         footer=f"{replay.id} · seed {replay.seed} · decision log {replay.log_digest[:16]} · owner {system.owner}",
     )
+
+
+def how_released(replay: Replay) -> list[Section]:
+    """The tests that new versions went through, where there were any."""
+    blocks = rollout_blocks(replay)
+    return [Section(title="How new versions came to answer", blocks=tuple(blocks))] if blocks else []
 
 
 def key_figures(project: Project, replay: Replay) -> list[KeyFigure]:

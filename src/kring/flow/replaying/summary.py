@@ -10,6 +10,7 @@ from typing import Final
 from kring.flow import history
 from kring.flow.alarming import all_alarms
 from kring.flow.project import Project
+from kring.flow.replaying.rollouts import moves
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE, Windows
 from kring.metrics.ids import decision_id
 from kring.ports.ledger import Ledger
@@ -42,6 +43,7 @@ def summed(
             versions=tuple(live_versions(ledger)),
             alarms=tuple(all_alarms(ledger)),
             rollouts=tuple(last_states(ledger)),
+            moves=tuple(moves(ledger)),
             refusals=tuple(refusals),
             weeks=tuple(periods(windows, list(weeks(start, end)), seed=seed)),
             months=tuple(periods(windows, list(months(start, end)), seed=seed)),
