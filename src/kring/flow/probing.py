@@ -17,6 +17,7 @@ from kring.flow.asking import opened_as_far, question_field, row_of
 from kring.flow.deciding import frame_reader, require_same_reading
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer, open_log
+from kring.metrics.ranking import Floats
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Value
 from kring.record.operator import Watched
@@ -31,6 +32,15 @@ MOST_PROBES: Final = 1_000
 MOST_BYTES: Final = 8 << 20
 KNOWN: Final = ("id", "inputs", "question", "paraphrases")
 Answers = Answerer[pl.DataFrame]
+
+
+class Pair(NamedTuple):
+    """Answers that ought to be the same, of which probes, and how far they may lie apart."""
+
+    left: Floats
+    right: Floats
+    names: list[str]
+    apart: float
 
 
 class Put(NamedTuple):
@@ -142,9 +152,21 @@ def compared(
     task = project.task
     outputs = [task.outputs(Batch(each.n, {**each.outputs}), policy) for each in said]
     names = [probes[place].id for place in put.probe]
-    again = [place for place in range(len(names)) if place not in put.first]
     heads = list(put.first)
     then = Batch(len(first.probes), {**first.answers}) if first else None
+    repeated, paraphrased, changed = (
+        agreed(task, policy, pair.left, pair.right, names=pair.names, apart=pair.apart)
+        for pair in (
+            _repeated(outputs, names),
+            _paraphrased(outputs[0], put, names, apart=np.inf if policy.threshold or policy.labels else LIKE),
+            Pair(
+                task.outputs(then, policy) if then else outputs[0][:0],
+                outputs[0][heads] if then else outputs[0][:0],
+                [one.id for one in probes] if then else [],
+                STEADY,
+            ),
+        )
+    )
     return Probed(
         id=project.new_id("pr"),
         system=project.system.name,
@@ -156,32 +178,29 @@ def compared(
         rows=len(names),
         failures=int((~task.answered(outputs[0])).sum()),
         answers={name: [column[place] for place in heads] for name, column in said[0].outputs.items()},
-        repeated=agreed(
-            task,
-            policy,
-            np.concatenate([outputs[0]] * (len(said) - 1)) if len(said) > 1 else outputs[0][:0],
-            np.concatenate(outputs[1:]) if len(said) > 1 else outputs[0][:0],
-            names=names * (len(said) - 1),
-            apart=EXACT,
-        ),
-        paraphrased=agreed(
-            task,
-            policy,
-            outputs[0][[put.first[put.probe[place]] for place in again]],
-            outputs[0][again],
-            names=[names[place] for place in again],
-            apart=np.inf if policy.threshold is not None or policy.labels else LIKE,
-        ),
-        changed=agreed(
-            task,
-            policy,
-            task.outputs(then, policy) if then else outputs[0][:0],
-            outputs[0][heads] if then else outputs[0][:0],
-            names=[one.id for one in probes] if then else [],
-            apart=STEADY,
-        ),
+        repeated=repeated,
+        paraphrased=paraphrased,
+        changed=changed,
         against=first.id if first else "",
     )
+
+
+def _repeated(outputs: list[Floats], names: list[str]) -> Pair:
+    """The first answers beside each later repetition of them."""
+    again = len(outputs) - 1
+    return Pair(
+        np.concatenate([outputs[0]] * again) if again else outputs[0][:0],
+        np.concatenate(outputs[1:]) if again else outputs[0][:0],
+        names * again,
+        EXACT,
+    )
+
+
+def _paraphrased(said: Floats, put: Put, names: list[str], *, apart: float) -> Pair:
+    """The answers to first rows beside those to the others of the same probe."""
+    others = [place for place in range(len(names)) if place not in put.first]
+    firsts = [put.first[put.probe[place]] for place in others]
+    return Pair(said[firsts], said[others], [names[place] for place in others], apart)
 
 
 def _asked(project: Project, answerer: Answers, put: Put) -> Decisions:

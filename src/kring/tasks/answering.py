@@ -58,13 +58,30 @@ FORMULAS: Final[Mapping[str, Formula]] = {
 }
 
 
-class Answering:
+class NoEstimates:
+    """Answers in words are not estimated."""
+
+    conditions: str = ""
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Nothing: support is no probability of being right."""
+        return {}
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """Nothing."""
+        return []
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Always: there is no estimate."""
+        return "answers in words are not estimated without labels"
+
+
+class Answering(NoEstimates):
     """Truth is (n, 16): numbers of the expected citations, 0 first where none is right, NaN first where that is not
     known. Outputs are (n, 21): support, then heading and page of each of ten citations."""
 
     output: Output = "answer"
     metrics: Mapping[str, int] = directions(FORMULAS)
-    conditions: str = ""
     largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
@@ -200,18 +217,6 @@ class Answering:
             return []
         mine, theirs = (_summed(each, paired.weights) for each in (paired.mine, paired.baseline))
         return measured(FORMULAS, mine, theirs, basis=paired.basis, currency=policy.currency)
-
-    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
-        """Nothing: support is no probability of being right."""
-        return {}
-
-    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
-        """Nothing."""
-        return []
-
-    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
-        """Always: there is no estimate."""
-        return "answers in words are not estimated without labels"
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (both refuse, or both cite the same first), `mean_difference` and `largest_difference` of

@@ -68,12 +68,34 @@ UNFORESEEN: Final = ("calibration_error", "best_threshold", "best_threshold_cost
 """What is not estimated: it would only say what was put in."""
 
 
-class Classification:
+class ProbabilityEstimates:
+    """Quality of probabilities before labels come."""
+
+    conditions: str = CONDITIONS
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Probabilities by fine bin, on either side of the threshold."""
+        return foreseen(_probabilities(outputs, unanswered=True), threshold=_threshold(policy))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """All but `average_precision`, `calibration_error` and the cheapest threshold (CBPE)."""
+        sums = expected_sums(seen, learned, draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = {"roc_auc": window_auc(sums)} | _scores(sums, policy)
+        wanted = {name: formula for name, formula in FORMULAS.items() if name not in UNFORESEEN}
+        return foretold(wanted, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether the gap between probability and share has moved."""
+        return meaning_changed(learned, recent)
+
+
+class Classification(ProbabilityEstimates):
     """The task of two labels. Labels are (no, yes); truth is 0 for no and 1 for yes."""
 
     output: Output = "probability"
     metrics: Mapping[str, int] = directions(FORMULAS)
-    conditions: str = CONDITIONS
     largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
@@ -198,23 +220,6 @@ class Classification:
             currency=policy.currency,
             noise={"calibration_error": calibration_noise(drawn[0])},
         )
-
-    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
-        """Probabilities by fine bin, on either side of the threshold."""
-        return foreseen(_probabilities(outputs, unanswered=True), threshold=_threshold(policy))
-
-    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
-        """All but `average_precision`, `calibration_error` and the cheapest threshold (CBPE)."""
-        sums = expected_sums(seen, learned, draws=draws, seed=seed)
-        if sums is None:
-            return []
-        scores = {"roc_auc": window_auc(sums)} | _scores(sums, policy)
-        wanted = {name: formula for name, formula in FORMULAS.items() if name not in UNFORESEEN}
-        return foretold(wanted, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
-
-    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
-        """Whether the gap between probability and share has moved."""
-        return meaning_changed(learned, recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement`, `mean_difference`, `largest_difference`, `positive_rate.left` and `.right`."""

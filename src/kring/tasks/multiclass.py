@@ -73,12 +73,33 @@ BY_LABEL: Final[Mapping[str, Formula]] = {
 }
 
 
-class Multiclass:
+class LabelEstimates:
+    """Quality of probabilities over labels before labels come."""
+
+    conditions: str = CONDITIONS
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Summed probabilities of each label by decision."""
+        return foreseen_labels(_probabilities(outputs, policy, unanswered=True), prices=_prices(policy))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """What the table of truth by decision gives (CBPE)."""
+        sums = expected_labels(seen, labels=len(policy.labels), draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = _scores(LabelsDrawn(sums, np.full(draws + 1, np.nan)), policy)
+        return foretold(_formulas(policy), scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether the most probable label is right as often as was said."""
+        return sureness_changed(recent)
+
+
+class Multiclass(LabelEstimates):
     """The task of three to a hundred labels. Truth is the place of a row's label among the policy's labels."""
 
     output: Output = "probabilities"
     metrics: Mapping[str, int] = directions(FORMULAS) | {f"{name}*": each.better for name, each in BY_LABEL.items()}
-    conditions: str = CONDITIONS
     largest_mistake: float = 1.0
 
     def prices(self, frame: Frame) -> dict[str, float]:
@@ -215,22 +236,6 @@ class Multiclass:
             currency=policy.currency,
             noise={"calibration_error": gap_noise(*sure_sums(drawn[0].sums))},
         )
-
-    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
-        """Summed probabilities of each label by decision."""
-        return foreseen_labels(_probabilities(outputs, policy, unanswered=True), prices=_prices(policy))
-
-    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
-        """What the table of truth by decision gives (CBPE)."""
-        sums = expected_labels(seen, labels=len(policy.labels), draws=draws, seed=seed)
-        if sums is None:
-            return []
-        scores = _scores(LabelsDrawn(sums, np.full(draws + 1, np.nan)), policy)
-        return foretold(_formulas(policy), scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
-
-    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
-        """Whether the most probable label is right as often as was said."""
-        return sureness_changed(recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement`, and `mean_difference`, `largest_difference` of a row's largest |Δp|."""

@@ -43,12 +43,33 @@ FORMULAS: Final[Mapping[str, Formula]] = {
 }
 
 
-class Regression:
+class ValueEstimates:
+    """Quality of values before the truth is known."""
+
+    conditions: str = CONDITIONS
+
+    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
+        """Values by cell."""
+        return foreseen_values(_values(outputs, unanswered=True))
+
+    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
+        """All but `r2` (DLE)."""
+        sums = expected_moments(seen, learned, draws=draws, seed=seed)
+        if sums is None:
+            return []
+        scores = _scores(sums, policy)
+        return foretold(FORMULAS, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
+
+    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
+        """Whether errors are as large as they were for the same values."""
+        return errors_changed(learned, recent)
+
+
+class Regression(ValueEstimates):
     """The task of one number. Truth is the target, missing where it is not a finite number."""
 
     output: Output = "value"
     metrics: Mapping[str, int] = directions(FORMULAS)
-    conditions: str = CONDITIONS
     largest_mistake: float = np.inf
 
     def prices(self, frame: Frame) -> dict[str, float]:
@@ -152,22 +173,6 @@ class Regression:
             _scores(window_moments(each, paired.weights), policy) for each in (paired.mine, paired.baseline)
         )
         return measured(FORMULAS, mine, theirs, basis=paired.basis, currency=policy.currency)
-
-    def foresee(self, outputs: NDArray[np.float64], policy: Policy) -> Counts:
-        """Values by cell."""
-        return foreseen_values(_values(outputs, unanswered=True))
-
-    def estimate(self, seen: Counts, learned: Counts, *, policy: Policy, draws: int, seed: int) -> list[Measure]:
-        """All but `r2` (DLE)."""
-        sums = expected_moments(seen, learned, draws=draws, seed=seed)
-        if sums is None:
-            return []
-        scores = _scores(sums, policy)
-        return foretold(FORMULAS, scores, rows=int(sums.rows[0]), draws=draws, currency=policy.currency)
-
-    def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
-        """Whether errors are as large as they were for the same values."""
-        return errors_changed(learned, recent)
 
     def agreement(self, left: NDArray[np.float64], right: NDArray[np.float64], policy: Policy) -> list[Measure]:
         """`agreement` (exactly equal values), `mean_difference`, `largest_difference`."""

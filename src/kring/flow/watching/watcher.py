@@ -83,11 +83,11 @@ class Watcher:
     def _close(self, start: int, *, live: str, seed: int, alarmed: Collection[str]) -> list[OperatorEvent]:
         end, watch = start + self._window_us, self.monitors.system.watch
         events: list[OperatorEvent] = [
-            self.monitors.window_closed(start, end),
+            self.monitors.windows.closed(start, end),
             self.monitors.closed(start, end, live=live),
         ]
         if end % watch.judge_every_us < self._window_us and live in self._told:
-            judged = self.monitors.judged(live, end=end - watch.maturity_us, seed=seed, alarmed=alarmed)
+            judged = self.monitors.windows.judged(live, end=end - watch.maturity_us, seed=seed, alarmed=alarmed)
             events += [judged] if judged is not None else []
         self.monitors.forget(end - watch.quality_us - watch.maturity_us)
         return events

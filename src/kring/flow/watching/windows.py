@@ -20,8 +20,7 @@ from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
 from kring.record.scrutiny import Group
 from kring.record.system import System
 from kring.record.version import Policy
-from kring.watch.estimates import Past
-from kring.watch.groups import Grouping, count_groups, groupings_of
+from kring.watch.groups import Grouping, groupings_of
 from kring.watch.inputs import breaches
 from kring.watch.matching import Matcher, Waiting
 from kring.watch.quality import judge_quality
@@ -73,9 +72,7 @@ class Windows:
         self._shadows: dict[str, list[Waiting]] = defaultdict(list)
         self._answered_by: dict[int, str] = {}
         self._policies: dict[str, Policy] = {}
-        self._groupings: dict[str, dict[str, Grouping]] = {}
-        self._grouped: dict[tuple[str, int], Counted] = {}
-        self._seen: dict[tuple[str, int], Counted] = {}
+        self.groupings: dict[str, dict[str, Grouping]] = {}
         self.first = ""
 
     def knows(self, version: str, policy: Policy, *, groups: Sequence[Group] = ()) -> None:
@@ -83,16 +80,12 @@ class Windows:
         told is `frozen`."""
         self._policies[version] = policy
         self._policies[f"{version}/{BASELINE}"] = policy
-        self._groupings[version] = groupings_of(groups)
+        self.groupings[version] = groupings_of(groups)
         self.first = self.first or version
 
     def policy(self, version: str) -> Policy | None:
         """The policy of a version; None of one that nobody has told of."""
         return self._policies.get(version)
-
-    def groupings(self, version: str) -> dict[str, Grouping]:
-        """The groups of people that are told apart, by protected column."""
-        return self._groupings.get(version, {})
 
     def decisions(self, place: Place, record: Decisions) -> Waiting:
         """Count a batch of live answers and wait for their outcomes.
@@ -110,7 +103,7 @@ class Windows:
         if record.answered_by in self._policies:
             waiting.outputs[record.answered_by] = said
             self._answered_by[waiting.key] = record.answered_by
-        for column, grouping in self.groupings(record.version).items():
+        for column, grouping in self.groupings.get(record.version, {}).items():
             if column in record.inputs and column not in record.sealed:
                 waiting.codes[column] = grouping.codes(record.inputs[column])
         return waiting
@@ -203,49 +196,6 @@ class Windows:
         )
         return [each for each in measures if series != against or not each.name.startswith(LIFT)]
 
-    def labelled(self, version: str, *, start: int, end: int) -> dict[int, Counts]:
-        """Counts of the version by window, in order, where it answered rows that have an outcome."""
-        return dict(sorted(self._between(version, start, end).items()))
-
-    def foreseen(self, version: str, *, start: int, end: int) -> Counts:
-        """What the task foresees of all answers of the version in these windows."""
-        counts = dict[str, tuple[int, ...]]()
-        for window in sorted(self._inputs):
-            if start <= window < end:
-                counts = merge_counts(counts, self._foreseen(version, window, labelled=False))
-        return counts
-
-    def past(self, version: str, *, start: int, end: int) -> list[Past]:
-        """What labelled answers of the version foresaw and what came of them, window by window."""
-        found = []
-        for window, labels in self.labelled(version, start=start, end=end).items():
-            known, changes = self._seen.get((version, window)), self._inputs[window].changes
-            if known is None or known.changes != changes:
-                known = Counted(changes, self._foreseen(version, window, labelled=True))
-                self._seen[version, window] = known
-            found.append(Past(known.counts, labels))
-        return found
-
-    def grouped(self, version: str, *, start: int, end: int) -> list[Counts]:
-        """Rates by group of people (`kring.watch.groups`) in each window that holds outcomes, in order."""
-        found = [
-            self._group_counts(version, window, inputs.changes)
-            for window, inputs in sorted(self._inputs.items())
-            if start <= window < end and inputs.outcomes
-        ]
-        return [each for each in found if each]
-
-    def forget(self, before: int) -> None:
-        """Let go of the rows of windows that began before `before` (microseconds UTC); what was counted of them with
-        their outcomes so far stays."""
-        for window, inputs in self._inputs.items():
-            if window < before:
-                for series in (*self._policies, LIVE, BASELINE, FROZEN):
-                    self._counts(series, window, inputs.changes)
-        gone = {id(frame) for frame in self._matcher.forget(before)}
-        for version, frames in self._shadows.items() if gone else ():
-            self._shadows[version] = [frame for frame in frames if id(frame) not in gone]
-
     def volumes(self) -> list[tuple[int, int, int]]:
         """(window start, decisions, outcomes) of every window, in order."""
         return [(start, inputs.decisions, inputs.outcomes) for start, inputs in sorted(self._inputs.items())]
@@ -280,42 +230,6 @@ class Windows:
                 counts = merge_counts(counts, part)
         self._counted[series, window] = Counted(changes, counts)
         return counts
-
-    def _group_counts(self, version: str, window: int, changes: int) -> Counts:
-        known = self._grouped.get((version, window))
-        if known is not None and known.changes == changes:
-            return known.counts
-        counts: Counts = {}
-        groupings = self.groupings(version)
-        frames = [frame for frame in self._matcher.frames(window) if version in frame.outputs and frame.codes]
-        for column in groupings:
-            mine = [frame for frame in frames if column in frame.codes]
-            if not mine:
-                continue
-            truth = np.concatenate([frame.truth for frame in mine])
-            outputs = np.concatenate([frame.outputs[version] for frame in mine])
-            codes = np.concatenate([frame.codes[column] for frame in mine])
-            settled = self._task.known(truth) & self._task.answered(outputs)
-            rated = self._task.rates(truth[settled], outputs[settled], self._policies[version])
-            if settled.any():
-                counts = merge_counts(counts, count_groups(rated, {column: codes[settled]}, groupings))
-        self._grouped[version, window] = Counted(changes, counts)
-        return counts
-
-    def _foreseen(self, version: str, window: int, *, labelled: bool) -> Counts:
-        truth, outputs = self._answers(version, window)
-        if not len(outputs):
-            return {}
-        answered = self._task.answered(outputs) & (self._task.known(truth) if labelled else True)
-        return self._task.foresee(outputs[answered], self._policies[version])
-
-    def _answers(self, version: str, window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Truth and answers of the version in one window; both empty without any."""
-        frames = [frame for frame in self._matcher.frames(window) if version in frame.outputs]
-        if not frames:
-            return np.zeros(0), np.zeros(0)
-        truth = np.concatenate([frame.truth for frame in frames])
-        return truth, np.concatenate([frame.outputs[version] for frame in frames])
 
     def _outputs(self, record: Decisions) -> NDArray[np.float64]:
         policy = self._policies.get(record.answered_by) or self._policies.get(record.version)
