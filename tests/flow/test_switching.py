@@ -12,6 +12,8 @@ from kring.errors import IntegrityError, NotFound
 from kring.flow import history
 from kring.flow.flags import evaluate, flags_of, record_switches, switch_flag
 from kring.flow.project import Project, open_project
+from kring.flow.serving.meeting import Meeting
+from kring.flow.serving.upkeep import look_after
 from kring.flow.switching import SwitchFile
 from kring.host.files import LocalFiles
 from kring.record.switch import Switch, Switches
@@ -62,6 +64,14 @@ def test_without_the_ledger_it_is_told_later(project: Project) -> None:
     ledger.write_bytes(kept)
     assert [one.flag for one in record_switches(project)] == ["greeting"]
     assert [one.flag for one in on_ledger(project)] == ["limit", "greeting"]
+
+
+def test_the_process_that_keeps_the_log_in_order_tells_the_ledger(project: Project, tmp_path: Path) -> None:
+    file = SwitchFile(project.home.root, files=project.files)
+    file.set(Switch(flag="greeting", off=True, at=1, by="Night Duty"))
+    said: list[str] = []
+    look_after([project], Meeting(tmp_path / "serve"), say=said.append)
+    assert ([(one.flag, one.by) for one in on_ledger(project)], said) == ([("greeting", "Night Duty")], [])
 
 
 def test_a_clock_that_runs_backwards_undoes_nothing(project: Project) -> None:
