@@ -178,6 +178,14 @@ def test_who_hangs_keeps_neither_the_operator_nor_others(project: Project, targe
         assert waiting == {"hangs"}
 
 
+def test_a_copy_that_is_harmed_on_purpose_wakes_nobody(project: Project, target: Target) -> None:
+    ring(project, watched("age"))
+    with telling(project, environ={"NIGHT": SECRET, "KRING_TELL": "0"}, say=lambda _: None):
+        time.sleep(1.5)
+    assert target.asked == []
+    assert [one.state for one in deliveries(project)] == ["waiting"]
+
+
 def test_what_was_committed_before_a_crash_is_told_after_it(project: Project, target: Target) -> None:
     """Nothing but the ledger is needed: the step and its messages are one transaction."""
     ring(project, watched("age"))

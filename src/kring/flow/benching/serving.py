@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 from kring.errors import Refused, Unauthenticated, Unavailable
 from kring.flow.keys import create_key
+from kring.flow.operating.telling import SILENT
 from kring.flow.project import Project, open_project
 from kring.host.clock import stopwatch
 from kring.host.files import storage_error
@@ -164,7 +165,12 @@ def _running(folder: Path, log: Path, *, workers: int) -> Iterator[tuple[subproc
     with log.open("wb") as out:
         began = stopwatch()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | dict([SILENT]),
         )
     try:
         yield process, port, began

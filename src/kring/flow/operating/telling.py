@@ -32,6 +32,9 @@ GIVEN_UP_US: Final = 3 * 86_400_000_000
 """What could not be told in this time is not told: the alarm itself stays where it is."""
 
 STOP_S: Final = 2.0
+SILENT: Final = ("KRING_TELL", "0")
+"""In the environment of an operator: nobody is told. So run the copies of a system that are put under load or harm."""
+
 Open = Callable[[Target], Notifier]
 
 
@@ -153,7 +156,8 @@ def after_failure(delivery: Delivery, error: KringError, *, now: int) -> Deliver
 
 @contextmanager
 def telling(project: Project, *, environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
-    """Send what waits while the block runs. What is being sent at its end is sent again next time, with its id."""
+    """Send what waits while the block runs. What is being sent at its end is sent again next time, with its id.
+    Nothing is sent where the environment says so."""
     stopped = threading.Event()
 
     def open_target(target: Target) -> Notifier:
@@ -167,7 +171,7 @@ def telling(project: Project, *, environ: Mapping[str, str], say: Callable[[str]
             name=f"tell {target.name}",
             daemon=True,
         )
-        for target in project.system.notify
+        for target in (() if environ.get(SILENT[0]) == SILENT[1] else project.system.notify)
     ]
     for thread in threads:
         thread.start()
