@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from kring.flow.watching.drifting import Drifting
 from kring.flow.watching.labelled import Labelled
 from kring.flow.watching.matured import Matured
 from kring.flow.watching.tallied import Tallied
@@ -17,7 +16,7 @@ from kring.record.decision import Decisions, Place, Value
 from kring.record.drift import References
 from kring.record.evidence import Evidence, Measure
 from kring.record.operator import ShadowCompared, Watched
-from kring.record.system import System
+from kring.record.system import Gate, System
 from kring.record.version import Policy
 from kring.watch.estimates import Estimated, effect_of, estimated, judge_estimate
 from kring.watch.judging import Found, figures, judge_traffic
@@ -37,13 +36,9 @@ class Monitors:
         self.windows = Labelled(system, task)
         self._matured = Matured(system, self.windows)
         self._tallied = Tallied(system, task, self.windows)
+        self.drifting = self._tallied.drifting
         self._task = task
         self._evidence: dict[str, Evidence] = {}
-
-    @property
-    def drifting(self) -> Drifting:
-        """Drift of inputs and outputs, and the bets so far."""
-        return self._tallied.drifting
 
     def knows(
         self,
@@ -82,7 +77,7 @@ class Monitors:
         expected: Estimated | None = None
         if self.windows.policy(live) is not None:
             expected = self.estimate(live, start=start, end=end)
-            found += self._estimated(expected, since=start)
+            found += _estimated(expected, self._system.gate, since=start)
             found += self._matured.judged(live, end=end)
         more, asked = self._tallied.queries(start)
         breaches += [each.breach for each in found if each.breach is not None] + more
@@ -124,10 +119,6 @@ class Monitors:
         """Shares, quantiles of waiting and the mean cost of all windows that began in [start, end)."""
         return figures(self._tallied.traffic(start, end), currency=self._system.frame.currency)
 
-    def fairness(self, version: str, *, end: int) -> list[Measure]:
-        """How far rates of groups lie apart in the windows that have matured by `end`."""
-        return self._matured.fairness(version, end=end)
-
     def budgets(self, now: int) -> list[Budget]:
         """What is left of each error budget."""
         return budgets(self._tallied.slots(), self._system.slo, now=now)
@@ -145,15 +136,16 @@ class Monitors:
         evidence = self._evidence.get(version)
         return evidence.measures if evidence else ()
 
-    def _estimated(self, found: Estimated, *, since: int) -> list[Found]:
-        gate = self._system.gate
-        beyond_it = {each.key: each for each in judge_estimate(found, gate.lines, min_rows=gate.min_rows, since=since)}
-        judged = {
-            f"estimated_quality/{each.name}//": None
-            for each in found.measures
-            if any(covers(line, each.name) for line in gate.lines)
-        }
-        return [Found(key, each) for key, each in (judged | beyond_it).items()]
+
+def _estimated(found: Estimated, gate: Gate, *, since: int) -> list[Found]:
+    """What the gate says of an estimate."""
+    beyond_it = {each.key: each for each in judge_estimate(found, gate.lines, min_rows=gate.min_rows, since=since)}
+    judged = {
+        f"estimated_quality/{each.name}//": None
+        for each in found.measures
+        if any(covers(line, each.name) for line in gate.lines)
+    }
+    return [Found(key, each) for key, each in (judged | beyond_it).items()]
 
 
 def _told(breach: Breach, *, version: str, effect: Effect | None) -> Breach:
