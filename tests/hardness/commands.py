@@ -38,6 +38,8 @@ PRELOAD: Final = [
     "kring.cli.outcome",
     "kring.cli.release",
     "kring.cli.replay",
+    "kring.cli.retrain",
+    "kring.cli.review",
     "kring.cli.rollback",
     "kring.cli.score",
     "kring.cli.snapshot",

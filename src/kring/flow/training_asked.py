@@ -68,7 +68,8 @@ def require_possible(state: OperatorState, what: Asked) -> None:
     if what == "now" and state.pointer is None:
         raise Refused("there is no live version yet to train again", next="kring go makes the first one")
     if what == "cancel" and not state.retraining:
-        raise Refused("no training runs", got=f"one waits: {state.wanted}" if state.wanted else "none waits either")
+        got = f"one waits: {state.wanted}" if state.wanted else "none waits either"
+        raise Refused("no training runs", got=got, next="kring retrain shows how trainings stand")
     if what != "cancel" and state.retraining:
         raise Refused("a training runs already", got=runs, next="wait for its end, or kring retrain --cancel")
     if what in ("approve", "refuse") and not state.wanted:
