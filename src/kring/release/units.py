@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import count
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -143,7 +142,6 @@ class UnitBook:
     def __init__(self, terms: Terms) -> None:
         self.parts = parts_of(terms)
         self._terms = terms
-        self._next = count()
         self._names: dict[int, defaultdict[str, int]] = {}
         self._made = self._enrolled = 0
         self._frames: list[Frame] = []
@@ -205,14 +203,18 @@ class UnitBook:
 
     def _numbers(self, key: tuple[int, ...], *, at: int, n: int, subjects: Sequence[str]) -> Numbers:
         if self._terms.unit == "request":
-            units = np.arange(self._made, self._made + n)
-        else:
-            names = subjects if len(subjects) == n else [f"{key}/{row}" for row in range(n)]
-            day = at // DAY_US if self._terms.unit == "subject_day" else 0
-            book = self._names.setdefault(day, defaultdict(self._next.__next__))
-            units = np.fromiter(map(book.__getitem__, names), np.int64, n)
-        self._made = max(self._made, int(units.max()) + 1) if n else self._made
-        return units
+            self._made += n
+            return np.arange(self._made - n, self._made)
+        names = subjects if len(subjects) == n else [f"{key}/{row}" for row in range(n)]
+        day = at // DAY_US if self._terms.unit == "subject_day" else 0
+        book = self._names.get(day)
+        if book is None:
+            book = self._names[day] = defaultdict(self._make)
+        return np.fromiter(map(book.__getitem__, names), np.int64, n)
+
+    def _make(self) -> int:
+        self._made += 1
+        return self._made - 1
 
     def _enrol(self, rows: Rows, *, place: int) -> Numbers:
         """The units first seen, each in the arm and at the moment of its first row."""
@@ -302,6 +304,13 @@ class UnitBook:
         units, labelled = units[first], labelled[first]
         coverage = self._facts.table(self._batches, units, labelled > 0)
         return units[labelled > 0], coverage
+
+
+def end_of(first: int, unit: UnitKind) -> int:
+    """As `ends_of`, of one."""
+    if unit == "request":
+        return first
+    return (first // DAY_US + 1) * DAY_US if unit == "subject_day" else first + DAY_US
 
 
 def ends_of(first: Numbers, unit: UnitKind) -> Numbers:

@@ -17,7 +17,7 @@ from kring.record.progress import PairedLook
 from kring.record.rollout import Guardrail, Rollout, Terms
 from kring.record.version import Policy
 from kring.release.judging import paired_look
-from kring.release.units import Bits, Matured, Part, UnitBook, ends_of, nothing_matured
+from kring.release.units import Bits, Matured, Part, UnitBook, end_of, nothing_matured
 from kring.serve.decider import REJECTED, UNANSWERED
 from kring.watch.inputs import is_broken
 
@@ -112,7 +112,7 @@ class RolloutBook:
                 bits=bad_of(record, self._units.parts),
             )
         if self._outcome is not None and (self._is_paired or units is not None):
-            end = record.at if self._is_paired else int(ends_of(np.array([record.at]), self.terms.unit)[0])
+            end = record.at if self._is_paired else end_of(record.at, self.terms.unit)
             self._awaited.wait(place, record, end=end, units=None if self._is_paired else units)
 
     def _hear_shadow(self, record: Decisions) -> None:
