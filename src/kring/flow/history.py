@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from typing import Final, TypeVar
 
@@ -12,9 +13,9 @@ from kring.ports.ledger import Ledger
 from kring.record.access import ApiKey
 from kring.record.alarm import Alarm
 from kring.record.compaction import Compacted, Dropped
+from kring.record.drill import Drilled
 from kring.record.erasure import Erased, Forgotten
 from kring.record.event import Entry, Event, Segment
-from kring.record.drill import Drilled
 from kring.record.evidence import Evidence
 from kring.record.finding import CheckReport
 from kring.record.message import Delivery
@@ -32,6 +33,7 @@ from kring.record.verdict import Verdict
 from kring.record.version import Version
 
 R = TypeVar("R", bound=msgspec.Struct)
+S = TypeVar("S", bound=msgspec.Struct)
 
 KINDS: Final[dict[type[msgspec.Struct], str]] = {
     CheckReport: "check",
@@ -96,6 +98,14 @@ def all_of(ledger: Ledger, kind: type[R], *, after: int = 0) -> Iterator[R]:
     """All records of one kind, oldest first."""
     for event in ledger.read(after=after, kind=KINDS[kind]):
         yield decode(event, kind)
+
+
+def both_of(ledger: Ledger, one: type[R], other: type[S]) -> Iterator[R | S]:
+    """All records of two kinds in the order of the ledger, whatever their moments say."""
+    kinds = KINDS[one], KINDS[other]
+    events = heapq.merge(*(ledger.read(kind=kind) for kind in kinds), key=lambda event: event.seq)
+    for event in events:
+        yield decode(event, one) if event.kind == kinds[0] else decode(event, other)
 
 
 def newest(ledger: Ledger, kind: type[R]) -> R | None:

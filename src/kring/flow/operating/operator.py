@@ -109,8 +109,8 @@ class Operator:
     def _commit(self, state: OperatorState, commands: Sequence[Command], events: Sequence[OperatorEvent]) -> None:
         now = self.project.clock.now()
         sealed = [event for event in events if isinstance(event, BatchSealed) and event == state.sealed]
-        entries = [history.entry(one, id=one.rollout, actor=ACTOR, at=now) for one in sealed]
-        entries += [entry for command in commands for entry in entries_of(command, now)]
+        entries = [entry for command in commands for entry in entries_of(command, now)]
+        entries += [history.entry(one, id=one.rollout, actor=ACTOR, at=now) for one in sealed]
         entries.append(history.entry(state, id=LEASE, actor=self.holder, at=now))
         seq = self.ledger.head().seq
         newest = history.newest_with(self.ledger, OperatorState, LEASE)

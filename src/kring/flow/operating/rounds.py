@@ -41,6 +41,7 @@ class Rounds:
         self._task, self._policy_of = task, policy_of
         self._log, self._folder = log, folder
         self._book: RolloutBook | None = None
+        self._generation = 0
 
     def hear(self, logged: Logged) -> None:
         """One frame of the log."""
@@ -65,6 +66,7 @@ class Rounds:
             )
             commands += self.operator.step([*news, sealed])
             if self.operator.state.sealed == sealed:
+                self._follow_pointer()
                 commands += self.operator.step([book.look(number, now=now)])
         self._follow_pointer()
         return commands
@@ -78,6 +80,7 @@ class Rounds:
         if self._book is not None and self._book.rollout == rollout.id:
             return []
         book = RolloutBook(rollout, task=self._task, policy_of=self._policy_of)
+        self._generation = 0
         commands: list[Command] = []
         if self._log is not None and self._folder is not None:
             last, after = self._reheard(book, rollout)
@@ -112,9 +115,17 @@ class Rounds:
         return self.operator.step([last]) if last is not None and not holds(seen, last.look.batch) else []
 
     def _follow_pointer(self) -> None:
+        """Turn to every pointer that there was since, whoever set it: a batch is counted by those that stand before
+        its seal on the ledger."""
         state = self.operator.state
-        if self._book is not None and state.rollout is not None and state.rollout.id == self._book.rollout:
-            self._turn_to(self._book, state.pointer, state.rollout)
+        if self._book is None or state.rollout is None or state.pointer is None:
+            return
+        if state.rollout.id != self._book.rollout or state.pointer.generation == self._generation:
+            return
+        for pointer in history.all_of(self.operator.ledger, Pointer):
+            if self._generation < pointer.generation <= state.pointer.generation:
+                self._turn_to(self._book, pointer, state.rollout)
+        self._generation = state.pointer.generation
 
     def _turn_to(self, book: RolloutBook, pointer: Pointer | None, rollout: Rollout) -> None:
         share = share_of(pointer, rollout)
