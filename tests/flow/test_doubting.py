@@ -12,6 +12,7 @@ import pytest
 from kring.errors import Refused, UserError
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.doubting import Told, coverage_of, looks_poisoned, poison, shapes_its_labels
+from kring.flow.operating.operator import operating
 from kring.flow.project import Project, open_project
 from kring.flow.retraining import Retraining, begun, take_data
 from kring.flow.training_asked import ask_training, trainings
@@ -166,6 +167,9 @@ def test_people_ask_for_trainings_and_end_them(tmp_path: Path) -> None:
     assert asked["training"].startswith("t_")
     assert kring("retrain", folder, "--now", "--because", "again", "--json").json["error"]["code"] == "refused"
     assert "runs, asked for by Ada" in kring("retrain", folder).out
+    with operating(project, holder="another command") as operator:
+        operator.resume()
+    assert kring("retrain", folder, "--json").json["training"] == asked["training"], "no other command ends it"
     ended = kring("retrain", folder, "--cancel", "--because", "not now", "--json").json
     assert (ended["runs"], ended["training"]) == ("", "")
     assert "cancelled" in kring("alarms", folder).out

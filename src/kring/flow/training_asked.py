@@ -56,7 +56,6 @@ def ask_training(project: Project, what: Asked, *, reason: str, actor: str) -> T
             allowed=f"printable text, up to {LONGEST_REASON:,} characters", key="because",
         )  # fmt: skip
     with operating(project, holder=actor) as operator:
-        operator.retrain = None
         require_possible(operator.state, what)
         operator.step([TrainingAsked(what=what, actor=actor, reason=reason.strip())])
     return trainings(project)

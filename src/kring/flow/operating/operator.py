@@ -161,11 +161,9 @@ def open_operator(
 
 @contextmanager
 def operating(project: Project, *, holder: str) -> Iterator[Operator]:
-    """The operator for one command; its right is given back at the end."""
+    """The operator for one command; its right is given back at the end. Trainings are left to whoever operates."""
     with project.ledger() as ledger:
-        operator = open_operator(
-            project, ledger, holder=holder, retrain=no_retraining, seconds=COMMAND_SECONDS, patient=True
-        )
+        operator = open_operator(project, ledger, holder=holder, retrain=None, seconds=COMMAND_SECONDS, patient=True)
         try:
             yield operator
         finally:
