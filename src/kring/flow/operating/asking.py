@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from kring.errors import Refused
 from kring.flow import history
@@ -17,6 +17,7 @@ from kring.record.rollout import Pointer, Rollout
 from kring.record.version import Version
 
 Asked = Literal["hold", "resume", "abort"]
+DONE: Final[dict[Asked, str]] = {"hold": "held", "resume": "resumed", "abort": "aborted"}
 
 
 class WentBack(NamedTuple):
@@ -75,7 +76,7 @@ def ask_rollout(project: Project, what: Asked, *, reason: str, actor: str) -> Ro
         if why:
             rollout = operator.state.rollout
             raise Refused(
-                f"the rollout of {project.system.name} can't {'be held' if what == 'hold' else what} now",
+                f"the rollout of {project.system.name} can't be {DONE[what]} now",
                 got=f"{rollout.version}: {rollout.state}" if rollout else "no rollout",
                 next=why,
             )

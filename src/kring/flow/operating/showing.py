@@ -171,10 +171,14 @@ def _paired(terms: Terms, progress: Progress) -> Iterator[str]:
     if not any(guardrail.route == "paired" for guardrail in terms.guardrails):
         return
     rows = progress.paired_rows
-    mean = f"{progress.paired_worse / rows:+.3%}" if rows else "unknown"
+    if not rows:
+        yield "No row that both versions judged has an outcome yet."
+        return
+    mean = progress.paired_worse / rows
     yield (
-        f"On {rows:,} rows that both versions judged and whose outcome is known, the new one is worse by {mean} of the"
-        f" largest loss on average (below zero: better); it must be proven to be worse by less than {terms.delta:.1%}."
+        f"On {rows:,} rows that both versions judged and whose outcome is known, the new one was"
+        f" {'worse' if mean > 0 else 'better'} by {abs(mean):.2%} of the largest loss on average. What has to be proven is"
+        f" that it is not worse by {terms.delta:.1%} or more."
     )
 
 
