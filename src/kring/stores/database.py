@@ -17,6 +17,9 @@ Journal = Literal["WAL", "DELETE"]
 BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 MAGIC: Final = b"SQLite format 3\0"
+SMALLEST: Final = 512
+"""Bytes of the smallest page, and so of the smallest database."""
+
 SIGNS: Final = ("no such table", "no such column", "Could not decode")
 """What damage sounds like when the file is a database still."""
 
@@ -104,23 +107,26 @@ def open_database(
 
 
 def _check_magic(path: Path) -> None:
-    """SQLite takes a file of a few bytes for a new database; we do not."""
-    with path.open("rb") as file:
-        magic = file.read(len(MAGIC))
-    if magic and magic != MAGIC and not path.with_name(f"{path.name}-journal").exists():
+    """SQLite takes a file of a few bytes for a new database; we do not. A larger one is left to SQLite, see
+    `_make_private`."""
+    if not 0 < path.stat().st_size < SMALLEST:
+        return
+    magic = path.read_bytes()[: len(MAGIC)]
+    if magic != MAGIC and not path.with_name(f"{path.name}-journal").exists():
         raise IntegrityError(f"{path.name} is no database", got=repr(magic), next="check the path", file=str(path))
 
 
 def _make_private(path: Path) -> None:
+    """A database that is there is never opened by hand: to close it again would let go of the POSIX locks of every
+    connection that this process has to it, and others would take its log away."""
     for folder in reversed([folder for folder in (path.parent, *path.parents) if not folder.exists()]):
         folder.mkdir(mode=0o700, exist_ok=True)
         _sync(folder.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
     _sync(path.parent)
 
 
