@@ -47,7 +47,7 @@ def test_every_command_is_done_and_answers_with_one_object(walked: Walked) -> No
     assert keys["check"] == {"report", "snapshot", "open"}
     assert keys["train"] == {"runs"}
     assert keys["compare"] == {"candidates", "notes", "page"}
-    assert keys["release"] == {"verdicts", "version", "rollout"}
+    assert keys["release"] == {"verdicts", "version", "rollout", "plan"}
     assert keys["list"] == {"snapshots"}
     assert keys["show"] == {"snapshot"}
     assert keys["status"] >= {"system", "live", "previous", "rollout", "alarms", "events", "verified"}

@@ -48,7 +48,7 @@ def test_who_is_beaten_in_everything_is_named(tmp_path: Path) -> None:
 def test_a_dominated_candidate_takes_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = trained(tmp_path / "prices")
     plain = [without_probes(each) for each in latest_training(project)]
-    monkeypatch.setattr("kring.flow.releasing.latest_training", lambda _: plain)
+    monkeypatch.setattr("kring.flow.operating.releasing.latest_training", lambda _: plain)
     for reason in ("", "  "):
         with pytest.raises(UserError, match="weak is dominated: linear") as error:
             release(project, candidate="weak", because=reason)
