@@ -148,8 +148,8 @@ def known_then(project: Project, feed: pl.LazyFrame, moment: int) -> pl.LazyFram
 
 
 def take_snapshot(project: Project, checked: Checked) -> Snapshot:
-    """Store an accepted feed for ever, with what the log knows of its rows. `Refused` when the contract was broken; the report
-    is kept."""
+    """Store an accepted feed for ever, with what the log knows of its rows. `Refused` when the contract was broken; the
+    report is kept."""
     report = checked.report
     if report.result == "fail":
         keep_report(project, checked)
