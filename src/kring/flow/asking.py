@@ -81,14 +81,15 @@ def row_of(project: Project, field: str, question: str) -> dict[str, Value]:
 
 
 def opened_all(project: Project, pointer: Pointer) -> dict[str, Opened]:
-    """The live version and the previous one, verified. A previous one that isn't what was signed is left out."""
+    """The live version, the canary and the previous one, verified. One of the others that isn't what was signed is
+    left out."""
     opened = {pointer.live: opened_as_far(project, pointer.live)}
     require_same_reading(project, opened[pointer.live].loaded)
-    if pointer.previous:
+    for version in {pointer.canary, pointer.previous} - {"", pointer.live}:
         try:
-            opened[pointer.previous] = opened_as_far(project, pointer.previous)
+            opened[version] = opened_as_far(project, version)
         except KringError as error:
-            project.say(f"version {pointer.previous} can't be opened and answers nothing: {error.message}")
+            project.say(f"version {version} can't be opened and answers nothing: {error.message}")
     return opened
 
 
