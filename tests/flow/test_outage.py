@@ -13,8 +13,8 @@ from kring.flow import adapters
 from kring.flow.project import open_project
 from kring.flow.replaying.rebuild import rebuilt
 from kring.flow.replaying.replay import Stage, begin, live, on_stage, renew
-from kring.flow.watching.windows import Windows
 from kring.flow.tracing import trace
+from kring.flow.watching.windows import Windows
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
 from kring.metrics.ids import decision_ids

@@ -9,6 +9,7 @@ import click
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.operating.asking import roll_back
 from kring.flow.project import open_project
+from kring.flow.pulling import FILE
 
 
 @click.command(short_help="Let the previous version answer again.")
@@ -21,11 +22,16 @@ def command(output: Output, folder: Path, reason: str, actor: str, home: Path | 
     """Go back at once: a version that answers a share loses it, else the previous version answers again. A rollout
     under way ends."""
     project = open_project(folder, say=output.progress)
-    pointer, before, shadow, canary = roll_back(project.in_home(home) if home else project, reason=reason, actor=actor)
+    pointer, before, shadow, canary, trouble = roll_back(
+        project.in_home(home) if home else project, reason=reason, actor=actor
+    )
     if pointer.live != before:
         output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
     if canary:
         output.say(f"{canary} answers no share any more; {pointer.live} answers everything", style="bold green")
     if shadow:
         output.say(f"{shadow} is no longer asked as a shadow; {pointer.live} answers", style="bold green")
+    if trouble:
+        told = f"the ledger could not be told ({trouble}): workers go by {FILE}, and it is told when it can be"
+        output.say(told, style="yellow")
     output.result(pointer)

@@ -75,7 +75,7 @@ class SwitchFile:
 
         `Busy` while somebody else sets one, `StorageError` when the disk refuses.
         """
-        with self._alone():
+        with taking_turns(self.path, busy="somebody else sets a switch"):
             try:
                 known = self.read().switches
             except IntegrityError:
@@ -86,19 +86,21 @@ class SwitchFile:
             self._files.write(self.path, msgspec.json.encode(Switches({**known, switch.flag: switch}), order="sorted"))
         return switch
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            turn = alone(self.path.with_suffix(".lock"), busy="somebody else sets a switch")
-            try:
-                turn.__enter__()
-                break
-            except Busy:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
+
+@contextmanager
+def taking_turns(path: Path, *, busy: str) -> Iterator[None]:
+    """Change the file `path` alone; whoever else wants to waits for some seconds. `Busy` then."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        turn = alone(path.with_suffix(".lock"), busy=busy)
         try:
-            yield
-        finally:
-            turn.__exit__(None, None, None)
+            turn.__enter__()
+            break
+        except Busy:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        turn.__exit__(None, None, None)

@@ -15,6 +15,7 @@ import msgspec
 from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters
 from kring.flow.deciding import verified
+from kring.flow.operating.asking import record_pulled
 from kring.flow.operating.following import Follower, cursors_since
 from kring.flow.operating.limits import limits_of
 from kring.flow.operating.operator import LEADER, Operator, open_operator
@@ -68,6 +69,7 @@ class Duty:
     def turn(self, *, read_only: bool = False) -> None:
         """What has come since the last turn, and what is due. `read_only` says that no decision can be recorded."""
         self._lead()
+        record_pulled(self.project)
         self._operator.refresh()
         now = self.project.clock.now()
         for logged in islice(self._follower.news(until=now), MOST_FRAMES):

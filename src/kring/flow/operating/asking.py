@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from kring.errors import Refused
+import msgspec
+
+from kring.errors import Refused, Unavailable
 from kring.flow import history
-from kring.flow.operating.operator import operating
+from kring.flow.deciding import verified
+from kring.flow.operating.operator import LEASE, operating
 from kring.flow.operator.moment import Moment
 from kring.flow.operator.rollouts import is_canary, why_not
 from kring.flow.project import Project
+from kring.flow.pulling import PullFile, next_to_pull, without
 from kring.flow.verifying import verify_version
 from kring.record.operator import OperatorState, Retrained, RollbackAsked, RolloutAsked
+from kring.record.pulled import Pulled
 from kring.record.rollout import Pointer, Rollout
 from kring.record.version import Version
 
@@ -22,17 +27,69 @@ DONE: Final[dict[Asked, str]] = {"hold": "held", "resume": "resumed", "abort": "
 
 class WentBack(NamedTuple):
     """Who answers now and who did before; `shadow` is no longer asked beside it, if there was one, and `canary` answers
-    no share any more."""
+    no share any more. With `trouble` the ledger could not be told, and hears of it as soon as it can be reached."""
 
     pointer: Pointer
     before: str
     shadow: str
     canary: str = ""
+    trouble: str = ""
 
 
 def roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
     """Let the previous version answer again, or end a shadow. `Refused` when there is neither, `IntegrityError` when
-    the previous version is not what was released."""
+    the previous version is not what was released. A ledger that can't be read or written stops nothing: every worker
+    here goes by a file beside it."""
+    try:
+        return _roll_back(project, reason=reason, actor=actor)
+    except Unavailable as error:
+        pointer = _known(project) if error.file == str(project.home.ledger) else None
+        if pointer is None or not next_to_pull(pointer):
+            raise
+        return _pull(project, pointer, Pulled(version="", at=project.clock.now(), by=actor, reason=reason), error)
+
+
+def record_pulled(project: Project) -> list[Pulled]:
+    """Tell the ledger of the rollbacks that it could not be told of; those that it knows of now. A version that was
+    promoted meanwhile goes back."""
+    file = PullFile(project.home.root, files=project.files)
+    waiting = file.read()
+    if not waiting:
+        return []
+    with operating(project, holder=project.actor) as operator:
+        for one in waiting:
+            asked = RollbackAsked(actor=one.by, reason=one.reason)
+            for _ in range(2):  # another version may have come to answer a share before the one that was pulled
+                pointer = operator.state.pointer
+                if pointer and one.version in (pointer.live, pointer.canary) and next_to_pull(pointer):
+                    operator.step([asked])
+    file.forget(waiting)
+    return list(waiting)
+
+
+def _known(project: Project) -> Pointer | None:
+    """Who answers now, by the ledger if it can be read, else by what was published last."""
+    file = PullFile(project.home.root, files=project.files)
+    try:
+        with project.ledger() as ledger:
+            state = history.newest_with(ledger, OperatorState, LEASE)
+        pointer = state.pointer if state else None
+    except Unavailable:
+        pointer = file.published()
+    return without(pointer, {one.version for one in file.read()}) if pointer else None
+
+
+def _pull(project: Project, pointer: Pointer, said: Pulled, error: Unavailable) -> WentBack:
+    """By the file alone."""
+    one = msgspec.structs.replace(said, version=next_to_pull(pointer))
+    if one.version == pointer.live:
+        verified(project, pointer.previous)
+    PullFile(project.home.root, files=project.files).add(one)
+    canary = one.version if one.version == pointer.canary else ""
+    return WentBack(without(pointer, {one.version}), pointer.live, "", canary, error.message)
+
+
+def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
     with operating(project, holder=actor) as operator:
         before, rollout = operator.state.pointer, operator.state.rollout
         shadow = rollout.version if rollout and rollout.state == "shadow" else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kring.errors import KringError, NotFound, UserError
 from kring.flow import history
@@ -15,6 +16,7 @@ from kring.flow.keys import access_list
 from kring.flow.operating.operator import LEASE
 from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
+from kring.flow.pulling import PullFile
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
 from kring.ports.ledger import Ledger
@@ -75,6 +77,8 @@ class Publisher:
             if systems != self._systems:
                 self._say_changes(systems)
                 meetings.write(project.files, self.meeting.systems, systems)
+                for one in systems:
+                    PullFile(Path(one.home), files=project.files).publish(one.pointer)
                 self._systems = systems
                 self._bump("pointers")
             if any(self._has_forgotten(name, ledger) for name, ledger in ledgers.items()):

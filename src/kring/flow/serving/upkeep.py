@@ -16,6 +16,7 @@ from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters, history
 from kring.flow.compacting import compact
 from kring.flow.flags import record_switches
+from kring.flow.operating.asking import record_pulled
 from kring.flow.project import Project, open_project
 from kring.flow.retaining import retain
 from kring.flow.serving import meeting as meetings
@@ -36,6 +37,7 @@ def keep_in_order(project: Project, meeting: Meeting) -> None:
         meeting.claims, folder=project.home.log, files=project.files, system=project.system.name, now=now
     )
     record_switches(project)
+    record_pulled(project)
     for run in judge_trials(project):
         project.say(f"the trial {run.name} is {run.state}: {run.why}")
     remember_sealed(project, now=now)

@@ -8,11 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import is_private
 from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.home import Home
+from kring.flow.pulling import PullFile, without
 from kring.flow.sealing import open_sealer, sealing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
@@ -83,6 +86,7 @@ class Worker:
             lost=lambda: self.spans.lost() if self.spans is not None else {},
         )
         self._turning = Turning(self.desk.lines, self._openers, self._copies, clock=self.clock, say=say)
+        self._pulls: dict[Path, PullFile] = {}
         self._sealers: list[Sealer] = []
         self._crowded: set[str] = set()
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
@@ -94,7 +98,7 @@ class Worker:
             self._known[kind] = self.page.generation(kind)  # type: ignore[arg-type]
         claims = adapters.open_claims(self.meeting.claims)
         self._closing.callback(claims.close)
-        for served in meetings.read_systems(self.files, self.meeting):
+        for served in self._systems():
             self.desk.lines[served.system.name] = self._line(served, claims)
         self._read_access()
 
@@ -106,6 +110,8 @@ class Worker:
             generation = page.generation(kind)  # type: ignore[arg-type]
             if generation != self._known[kind] and self._took(take):
                 self._known[kind] = generation
+        if any([file.has_changed() for file in self._pulls.values()]):
+            self._known["pointers"] = -1 if not self._took(self._read_pointers) else self._known["pointers"]
         read_only = page.read_only
         for name, line in self.desk.lines.items():
             line.stopped = read_only
@@ -205,7 +211,20 @@ class Worker:
         return BreakerRuntime(DeadlineRuntime(runtime, self.watchdog, seconds=seconds), breaker)
 
     def _read_pointers(self) -> None:
-        self._turning.turn_to(meetings.read_systems(self.files, self.meeting))
+        self._turning.turn_to(self._systems())
+
+    def _systems(self) -> list[Served]:
+        """What was published, without the versions that were pulled since."""
+        systems = meetings.read_systems(self.files, self.meeting)
+        for served in systems:
+            home = Path(served.home)
+            if home not in self._pulls:
+                self._pulls[home] = PullFile(home, files=LocalFiles())
+                self._pulls[home].has_changed()
+        return [
+            msgspec.structs.replace(one, pointer=without(one.pointer, self._pulls[Path(one.home)].away))
+            for one in systems
+        ]
 
     def _read_access(self) -> None:
         access = meetings.read_access(self.files, self.meeting)
