@@ -70,8 +70,10 @@ def test_it_says_what_happened_how_sure_that_is_and_what_to_do(loans: Path) -> N
     first, second = said.index("PAGE  loans: 120 of 1,000 rows"), said.index("TICKET  loans: age moved")
     assert first < second, "the most urgent first"
     for part in (
-        "Keeper of the Feed", "mend the feed", "the 95 % interval (0.1 to 0.14) lies wholly beyond", "found in 1 look",
-        "a false alarm once in 1,000 windows", "roc_auc -0.02 (-0.04 to -0.01), +0.11 EUR per decision", "not estimated",
+        "Keeper of the Feed", "mend the feed",
+        "the 95 % interval (0.1 to 0.14) lies wholly beyond", "found in 1 look",
+        "a false alarm once in 1,000 windows",
+        "roc_auc -0.02 (-0.04 to -0.01), +0.11 EUR per decision", "not estimated",
         "feature age", "open",
     ):  # fmt: skip
         assert part in said, (part, said)

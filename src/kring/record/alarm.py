@@ -79,8 +79,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """What happened, since when, how sure, to whom it belongs and what is proposed.
 
     `count` is how many looks found it, the last at `last`; `clear` how many in a row have not found it since. The
-    newest window in which it was looked for ended at `looked_at`. It is silent until `until`, and over since `ended`; `by`
-    did what `action` says. `group` is the same for what was found together.
+    newest window in which it was looked for ended at `looked_at`. It is silent until `until`, and over since `ended`;
+    `by` did what `action` says. `group` is the same for what was found together.
     """
 
     id: str

@@ -51,7 +51,7 @@ CLEAR: Final = 2
 
 
 def tier_of(breach: Breach, *, among: Collection[AlarmKind] = ()) -> Tier:
-    """How urgent a finding is, by its kind and strength; `among` are the kinds that were found with it or ring already."""
+    """How urgent a finding is, by its kind and strength; `among` are the kinds found with it, or ringing already."""
     kind = breach.kind
     surely_many = kind == "fallback" and breach.low is not None and breach.low > MANY_FALLBACKS
     if (breach.urgent and kind in MAY_PAGE) or surely_many:
