@@ -5,8 +5,8 @@
 Decisions of both versions in frames of 100 rows and of one, about subjects by day or requests, with outcomes a
 day later; the frames are made beforehand and hold what a log's frames hold, but for reading them. Each is heard,
 batches are sealed when they are due, looked at and judged: the whole path of the operator but for the ledger.
-CPU seconds. Prints rows for the table of results: command, date, cost per decision in the longest run over that in the shortest,
-decisions a second.
+CPU seconds. Prints rows for the table of results: command, date, cost per decision in the longest run over that in the
+shortest, decisions a second.
 """
 
 from __future__ import annotations
