@@ -2,11 +2,10 @@
 
     python benchmarks/operating.py
 
-Decisions of both versions in frames of 100 rows and of one, about subjects by day or requests, with outcomes a
-day later; the frames are made beforehand and hold what a log's frames hold, but for reading them. Each is heard,
-batches are sealed when they are due, looked at and judged: the whole path of the operator but for the ledger.
-CPU seconds. Prints rows for the table of results: command, date, cost per decision in the longest run over that in the
-shortest, decisions a second.
+Decisions of both versions in frames of 100 rows and of one, about subjects by day or requests, with outcomes a day
+later. Each frame is heard, batches are sealed when they are due, looked at and judged: the whole path of the operator
+but for the log that it reads and the ledger. CPU seconds. Prints rows for the table of results: command, date, cost per
+decision in the longest run over that in the shortest, decisions a second.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ def main() -> None:
     today = datetime.date.today().isoformat()
     for unit, rows, most in (("subject_day", 100, 10**7), ("request", 100, 10**6), ("subject_day", 1, 10**5)):
         costs = {size: run(size, rows=rows, unit=unit) / size for size in sizes if size <= most}  # type: ignore[arg-type]
-        first, last = costs[sizes[0]], costs[sizes[-1]]
+        first, last = costs[min(costs)], costs[max(costs)]
         speeds = ", ".join(f"{1 / cost:,.0f} a second of {size:.0e}" for size, cost in costs.items())
         told = f"{unit} units, frames of {rows}: {speeds}"
         print(f"| `{COMMAND}` | {today} | {last / first:.2f} | {told} |", flush=True)

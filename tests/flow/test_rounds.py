@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from kring.flow import adapters, history
 from kring.flow.operating.asking import ask_rollout, roll_back
 from kring.flow.operating.operator import LEADER, open_operator
 from kring.flow.project import open_project
+from kring.flow.replaying.rollouts import moves
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
 from kring.record.alarm import Alarm
@@ -57,6 +59,11 @@ def test_a_good_version_walks_every_step_and_answers_at_the_end(made: Callable[.
     world.until("done")
     assert world.walked() == WAY
     assert (world.pointer.canary, world.pointer.live, world.pointer.previous) == ("", "v_2", "v_1")
+    told = list(moves(world.ledger))
+    assert [(one.was, one.was_step, one.state, one.step) for one in told] == [
+        ("step", 20, "step", 50), ("step", 50, "baking", 50), ("baking", 50, "done", 50),
+    ]  # fmt: skip
+    assert all(proof >= log(20) for one in told for proof in one.proofs.values()), "proof, never its absence"
     sealed = list(history.all_of(world.ledger, BatchSealed))
     assert [one.batch for one in sealed] == list(range(1, len(sealed) + 1))
     assert all(one.units >= 100 for one in sealed)
