@@ -116,9 +116,17 @@ def start_release(
     project: Project, *, version: str, run: str, reason: str, limits: Mapping[str, tuple[float, ...]] | None = None
 ) -> OperatorState:
     """Hand a passed, packed version to the operator: shadow, or live when it is the first. `limits` as in
-    `release.terms.freeze`."""
+    `release.terms.freeze`. `Refused` for a version that answers already."""
     with operating(project, holder=project.actor) as operator:
         verify_version(project, history.get(operator.ledger, Version, version))
+        pointer = operator.state.pointer
+        if pointer is not None and pointer.live == version:
+            raise Refused(
+                "this version answers already",
+                got=version,
+                allowed="a version other than the live one",
+                next="train and release a new one, or kring rollback to the one before",
+            )
         passed = Retrained(
             trigger=reason, result="pass", reason="gate passed", run=run, version=version, limits=dict(limits or {})
         )
