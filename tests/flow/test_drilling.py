@@ -52,6 +52,23 @@ def test_a_ledger_that_goes_away_costs_no_answer(made: Path) -> None:
     assert done.detected_s is not None
 
 
+def test_a_damaged_version_is_stood_in_for_until_its_bytes_are_back(made: Path) -> None:
+    done = drill(open_project(made), "bad_release")
+    assert done.passed, done
+    [live] = [name for name in done.answered_by if name.startswith("v_") and "/" not in name]
+    assert done.answered_by.get(f"{live}/baseline", 0) + done.answered_by.get("default", 0) >= 20
+    assert "0 answers came from the changed bytes" in done.happened
+    assert done.recovered_s is not None
+
+
+def test_a_worker_that_stands_still_is_found_out(made: Path) -> None:
+    done = drill(open_project(made), "hung_model")
+    assert done.passed, done
+    assert done.detected_s is not None
+    assert done.recovered_s is not None
+    assert done.asked > done.failed
+
+
 def test_a_revoked_key_opens_nothing(made: Path) -> None:
     told = kring("drill", "leaked_key", made, "--json")
     assert told.code == 0, told.err

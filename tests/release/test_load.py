@@ -15,6 +15,7 @@ from kring.record.version import Manifest
 from kring.release.build import pack
 from kring.release.load import open_version
 from kring.release.sign import SIGNATURE, public_of, sign
+from kring.release.signed import open_whole_files
 
 Content = Callable[..., tuple[Manifest, dict[str, bytes]]]
 
@@ -212,3 +213,28 @@ def test_a_file_swapped_while_it_is_read_is_never_loaded(version: Path, key: byt
     finally:
         over.set()
         swapper.join()
+
+
+def test_of_a_damaged_version_only_what_was_signed_is_handed_out(version: Path, content: Content, key: bytes) -> None:
+    _, files = content()
+    public = public_of(key)
+    root = open_version(version, public_pem=public).root
+    for each in (version, *version.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    changed, gone = sorted(name for name in files if name != "manifest.json")[:2]
+    (version / changed).write_bytes(b"something else")
+    (version / gone).unlink()
+    (version / "added").write_bytes(b"nobody signed this")
+    loaded, wrong = open_whole_files(version, public_pem=public, root=root)
+    assert wrong == {changed, gone}
+    assert loaded.root == root
+    assert {*loaded.files} == {*open_names(files)} - wrong
+    with pytest.raises(IntegrityError, match="another version"):
+        open_whole_files(version, public_pem=public, root="0" * 64)
+    (version / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(IntegrityError, match="manifest"):
+        open_whole_files(version, public_pem=public, root=root)
+
+
+def open_names(files: dict[str, bytes]) -> set[str]:
+    return {*files, "manifest.json"}

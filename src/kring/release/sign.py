@@ -30,6 +30,7 @@ from kring.release.bundle import (
     Envelope,
     EnvelopeSignature,
     PublicKeyHint,
+    Signed,
     VerificationMaterial,
     read_bundle,
     read_statement,
@@ -121,6 +122,14 @@ def verify(folder: Path, *, public_pem: bytes) -> str:
 
 def verify_files(files: Mapping[str, bytes], *, public_pem: bytes, where: Path) -> str:
     """As `verify`, on bytes that were read already; `where` is the folder named in errors."""
+    signed = read_signed(files, public_pem=public_pem, where=where)
+    _compare(signed.digests, digests_of(files), where)
+    return signed.root
+
+
+def read_signed(files: Mapping[str, bytes], *, public_pem: bytes, where: Path) -> Signed:
+    """What the signature among `files` vouches for, whatever the other files are now. `IntegrityError` without a
+    signature by this key."""
     place = where / SIGNATURE
     if SIGNATURE not in files:
         raise IntegrityError(
@@ -133,8 +142,7 @@ def verify_files(files: Mapping[str, bytes], *, public_pem: bytes, where: Path) 
     payload = _authentic_payload(read_bundle(files[SIGNATURE], place=place), _public(public_pem), place)
     signed = read_statement(payload, place=place)
     check_names(signed.digests, where=place)
-    _compare(signed.digests, digests_of(files), where)
-    return signed.root
+    return signed
 
 
 def _authentic_payload(bundle: Bundle, key: ec.EllipticCurvePublicKey, place: Path) -> bytes:

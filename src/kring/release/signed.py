@@ -18,7 +18,7 @@ from kring.errors import IntegrityError, NewerFormat
 from kring.metrics.ids import digest_id
 from kring.record.version import Manifest
 from kring.release.folder import read_folder
-from kring.release.sign import LIMITS, SIGNATURE, verify_files
+from kring.release.sign import LIMITS, SIGNATURE, digests_of, read_signed, verify_files
 
 FORMAT: Final = 1
 """The newest form of a version folder that this Kring writes and reads."""
@@ -55,6 +55,27 @@ def open_signed(folder: Path, *, public_pem: bytes, root: str = "") -> Loaded:
     """
     files = read_folder(folder, limits=LIMITS)
     found = verify_files(files, public_pem=public_pem, where=folder)
+    _require_named(folder, found, root=root)
+    del files[SIGNATURE]
+    return Loaded(manifest=read_manifest(files, where=folder), root=found, files=MappingProxyType(files))
+
+
+def open_whole_files(folder: Path, *, public_pem: bytes, root: str) -> tuple[Loaded, frozenset[str]]:
+    """The files of a damaged version that still are what was signed, and the names of those that are not or are gone.
+
+    `IntegrityError` without the signature of `root` or without the manifest, `NotFound` without a folder.
+    """
+    files = read_folder(folder, limits=LIMITS)
+    signed = read_signed(files, public_pem=public_pem, where=folder)
+    _require_named(folder, signed.root, root=root)
+    found = digests_of(files)
+    whole = {name: files[name] for name, digest in signed.digests.items() if found.get(name) == digest}
+    loaded = Loaded(manifest=read_manifest(whole, where=folder), root=signed.root, files=MappingProxyType(whole))
+    return loaded, frozenset(signed.digests.keys() - whole.keys())
+
+
+def _require_named(folder: Path, found: str, *, root: str) -> None:
+    """`IntegrityError` unless what was signed is the version that the folder is named after, and of `root`, if any."""
     id = digest_id("v", found)
     if (VERSION_NAME.fullmatch(folder.name) and folder.name != id) or root not in ("", found):
         raise IntegrityError(
@@ -64,8 +85,6 @@ def open_signed(folder: Path, *, public_pem: bytes, root: str = "") -> Loaded:
             next="take the version from where it was made again",
             file=str(folder),
         )
-    del files[SIGNATURE]
-    return Loaded(manifest=read_manifest(files, where=folder), root=found, files=MappingProxyType(files))
 
 
 def read_manifest(files: Mapping[str, bytes], *, where: Path) -> Manifest:

@@ -27,7 +27,11 @@ PATIENCE_S: Final = 90.0
 STEADY: Final = 20
 """So many answers in a row, all good, and all is as before."""
 
+OTHERS_S: Final = 30.0
+"""So long is waited for others to answer in place of what was damaged: there may be none."""
+
 KEY_US: Final = 3_600_000_000
+OK: Final = 200
 UNAUTHENTICATED: Final = 401
 WORKERS_TRIED: Final = 8
 """So many refusals in a row, and every worker has heard that a key is revoked."""
@@ -127,18 +131,19 @@ def bad_release(copy: Copy) -> Came:
                 os.kill(pid, signal.SIGKILL)
         noticed = _until(lambda: any(one.who != copy.live for one in asker.since(began)))
         detected = stopwatch() - began
-        _until(lambda: len(asker.since(began)) >= STEADY)
+        _until(lambda: _is_steady(asker, began + detected), seconds=OTHERS_S)
         back = stopwatch()
         wrongly = [one for one in asker.since(began + detected) if one.who == copy.live]
         _replaced(wrong, good)
         steady = _until(lambda: _is_steady(asker, back) and all(one.who == copy.live for one in asker.said[-STEADY:]))
         recovered = stopwatch() - back
         said = asker.since(began)
+    others = sorted({one.who for one in said if one.at < back and one.status == OK and one.who != copy.live})
     passed = noticed and steady and not wrongly
     return Came(
         passed,
         f"{wrong.name} of the live version was changed and every worker was killed: {len(wrongly)} answers came from "
-        f"the changed bytes",
+        f"the changed bytes, in its place answered {' and '.join(others) or 'nobody'}",
         detected if noticed else None,
         recovered if steady else None,
         said,

@@ -31,8 +31,8 @@ from kring.record.batch import Batch, Column
 from kring.record.prepare import Prepared
 from kring.record.rollout import Pointer
 from kring.record.serving import Served
-from kring.record.version import Chain
-from kring.release.signed import Loaded, open_signed
+from kring.record.version import Chain, Policy
+from kring.release.signed import Loaded, open_signed, open_whole_files
 from kring.runtimes.broken import BrokenRuntime
 from kring.runtimes.chain import open_chain
 from kring.runtimes.providers import AUTO, CPU, Choice, grapher
@@ -50,7 +50,8 @@ Wrap = Callable[[str, Runtime], Runtime]
 class Opener:
     """Opens the versions of one system and keeps them: each is verified and loaded once.
 
-    `provider` is what is to compute its graphs, of those `here`; `providers` says by version what does.
+    `provider` is what is to compute its graphs, of those `here`; `providers` says by version what does. `damaged` is
+    the live version, while others answer for it because its bytes are not those that were signed.
     """
 
     served: Served
@@ -61,20 +62,59 @@ class Opener:
     here: Sequence[str] = (CPU,)
     rungs: dict[str, Answerer[Batch]] = field(default_factory=dict)
     providers: dict[str, str] = field(default_factory=dict)
+    damaged: str = ""
+    _stand_in: Answerer[Batch] | None = None
 
     def decider(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
         """The decider for `pointer`, without the versions that can't be opened: those below them answer.
 
-        `IntegrityError` when the live version can't be verified, since its baseline can't be either.
+        `IntegrityError` when the live version can't be verified: whoever has one that answers goes on with it.
         """
         names = [name for name in dict.fromkeys((pointer.live, pointer.canary, pointer.previous)) if name]
         opened = [name for name in names if self.open(name, needed=name == pointer.live)]
+        self.damaged = ""
+        rungs = {name: self.rungs[name] for name in opened}
+        return self._decider(pointer, rungs, self.rungs[baseline_of(pointer.live)], clock=clock)
+
+    def decider_of_what_is_whole(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
+        """As `decider`; in place of a live version that can't be verified answer the previous one, its own baseline
+        where the baseline's files are what was signed, and the declared default. `IntegrityError` with none of them.
+        """
+        try:
+            return self.decider(pointer, clock=clock)
+        except IntegrityError as error:
+            live, previous = pointer.live, pointer.previous
+            baseline, why = self._baseline_of_damaged(live)
+            self._stand_in = baseline
+            below = [name for name in dict.fromkeys((pointer.canary, previous)) if name and self.open(name)]
+            if baseline is None and previous not in below and self.served.system.frame.default is None:
+                raise
+            self.say(error.message)
+            self.damaged = live
+            rungs = {live: broken(live, error), **{name: self.rungs[name] for name in below}}
+            return self._decider(pointer, rungs, baseline or broken(baseline_of(live), why), clock=clock)
+
+    def _baseline_of_damaged(self, id: str) -> tuple[Answerer[Batch] | None, KringError]:
+        """The baseline of a version of which other files were changed, or why there is none."""
+        try:
+            loaded, wrong = self._whole_files(id)
+        except KringError as error:
+            return None, error
+        chain = loaded.manifest.baseline
+        needed = {name for link in chain.links for name in link.files}
+        lost = sorted(name for name in wrong if name in needed or name.startswith("baseline/"))
+        why = IntegrityError(f"{', '.join(lost[:3])} was changed after signing or is missing")
+        return (None if lost else self._rung(baseline_of(id), chain, loaded)), why
+
+    def _decider(
+        self, pointer: Pointer, rungs: Mapping[str, Answerer[Batch]], baseline: Answerer[Batch], *, clock: Clock
+    ) -> Decider[Batch]:
         system = self.served.system
         return Decider(
             system=system.name,
             pointer=pointer,
-            versions={name: self.rungs[name] for name in opened},
-            baseline=self.rungs[baseline_of(pointer.live)],
+            versions=rungs,
+            baseline=baseline,
             read=as_it_is,
             guard=looked_at_already,
             out_of_contract=system.guard.out_of_contract,
@@ -101,10 +141,16 @@ class Opener:
 
     def _verified(self, id: str) -> Loaded:
         """The bytes that were looked at when the version was published."""
+        return open_signed(self._folder(id), public_pem=self.served.public_key, root=self.served.roots[id])
+
+    def _whole_files(self, id: str) -> tuple[Loaded, frozenset[str]]:
+        """Those of them that are as they were, and the names of the others."""
+        return open_whole_files(self._folder(id), public_pem=self.served.public_key, root=self.served.roots[id])
+
+    def _folder(self, id: str) -> Path:
         if id not in self.served.roots:
             raise IntegrityError("its contents have not been looked at", next="look at what the control process says")
-        folder = Home(Path(self.served.home)).versions / id
-        return open_signed(folder, public_pem=self.served.public_key, root=self.served.roots[id])
+        return Home(Path(self.served.home)).versions / id
 
     def shadows(self, ids: Sequence[str]) -> list[Answerer[Batch]]:
         """The versions that are asked beside the live one, without those that can't be opened."""
@@ -115,6 +161,9 @@ class Opener:
         for name in [name for name in self.rungs if name.partition("/")[0] not in ids]:
             self.rungs.pop(name).runtime.close()
             self.providers.pop(name, None)
+        if self._stand_in is not None and not (self.damaged and ids):
+            self._stand_in.runtime.close()
+            self._stand_in = None
 
     def _rung(self, name: str, chain: Chain, loaded: Loaded) -> Answerer[Batch]:
         """The chain, or what says at each question why it can't be opened."""
@@ -136,13 +185,7 @@ class Opener:
             )
         except KringError as error:
             self.say(f"{name} can't be opened and answers nothing: {error.message}")
-            return Answerer(
-                version=name,
-                prepare=as_it_is,
-                runtime=BrokenRuntime(error),
-                policy=chain.policy,
-                decide=self.task.decide,
-            )
+            return broken(name, error)
 
     def _opened(self, name: str, chain: Chain, loaded: Loaded, kinds: Mapping[str, str]) -> Runtime:
         """The chain, with its graph on what computes it best."""
@@ -155,6 +198,23 @@ class Opener:
         rows = background_in(loaded.files, folder="baseline/" if name.endswith(BASELINE) else "")
         graph = grapher(self.provider, background=rows, kinds=kinds, here=self.here, told=told)
         return open_chain(chain, loaded.files, open_index=adapters.open_index, open_graph=graph, patience_s=0.0)
+
+
+def broken(name: str, error: KringError) -> Answerer[Batch]:
+    """What says at each question why it can't be opened, and so never decides."""
+    return Answerer(
+        version=name,
+        prepare=as_it_is,
+        runtime=BrokenRuntime(error),
+        policy=Policy(output="value"),
+        decide=undecided_by,
+    )
+
+
+def undecided_by(outputs: Batch, policy: Policy) -> Batch:
+    """No decision on what there is not."""
+    del policy
+    return outputs
 
 
 def background_in(files: Mapping[str, bytes], *, folder: str) -> Background | None:

@@ -38,7 +38,7 @@ class Turning:
 
     def turn_to(self, systems: Sequence[Served]) -> None:
         """Open what is new in `systems` and turn each line to it. A line whose live version can't be opened stays with
-        what it has, and that is said."""
+        what it has, and that is said once. One that others answer for, since its bytes are damaged, tries again."""
         self._next = systems
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._turn())
@@ -48,7 +48,7 @@ class Turning:
             systems, self._next = self._next, ()
             for served in systems:
                 line = self._lines.get(served.system.name)
-                if line is not None and line.served != served:
+                if line is not None and (line.served != served or self._openers[line.name].damaged):
                     await self._turn_line(line, served)
 
     async def _turn_line(self, line: Line, served: Served) -> None:
@@ -57,7 +57,8 @@ class Turning:
         try:
             decider, shadows = await asyncio.get_running_loop().run_in_executor(None, self._opened, opener, served)
         except KringError as error:
-            self._say(f"{name} stays with version {before.pointer.live}: {error.message}")
+            if served != before:
+                self._say(f"{name} stays with version {before.pointer.live}: {error.message}")
             return
         line.turn(served, decider)
         line.reader.mend = mender_of(served)

@@ -51,6 +51,9 @@ from kring.serve.line import Line
 UNSEEN_S: Final = 5.0
 """A ledger that nobody has read for so long is told of."""
 
+RETRY_S: Final = 1.0
+"""A damaged version is looked at again after so long."""
+
 
 class Worker:
     """Made inside the loop that it works in; for that loop's thread."""
@@ -89,6 +92,7 @@ class Worker:
         self._pulls: dict[Path, PullFile] = {}
         self._sealers: list[Sealer] = []
         self._crowded: set[str] = set()
+        self._retry = 0.0
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
 
@@ -120,6 +124,7 @@ class Worker:
         if page.draining:
             self.desk.waiting_for = "this server is being stopped"
         self._look_at_ledger()
+        self._look_at_damaged()
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
 
@@ -167,7 +172,11 @@ class Worker:
         hide, unhidden = hider(served, random=self.random)
         self._closing.callback(unhidden)
         clerk = Clerk(
-            opener.decider(served.pointer, clock=self.clock), reader=reader, log=log, clock=self.clock, hide=hide
+            opener.decider_of_what_is_whole(served.pointer, clock=self.clock),
+            reader=reader,
+            log=log,
+            clock=self.clock,
+            hide=hide,
         )
         claiming = claiming_of(claims, name, log=log, folder=folder, clock=self.clock)
         committer = Committer(name)
@@ -246,6 +255,13 @@ class Worker:
         if left < 0:
             self.gate.replace(keys=())
             self._known["keys"] = -1
+
+    def _look_at_damaged(self) -> None:
+        """A live version whose bytes were damaged is tried again: they may have been put back."""
+        now = self.clock.monotonic()
+        if now >= self._retry and any(opener.damaged for opener in self._openers.values()):
+            self._retry = now + RETRY_S
+            self._took(self._read_pointers)
 
     def _providers(self) -> Iterator[tuple[str, str, str]]:
         """System, version and what computes it."""
