@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from kring.flow.operator.alarms import NAMED, PROPOSALS
 from kring.flow.operator.fold import fold
 from kring.record.alarm import Alarm, AlarmKind, Breach, Effect
-from kring.record.operator import AlarmHandled, Command, Notify, OperatorState, RaiseAlarm, Retrained, Watched
+from kring.record.operator import (
+    AlarmHandled,
+    Command,
+    Notify,
+    OperatorState,
+    RaiseAlarm,
+    Retrained,
+    RollbackAsked,
+    Watched,
+)
 from kring.record.running import Notify as Target
 from kring.record.system import Candidate, Data, Frame, Person, System
 from kring.watch import wording
@@ -293,3 +302,46 @@ def test_no_history_of_looks_breaks_the_laws(days: list[tuple[list[Breach], bool
         raised = {one.alarm.id for one in commands if isinstance(one, RaiseAlarm)}
         assert {alarm.id for one in commands if isinstance(one, Notify) for alarm in one.alarms} <= raised
         assert {breach.key for breach in found} <= set(keys)
+
+
+def test_what_comes_and_goes_with_the_week_rings_less_and_less() -> None:
+    """Found on five days and not on two, week after week: as one alarm, after it came back a few times."""
+    state, opened_on = NOBODY, []
+    for day in range(2, 100):
+        found = [breach(feature="x")] if day % 7 < 5 else []
+        state, commands = step(state, day, window(day, *found, looked=(breach(feature="x").key,)))
+        opened_on += [day for one in commands if isinstance(one, RaiseAlarm) and one.alarm.state == "open"]
+    assert len(opened_on) == 2
+    assert only(state).needs == 2 * CLEAR
+    assert only(state).count > 50
+
+
+def test_after_a_long_silence_it_is_over_as_soon_as_ever() -> None:
+    key = breach(feature="x").key
+    state, _ = step(NOBODY, 2, window(2, breach(feature="x")))
+    for day in (3, 4):
+        state, _ = step(state, day, window(day, looked=(key,)))
+    assert not state.alarms
+    assert state.past[key].needs == CLEAR
+    soon, _ = step(state, 10, window(10, breach(feature="x")))
+    late, _ = step(state, 90, window(90, breach(feature="x")))
+    assert (only(soon).needs, only(late).needs) == (2 * CLEAR, CLEAR)
+
+
+def test_what_was_found_of_a_version_ends_with_it() -> None:
+    state, _ = step(NOBODY, 1, Retrained(trigger="t", result="pass", reason="passed", run="r", version="v_1"))
+    about = [breach(kind="quality", version="v_1"), breach(kind="data_quality"), breach(kind="drift", version="v_2")]
+    state, _ = step(state, 2, window(2, *about))
+    pointer = state.pointer
+    assert pointer is not None
+    assert len(state.alarms) == 3
+    state, commands = step(
+        msgspec.structs.replace(state, pointer=msgspec.structs.replace(pointer, previous="v_0")),
+        3,
+        RollbackAsked(actor="ann", reason="by hand"),
+    )
+    assert state.pointer is not None
+    assert state.pointer.live == "v_0"
+    assert {alarm.kind for alarm in state.alarms} == {"data_quality"}
+    ended = [one.alarm for one in commands if isinstance(one, RaiseAlarm)]
+    assert {alarm.action for alarm in ended} == {"v_0 answers instead"}

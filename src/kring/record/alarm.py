@@ -75,10 +75,18 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
         return "/".join((self.kind, self.metric, self.feature, self.slice))
 
 
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """When the last alarm of a key was over, and how many looks in vain that took."""
+
+    ended: int
+    needs: int
+
+
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """What happened, since when, how sure, to whom it belongs and what is proposed.
 
-    `count` is how many looks found it, the last at `last`; `clear` how many in a row have not found it since. The
+    `count` is how many looks found it, the last at `last`; `clear` how many in a row have not found it since,
+    of the `needs` that end it: twice as many each time it comes back. The
     newest window in which it was looked for ended at `looked_at`. It is silent until `until`, and over since `ended`;
     `by` did what `action` says. `group` is the same for what was found together.
     """
@@ -109,6 +117,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
     last: int = 0
     clear: int = 0
+    needs: int = 2
     looked_at: int = 0
     until: int = 0
     ended: int = 0

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from kring.record.alarm import Alarm, Breach, Handling, News
+from kring.record.alarm import Alarm, Breach, Effect, Handling, News, Past
 from kring.record.progress import Look, PairedLook, Progress
 from kring.record.rollout import Brake, Pointer, Rollout
 from kring.record.system import Stage
@@ -29,7 +29,8 @@ class WindowClosed(msgspec.Struct, frozen=True, kw_only=True, tag="window_closed
 
 
 class QualityJudged(msgspec.Struct, frozen=True, kw_only=True, tag="quality_judged"):
-    """The live version's matured outcomes between `start` and `end`, against the gate."""
+    """The live version's matured outcomes between `start` and `end`, against the gate; `effect` is what has happened
+    since its evidence, in quality and in money."""
 
     version: str
     start: int
@@ -37,6 +38,7 @@ class QualityJudged(msgspec.Struct, frozen=True, kw_only=True, tag="quality_judg
     windows: int
     rows: int
     lines: tuple[Judgement, ...]
+    effect: Effect | None = None
 
 
 class Retrained(msgspec.Struct, frozen=True, kw_only=True, tag="retrained"):
@@ -206,7 +208,8 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     the last step that are not yet known to be done; `quiet` maps a metric to the end of the time in which
     its breach is no new reason to train; `breached` are the metrics whose alarm still waits for
     a training, `retraining` why one runs, the `training` of that id, `wanted` why one waits for a person's yes,
-    `trainings` when those began that count against the budget, `alarms` those that are not resolved.
+    `trainings` when those began that count against the budget, `alarms` those that are not resolved, `past`
+    how the last ones ended that were not found any more, by key.
 
     `progress` is what the tests of the rollout have seen, `sealed` its newest batch, `shadow` what its version said in
     shadow, `brakes` what the world pulls. The log of each writer was followed to its cursor."""
@@ -223,6 +226,7 @@ class OperatorState(msgspec.Struct, frozen=True, kw_only=True):
     quiet: dict[str, int] = {}
     breached: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    past: dict[str, Past] = {}
     progress: Progress | None = None
     sealed: BatchSealed | None = None
     shadow: ShadowCompared | None = None

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kring.record.alarm import Alarm, AlarmKind, Breach, Handling
+from kring.record.alarm import Alarm, AlarmKind, Breach, Handling, Past
 from kring.record.running import Tier
 
 TIERS: Final[tuple[Tier, ...]] = ("note", "ticket", "page")
@@ -48,6 +48,9 @@ CAUSES: Final[dict[AlarmKind, str]] = {
 
 CLEAR: Final = 2
 """So many looks in a row that find nothing end an alarm: one may be chance."""
+
+MOST_CLEAR: Final = 32
+"""What comes back and back needs no more of them than this."""
 
 
 def tier_of(breach: Breach, *, among: Collection[AlarmKind] = ()) -> Tier:
@@ -120,13 +123,21 @@ def found_again(alarm: Alarm, breach: Breach, *, tier: Tier, end: int, now: int)
 
 
 def not_found(alarm: Alarm, *, end: int, now: int) -> Alarm:
-    """The alarm after a look that did not find it; over after `CLEAR` of them in a row."""
+    """The alarm after a look that did not find it; over after as many of them in a row as it needs."""
     if end <= alarm.looked_at:
         return alarm
     alarm = msgspec.structs.replace(alarm, clear=alarm.clear + 1, looked_at=end)
-    if alarm.clear < CLEAR:
+    if alarm.clear < alarm.needs:
         return alarm
-    return ended(alarm, by="", action=f"not found in {CLEAR} looks in a row", now=now)
+    return ended(alarm, by="", action=f"not found in {alarm.needs} looks in a row", now=now)
+
+
+def needs_after(before: Past | None, *, within_us: int, now: int) -> int:
+    """How many looks in vain end an alarm that opens now: what comes and goes with the days of the week would else ring
+    every week. `before` is how its last one ended."""
+    if before is None or now - before.ended > within_us:
+        return CLEAR
+    return min(2 * before.needs, MOST_CLEAR)
 
 
 def ended(alarm: Alarm, *, by: str, action: str, now: int) -> Alarm:

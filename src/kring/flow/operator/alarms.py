@@ -10,13 +10,21 @@ import msgspec
 
 from kring.flow.operator.moment import Moment, Step, digest
 from kring.metrics.ids import digest_id
-from kring.record.alarm import Alarm, AlarmKind, Breach, News
+from kring.record.alarm import Alarm, AlarmKind, Breach, News, Past
 from kring.record.operator import AlarmHandled, Command, Notify, OperatorEvent, OperatorState, RaiseAlarm, Watched
 from kring.record.running import Tier
 from kring.watch import alarms as ladder
 
 NAMED: Final = 50
 """Alarms that one message names at the most."""
+
+OF_A_VERSION: Final[frozenset[AlarmKind]] = frozenset(
+    {
+        "quality", "fallback", "drift", "prediction_drift", "estimated_quality", "calibration", "fairness", "latency",
+        "cost", "outliers", "probes",
+    }
+)  # fmt: skip
+"""What is found of the version that answers, and says nothing about another."""
 
 PROPOSALS: Final[dict[AlarmKind, str]] = {
     "data_quality": "look at the rows that broke the contract (kring trace on one of them), mend the feed",
@@ -162,14 +170,33 @@ def opened(
         group=group or id,
         last=now,
         looked_at=end,
+        needs=ladder.needs_after(state.past.get(breach.key), within_us=system.watch.quality_us, now=now),
     )
+
+
+def retired(moment: Moment, state: OperatorState, *, before: str) -> Step:
+    """End the alarms about versions that answer no more, once another than `before` is live: what was found of them is
+    no news of the one that answers now."""
+    pointer = state.pointer
+    if pointer is None or pointer.live == before:
+        return state, []
+    commands: list[Command] = []
+    for alarm in state.alarms:
+        if alarm.kind in OF_A_VERSION and alarm.version not in (pointer.live, pointer.canary):
+            after = ladder.ended(alarm, by="", action=f"{pointer.live} answers instead", now=moment.now)
+            state = kept(state, after)
+            commands.append(RaiseAlarm(alarm=after))
+    return state, commands
 
 
 def kept(state: OperatorState, alarm: Alarm) -> OperatorState:
     """The state with the alarm as it is now, by key; without it when it is over."""
     others = [one for one in state.alarms if one.key != alarm.key]
     now = others if alarm.state == "resolved" else [*others, alarm]
-    return msgspec.structs.replace(state, alarms=tuple(sorted(now, key=lambda one: one.key)))
+    past = state.past
+    if alarm.state == "resolved" and alarm.clear >= alarm.needs:
+        past = {**past, alarm.key: Past(ended=alarm.ended, needs=alarm.needs)}
+    return msgspec.structs.replace(state, alarms=tuple(sorted(now, key=lambda one: one.key)), past=past)
 
 
 def woken(moment: Moment, state: OperatorState) -> Step:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from kring.flow.operator.alarms import notices, on_alarm_handled, on_watched, together, woken
+from kring.flow.operator.alarms import notices, on_alarm_handled, on_watched, retired, together, woken
 from kring.flow.operator.driving import driven, on_braked, on_looked, on_sealed, on_shadow, on_version_lost
 from kring.flow.operator.moment import Moment, Step
 from kring.flow.operator.retraining import on_retrained, on_training_asked
@@ -45,12 +45,15 @@ def fold(system: System, state: OperatorState, events: Sequence[OperatorEvent], 
     rollout before what its tests have seen.
     """
     moment = Moment(system, now)
+    before = state.pointer.live if state.pointer else ""
     state = msgspec.structs.replace(state, seq=state.seq + 1, outbox=())
     commands: list[Command] = []
     for event in sorted(together(events), key=lambda event: FIRST.get(type(event), len(FIRST))):
         state, more = HANDLERS[type(event)](moment, state, event)
         commands += more
     state, more = driven(moment, state)
+    commands += more
+    state, more = retired(moment, state, before=before)
     commands += more
     state, more = woken(moment, state)
     commands += more
