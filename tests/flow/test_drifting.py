@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from kring.flow.watching.drifting import Drifting
 from kring.record.alarm import Breach, Effect
 from kring.record.batch import Column
 from kring.record.decision import Decisions
-from kring.record.drift import References
+from kring.record.drift import DriftSeen, References
 from kring.record.running import Watch
 from kring.watch.binning import reference_of
 
@@ -71,8 +72,26 @@ def test_inputs_and_answers_are_watched_apart() -> None:
 def test_answers_of_others_say_nothing_of_a_version() -> None:
     monitor = eye()
     monitor.count([record(0.2, normal(2, shift=3.0), version="v_0", answered_by="v_0")])
-    monitor.count([record(0.3, normal(3), said=[0.99] * 600, answered_by="v_1/baseline")])
     assert close(monitor, 0) == ((), ())
+    monitor.count([record(1.3, normal(3), said=[0.99] * 600, answered_by="v_1/baseline")])
+    assert all(key.startswith("drift/") for key in close(monitor, 1)[1])
+
+
+def test_inputs_drift_whoever_answered() -> None:
+    monitor = eye()
+    monitor.count([record(0.3, normal(3, shift=2.0), answered_by="v_1/baseline")])
+    monitor.count([record(0.4, normal(4, shift=2.0), said=[], answered_by="nobody")])
+    breaches, _ = close(monitor, 0)
+    assert kinds(breaches) == ["drift"]
+    assert breaches[0].rows == 1200
+
+
+def test_what_nothing_can_be_said_of_is_told() -> None:
+    monitor = eye()
+    monitor.count([record(0.3, ["?"] * 600, sealed=["heat"])])
+    close(monitor, 0)
+    [inputs, outputs] = monitor.seen({}).versions
+    assert (inputs.family, outputs.family) == ("drift", "prediction_drift")
 
 
 def test_sealed_values_are_not_counted() -> None:
@@ -123,7 +142,8 @@ def test_another_process_goes_on_where_the_first_stopped() -> None:
     for day, each in enumerate(days[:10]):
         half.count([each])
         close(half, day)
-    again = eye(states=half.states)
+    again = eye(seen=msgspec.json.decode(msgspec.json.encode(half.seen({0: (1, 2)})), type=DriftSeen))
+    assert again.until == half.until == 10 * DAY
     for day, each in enumerate(days[10:], start=10):
         again.count([each])
         assert close(again, day) == told[day]

@@ -9,10 +9,12 @@ import msgspec
 
 from kring.flow import adapters
 from kring.flow.project import Project
+from kring.flow.watching.keeping import ALL, read_seen, unwatched, write_seen
 from kring.flow.watching.monitors import Monitors
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
 from kring.ports.decision_log import Logged
 from kring.record.decision import Decisions, Outcomes
+from kring.record.drift import DriftSeen
 from kring.record.operator import OperatorEvent, Watched, WindowClosed
 from kring.record.running import Drills, Slo
 from lives import FROM, TO, Lived
@@ -146,3 +148,78 @@ def test_a_drill_that_was_never_held_is_overdue(lived: Lived) -> None:
     assert (breach.kind, breach.metric) == ("drill", "dead_worker")
     assert "never passed" in breach.what
     assert late.looked == ("drill/dead_worker//",)
+
+
+def killed(lived: Lived, *, at: int, behind: int = 0) -> tuple[list[OperatorEvent], list[OperatorEvent], DriftSeen]:
+    """The log is heard until `at`; whoever comes after that hears all of it again, with what was kept `behind` windows
+    earlier. The events of both, and what the second one has seen at the end."""
+    project, version = lived.project, lived.replay.versions[0].id
+    first: list[OperatorEvent] = []
+    second: list[OperatorEvent] = []
+    with project.ledger() as ledger:
+        one, heard, kept = watcher_of(project, ledger), dict[int, tuple[int, int]](), DriftSeen()
+        log = list(frames(project))
+        for each in log:
+            if each.record.at >= at:
+                break
+            first += one.due(each.record.at, live=version)
+            if one.monitors.drifting.until > kept.until and one.monitors.drifting.until <= at - behind * DAY:
+                kept = one.monitors.drifting.seen(heard)
+            one.hear(each)
+            heard[each.place.writer] = each.cursor
+        write_seen(project, kept)
+        again = watcher_of(project, ledger, seen=read_seen(project))
+        for each in log:
+            second += again.due(min(each.record.at, TO), live=version) if each.record.at >= at else []
+            again.hear(each)
+        second += again.due(TO, live=version)
+    project.home.drift.unlink()
+    return first, second, again.monitors.drifting.seen({})
+
+
+def test_who_comes_after_a_kill_counts_no_window_twice(lived: Lived) -> None:
+    watcher, whole = watched(lived)
+    before = [each for each in whole if isinstance(each, Watched)]
+    for behind in (0, 1, 3):
+        first, second, seen = killed(lived, at=FROM + 9 * DAY + DAY // 2, behind=behind)
+        early = [each for each in first if isinstance(each, Watched)]
+        late = [each for each in second if isinstance(each, Watched)]
+        assert early == before[: len(early)]
+        assert late == before[len(before) - len(late) :], "each later window once, and as it would have been"
+        assert len(early) + len(late) == len(before) + behind
+        assert seen == watcher.monitors.drifting.seen({})
+
+
+def test_what_can_not_be_read_begins_anew_and_is_told(lived: Lived) -> None:
+    told: list[str] = []
+    project = replace(lived.project, say=told.append)
+    assert read_seen(project) is None
+    assert not told
+    project.files.write(project.home.drift, b"{")
+    assert read_seen(project) is None
+    assert "begins anew" in told[0]
+    project.home.drift.unlink()
+
+
+def test_columns_that_are_not_watched_are_named(lived: Lived) -> None:
+    project, version = lived.project, lived.replay.versions[0].id
+    assert ALL not in unwatched(project, version)
+    assert unwatched(project, "v_nobody") == {ALL: "no reference"}
+    assert ALL in unwatched(
+        msgspec_replaced(project, watch=msgspec.structs.replace(project.system.watch, drift=0.0)), version
+    )
+    watcher, _ = watched(lived)
+    seen = watcher.monitors.drifting.seen({})
+    some = msgspec.structs.replace(seen.versions[0], unseen={"region": "no reference", "income": "no rows"})
+    write_seen(project, msgspec.structs.replace(seen, versions=(some,)))
+    assert unwatched(project, some.state.version)["region"] == "no reference"
+    assert "income" not in unwatched(project, some.state.version)
+    project.home.drift.unlink()
+
+
+def test_realised_quality_comes_with_what_it_costs(lived: Lived) -> None:
+    alarms = [each for each in lived.replay.alarms if each.kind == "quality"]
+    assert alarms
+    for each in alarms:
+        assert each.effect is not None
+        assert each.effect.metric

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.flow.operator.fold import fold
+from kring.record.alarm import Effect
 from kring.record.operator import (
     Command,
     MoveRollout,
@@ -20,12 +21,14 @@ from kring.record.operator import (
     RollbackAsked,
     SetPointer,
     ShadowCompared,
+    Watched,
     WindowClosed,
 )
 from kring.record.rollout import TRANSITIONS
 from kring.record.running import Learn, RolloutPlan
 from kring.record.system import Candidate, Data, Frame, System
 from kring.record.verdict import Judgement
+from kring.watch.judging import judge_traffic
 
 DAY = 86_400_000_000
 SYSTEM = System(
@@ -47,6 +50,14 @@ def passed(version: str) -> Retrained:
 
 def quiet_window(day: int, *, violations: int = 0) -> WindowClosed:
     return WindowClosed(start=(day - 1) * DAY, end=day * DAY, decisions=1000, violations=violations, fallbacks=0)
+
+
+def seen_window(day: int, *, violations: int = 0, fallbacks: int = 0) -> Watched:
+    """The same window as the monitors see it."""
+    counts = {"rows": (1000,), "violations": (violations,), "fallbacks": (fallbacks,)}
+    found = judge_traffic(counts, SYSTEM.watch, since=(day - 1) * DAY)
+    breaches = tuple(each.breach for each in found if each.breach is not None)
+    return Watched(start=(day - 1) * DAY, end=day * DAY, breaches=breaches, looked=tuple(each.key for each in found))
 
 
 def shadowed(version: str, *, rows: int = 500, failures: int = 0) -> ShadowCompared:
@@ -124,8 +135,11 @@ def test_what_the_gate_does_not_pass_asks_a_person(result: str) -> None:
 
 def test_quality_beyond_the_gate_raises_one_alarm_and_one_retraining() -> None:
     state = live_with("v_1", DAY)
-    state, commands = fold(SYSTEM, state, [failing("lift")], now=20 * DAY)
+    effect = Effect(metric="lift", value=-0.2, money=1.5, currency="EUR")
+    judged = msgspec.structs.replace(failing("lift"), effect=effect)
+    state, commands = fold(SYSTEM, state, [judged], now=20 * DAY)
     assert kinds(commands) == ["RaiseAlarm", "Retrain"]
+    assert state.alarms[0].effect == effect
     state, again = fold(SYSTEM, state, [failing("lift")], now=21 * DAY)
     assert again == []
 
@@ -170,7 +184,7 @@ def test_a_training_that_broke_is_told_to_whom_its_stage_belongs() -> None:
 def test_a_live_version_that_does_not_answer_raises_an_alarm() -> None:
     state = live_with("v_1", DAY)
     silent = msgspec.structs.replace(quiet_window(2), fallbacks=1000)
-    state, commands = fold(SYSTEM, state, [silent], now=2 * DAY)
+    state, commands = fold(SYSTEM, state, [silent, seen_window(2, fallbacks=1000)], now=2 * DAY)
     alarms = [command.alarm for command in commands if isinstance(command, RaiseAlarm)]
     assert [alarm.kind for alarm in alarms] == ["fallback"]
     assert "1,000 of 1,000" in alarms[0].what
@@ -204,7 +218,8 @@ def test_the_schedule_asks_for_a_training_once() -> None:
 
 def test_rows_that_break_the_contract_page_the_owner_of_the_data() -> None:
     state = live_with("v_1", DAY)
-    _, commands = fold(SYSTEM, state, [quiet_window(2, violations=200)], now=2 * DAY)
+    window = [quiet_window(2, violations=200), seen_window(2, violations=200)]
+    _, commands = fold(SYSTEM, state, window, now=2 * DAY)
     alarms = [command.alarm for command in commands if isinstance(command, RaiseAlarm)]
     assert [alarm.kind for alarm in alarms] == ["data_quality"]
     assert alarms[0].low is not None

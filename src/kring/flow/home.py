@@ -37,6 +37,10 @@ class Home:
         return self.root / "log"
 
     @property
+    def drift(self) -> Path:
+        return self.root / "watch" / "drift.json"
+
+    @property
     def explanations(self) -> Path:
         return self.root / "explanations"
 

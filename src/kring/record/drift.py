@@ -90,3 +90,20 @@ class DriftState(msgspec.Struct, frozen=True, kw_only=True):
     windows: int = 0
     until: int = 0
     features: dict[str, FeatureState] = {}
+
+
+class VersionDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """One family of a version: its e-detector, and by column why nothing could be said of the last window."""
+
+    family: Literal["drift", "prediction_drift"]
+    state: DriftState
+    unseen: dict[str, str] = {}
+
+
+class DriftSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What whoever watches knows after the window that ended at `until`, when it had heard the log of each writer, in
+    their order, up to its cursor `heard`: rows of earlier windows before these cursors were counted."""
+
+    until: int = 0
+    heard: tuple[tuple[int, tuple[int, int]], ...] = ()
+    versions: tuple[VersionDrift, ...] = ()

@@ -26,6 +26,7 @@ from kring.flow.operator.alarms import open_metrics
 from kring.flow.operator.rollouts import stage_of
 from kring.flow.probing import probes_due, run_probes
 from kring.flow.project import Project, open_project
+from kring.flow.watching.keeping import read_seen, write_seen
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
 from kring.record.operator import OperatorEvent, Retrained
 from kring.record.rollout import Brake
@@ -72,14 +73,18 @@ class Duty:
         record_pulled(self.project)
         self._operator.refresh()
         now = self.project.clock.now()
+        heard, left = now, MOST_FRAMES
         for logged in islice(self._follower.news(until=now), MOST_FRAMES):
             self._rounds.hear(logged)
             self._watcher.hear(logged)
+            left -= 1
+            heard = now if left else logged.record.at
         brakes: list[Brake] = ["read_only"] if read_only else []
         if self._has_jumped():
             brakes.append("clock")
         self._rounds.turn(lambda: self._follower.cursors, brakes=tuple(brakes))
-        self._operator.step(self._events(now))
+        self._operator.step(self._events(now, heard=heard))
+        self._keep_seen()
         self._train()
 
     def close(self) -> None:
@@ -99,7 +104,9 @@ class Duty:
         self._rounds = Rounds(
             self._operator, task=project.task, policy_of=self._policy_of, log=log, folder=project.home.log
         )
-        self._watcher: Watcher = watcher_of(project, ledger)
+        seen = read_seen(project)
+        self._watcher: Watcher = watcher_of(project, ledger, seen=seen)
+        self._kept = seen.until if seen is not None else 0
         watch = project.system.watch
         since = project.clock.now() - watch.quality_us - watch.maturity_us
         self._follower = Follower(log, cursors_since(project.home.log, since=since))
@@ -131,11 +138,22 @@ class Duty:
         self.project = replace(self.project, system=changed.system, contract=changed.contract)
         self._operator.project = self.project
 
-    def _events(self, now: int) -> list[OperatorEvent]:
-        """What the monitors have found, what a shadow says, which drills are overdue."""
+    def _keep_seen(self) -> None:
+        """What drift has seen of the windows whose findings are committed."""
+        drifting = self._watcher.monitors.drifting
+        if drifting.until > self._kept:
+            write_seen(self.project, drifting.seen(self._follower.cursors))
+            self._kept = drifting.until
+
+    def _events(self, now: int, *, heard: int) -> list[OperatorEvent]:
+        """What the monitors have found, what a shadow says, which drills are overdue. No window is closed before the
+        log was `heard` to its end."""
         state = self._operator.state
         live = state.pointer.live if state.pointer else ""
-        events = self._watcher.due(now, live=live, alarmed=open_metrics(state, "quality"))
+        events = self._watcher.due(heard, live=live, alarmed=open_metrics(state, "quality"))
+        if heard == now and live and self._is_due("pulse", MINUTE_S):
+            pulse = self._watcher.monitors.pulse(now, live=live)
+            events += [pulse] if pulse.looked else []
         rollout = state.rollout
         if rollout is not None and stage_of(rollout) == "shadow" and self._is_due("shadow", MINUTE_S):
             said = self._watcher.monitors.compared(rollout.version)

@@ -356,7 +356,7 @@ def judged_quality(stage: Stage, live: str, end: int) -> list[OperatorEvent]:
     """What has matured by now, against the gate; nothing when nothing lies beyond it."""
     alarmed = open_metrics(stage.operator.state, "quality")
     matured = end - stage.project.system.watch.maturity_us
-    found = stage.windows.judged(live, end=matured, seed=stage.seed, alarmed=alarmed)
+    found = stage.monitors.judged(live, end=matured, seed=stage.seed, alarmed=alarmed)
     return [found] if found is not None else []
 
 

@@ -10,7 +10,8 @@ from kring.metrics.drift import Ints
 from kring.record.alarm import Breach
 from kring.record.batch import Column
 from kring.record.decision import Decisions
-from kring.record.drift import DriftState, References
+from kring.record.drift import DriftSeen, DriftState, References, VersionDrift
+from kring.record.operator import Cursor
 from kring.record.system import System
 from kring.watch.binning import CountColumns, added, counter_of, part_of
 from kring.watch.drift import Detector, EffectOf, Family, counting_window, detector_of, looked
@@ -26,15 +27,22 @@ class Watching(NamedTuple):
 
 
 class Drifting:
-    """Of each version that is told of. `states` are the bets so far, by version and family: whoever starts again hands
-    them over, and the windows that were looked at are not looked at again."""
+    """Of each version that is told of. `states` are the bets so far, by version and family, `unseen` says of which
+    columns nothing could be said. Whoever starts again hands over what was `seen`, and windows that were looked at are
+    not looked at again."""
 
-    def __init__(self, system: System, *, states: Mapping[tuple[str, Family], DriftState] | None = None) -> None:
-        self.states: dict[tuple[str, Family], DriftState] = {**(states or {})}
+    def __init__(self, system: System, *, seen: DriftSeen | None = None) -> None:
+        seen = seen or DriftSeen()
+        self.states: dict[tuple[str, Family], DriftState] = {
+            (each.state.version, each.family): each.state for each in seen.versions
+        }
+        self.unseen: dict[tuple[str, Family], Mapping[str, str]] = {
+            (each.state.version, each.family): each.unseen for each in seen.versions
+        }
         self._system = system
         self._watched: dict[tuple[str, Family], Watching] = {}
         self._counts: dict[tuple[str, Family, int], dict[str, Ints]] = defaultdict(dict)
-        self._closed = max((state.until for state in self.states.values()), default=0)
+        self._closed = max([seen.until, *(state.until for state in self.states.values())])
 
     def knows(self, version: str, references: References | None) -> None:
         """What the version's inputs and outputs looked like; without that there is nothing to compare with."""
@@ -44,19 +52,35 @@ class Drifting:
                 self._watched[version, family] = Watching(detector, counter_of(detector.references.values()))
 
     def count(self, records: Sequence[Decisions]) -> None:
-        """Rows that a version answered itself, in their windows; those of a window that was looked at in the next."""
-        parts: dict[tuple[str, int], list[Decisions]] = defaultdict(list)
+        """The inputs that a version was asked about, whoever answered, and the outputs that it gave itself, in their
+        windows; those of a window that was looked at in the next."""
+        parts: dict[tuple[str, Family, int], list[Decisions]] = defaultdict(list)
         for each in records:
-            if (each.answered_by, "drift") in self._watched or (each.answered_by, "prediction_drift") in self._watched:
-                window = counting_window(each.at, width=self._system.watch.window_us, closed=self._closed)
-                parts[each.answered_by, window].append(each)
-        for (version, window), mine in parts.items():
+            window = counting_window(each.at, width=self._system.watch.window_us, closed=self._closed)
             for family in FAMILIES:
-                watched = self._watched.get((version, family))
-                if watched is not None:
-                    cells = watched.counter(_columns(mine, family, watched.detector))
-                    key = (version, family, window)
-                    self._counts[key] = added(self._counts[key], cells)
+                version = each.version if family == "drift" else each.answered_by
+                if (version, family) in self._watched:
+                    parts[version, family, window].append(each)
+        for key, mine in parts.items():
+            version, family, _ = key
+            watched = self._watched[version, family]
+            self._counts[key] = added(self._counts[key], watched.counter(_columns(mine, family, watched.detector)))
+
+    @property
+    def until(self) -> int:
+        """The end of the last window that was looked at."""
+        return self._closed
+
+    def seen(self, heard: Mapping[int, Cursor]) -> DriftSeen:
+        """What is to be handed over to whoever starts again, when the log of each writer was `heard` to its cursor."""
+        return DriftSeen(
+            until=self._closed,
+            heard=tuple(sorted(heard.items())),
+            versions=tuple(
+                VersionDrift(family=key[1], state=state, unseen={**self.unseen.get(key, {})})
+                for key, state in sorted(self.states.items())
+            ),
+        )
 
     def closed(
         self, start: int, end: int, *, version: str, effect: EffectOf | None = None
@@ -71,7 +95,7 @@ class Drifting:
                 continue
             counts = part_of(version, start, cells)
             look = looked(watched.detector, self.states.get((version, family)), counts, end=end, effect=effect)
-            self.states[version, family] = look.state
+            self.states[version, family], self.unseen[version, family] = look.state, look.unseen
             breaches, keys = breaches + look.breaches, keys + look.looked
         for key in [key for key in self._counts if key[2] < start]:
             del self._counts[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -13,9 +13,9 @@ from kring.metrics.gates import covers
 from kring.ports.task import Task
 from kring.record.alarm import Breach, Effect
 from kring.record.decision import Decisions, Place, Value
-from kring.record.drift import References
+from kring.record.drift import DriftSeen, References
 from kring.record.evidence import Evidence, Measure
-from kring.record.operator import ShadowCompared, Watched
+from kring.record.operator import QualityJudged, ShadowCompared, Watched
 from kring.record.system import Gate, System
 from kring.record.version import Policy
 from kring.watch.estimates import Estimated, effect_of, estimated, judge_estimate
@@ -28,14 +28,15 @@ class Monitors:
     """Derived from the log alone, and the same for a log that is followed and for a replay.
 
     Whoever feeds it hands over every record once, those of one writer in their order, and closes windows when their
-    time is over. `windows` holds rows that wait for their outcomes; everything else are counts.
+    time is over. `windows` holds rows that wait for their outcomes; everything else are counts. `seen` is what whoever
+    watched before has handed over.
     """
 
-    def __init__(self, system: System, task: Task) -> None:
+    def __init__(self, system: System, task: Task, *, seen: DriftSeen | None = None) -> None:
         self.system = self._system = system
         self.windows = Labelled(system, task)
         self._matured = Matured(system, self.windows)
-        self._tallied = Tallied(system, task, self.windows)
+        self._tallied = Tallied(system, task, self.windows, seen=seen)
         self.drifting = self._tallied.drifting
         self._task = task
         self._evidence: dict[str, Evidence] = {}
@@ -55,9 +56,9 @@ class Monitors:
         if evidence is not None:
             self._evidence[version] = evidence
 
-    def decisions(self, place: Place, record: Decisions) -> Waiting:
-        """Live answers, whoever gave them."""
-        self._tallied.hold(record)
+    def decisions(self, place: Place, record: Decisions, *, drifts: bool = True) -> Waiting:
+        """Live answers, whoever gave them; without `drifts` whoever watched before has counted them for drift."""
+        self._tallied.hold(record, drifts=drifts)
         return self.windows.decisions(place, record)
 
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
@@ -114,6 +115,16 @@ class Monitors:
         """What realised `measures` say has happened since the version's evidence, in quality and in money."""
         real = Estimated(tuple(measures), "counted from outcomes")
         return effect_of(real, self._before(version))
+
+    def judged(self, version: str, *, end: int, seed: int, alarmed: Collection[str] = ()) -> QualityJudged | None:
+        """See `Windows.judged`; with what has happened since the evidence."""
+        return self.windows.judged(
+            version,
+            end=end,
+            seed=seed,
+            alarmed=alarmed,
+            effect=lambda measures: self.quality_effect(version, measures),
+        )
 
     def figures(self, start: int, end: int) -> tuple[Measure, ...]:
         """Shares, quantiles of waiting and the mean cost of all windows that began in [start, end)."""

@@ -15,6 +15,7 @@ from kring.ports.task import Counts, Task
 from kring.record.alarm import Breach
 from kring.record.batch import Batch
 from kring.record.decision import Decisions
+from kring.record.drift import DriftSeen
 from kring.record.system import System
 from kring.watch.estimates import merged
 from kring.watch.queries import NEAR, Queries, count_queries, judge_queries
@@ -31,17 +32,20 @@ HELD_RECORDS: Final = 5_000
 class Tallied:
     """Counts by the start of the window, of the slot for service. `windows` knows by which policy a version decides."""
 
-    def __init__(self, system: System, task: Task, windows: Windows) -> None:
-        self.drifting = Drifting(system)
+    def __init__(self, system: System, task: Task, windows: Windows, *, seen: DriftSeen | None = None) -> None:
+        self.drifting = Drifting(system, seen=seen)
         self._system, self._task, self._windows = system, task, windows
         self._held: dict[int, list[Decisions]] = defaultdict(list)
+        self._moved: list[Decisions] = []
         self._held_rows = self._held_records = 0
         self._traffic: dict[int, Counts] = {}
         self._slots: dict[int, Counts] = {}
         self._queries: dict[int, Queries] = {}
 
-    def hold(self, record: Decisions) -> None:
-        """Count it, soon."""
+    def hold(self, record: Decisions, *, drifts: bool = True) -> None:
+        """Count it, soon; not for drift when whoever watched before has done that."""
+        if drifts:
+            self._moved.append(record)
         self._held[window_start(record.at, width=self._system.watch.window_us)].append(record)
         self._held_rows += record.n
         self._held_records += 1
@@ -50,8 +54,9 @@ class Tallied:
 
     def count(self) -> None:
         """Count what is held."""
+        self.drifting.count(self._moved)
+        self._moved = []
         for window, records in self._held.items():
-            self.drifting.count(records)
             counted = count_traffic(records, supplier=self._system.data.supplier)
             self._traffic[window] = merge_counts(self._traffic.get(window, {}), counted)
             if promised(self._system.slo):

@@ -16,7 +16,7 @@ from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged
 from kring.ports.ledger import Ledger
 from kring.record.decision import Decisions, Outcomes
-from kring.record.drift import References
+from kring.record.drift import DriftSeen, References
 from kring.record.evidence import Evidence
 from kring.record.operator import OperatorEvent
 from kring.record.version import Policy, Version
@@ -41,15 +41,19 @@ KnownOf = Callable[[str], Known | None]
 
 
 class Watcher:
-    """Hears every frame once, and closes windows as time passes. `known_of` is asked once for each version."""
+    """Hears every frame once, and closes windows as time passes. `known_of` is asked once for each version. `seen` is
+    what whoever watched before has handed over to it and to `monitors`: the windows up to there are not closed again.
+    """
 
-    def __init__(self, monitors: Monitors, *, known_of: KnownOf, window_us: int) -> None:
+    def __init__(self, monitors: Monitors, *, known_of: KnownOf, window_us: int, seen: DriftSeen | None = None) -> None:
         self.monitors = monitors
         self._known_of = known_of
         self._window_us = window_us
         self._told: set[str] = set()
         self._frames: OrderedDict[tuple[int, int, int], Waiting] = OrderedDict()
-        self._next = 0
+        self._seen = seen or DriftSeen()
+        self._counted = dict(self._seen.heard)
+        self._next = -(-self._seen.until // window_us) * window_us
 
     def hear(self, logged: Logged) -> None:
         """One frame of the log. What belongs to no version that can be opened is counted as traffic and no more."""
@@ -64,7 +68,8 @@ class Watcher:
         elif self._tell(record.version):
             self._tell(record.answered_by)
             self._next = self._next or window_start(record.at, width=self._window_us)
-            self._frames[place.writer, place.segment, place.sequence] = self.monitors.decisions(place, record)
+            waiting = self.monitors.decisions(place, record, drifts=not self._was_counted(logged))
+            self._frames[place.writer, place.segment, place.sequence] = waiting
             if len(self._frames) > REMEMBERED:
                 self._frames.popitem(last=False)
 
@@ -80,6 +85,12 @@ class Watcher:
             self._next += self._window_us
         return events
 
+    def _was_counted(self, logged: Logged) -> bool:
+        """Whether drift has counted the frame in a window that was looked at before this watcher began."""
+        if logged.cursor > self._counted.get(logged.place.writer, (0, 0)):
+            return False
+        return window_start(logged.record.at, width=self._window_us) < self._seen.until
+
     def _close(self, start: int, *, live: str, seed: int, alarmed: Collection[str]) -> list[OperatorEvent]:
         end, watch = start + self._window_us, self.monitors.system.watch
         events: list[OperatorEvent] = [
@@ -87,7 +98,7 @@ class Watcher:
             self.monitors.closed(start, end, live=live),
         ]
         if end % watch.judge_every_us < self._window_us and live in self._told:
-            judged = self.monitors.windows.judged(live, end=end - watch.maturity_us, seed=seed, alarmed=alarmed)
+            judged = self.monitors.judged(live, end=end - watch.maturity_us, seed=seed, alarmed=alarmed)
             events += [judged] if judged is not None else []
         self.monitors.forget(end - watch.quality_us - watch.maturity_us)
         return events
@@ -113,8 +124,8 @@ class Watcher:
             self.monitors.shadow(waiting, record)
 
 
-def watcher_of(project: Project, ledger: Ledger) -> Watcher:
-    """A watcher that knows versions by the ledger and by their verified bytes."""
+def watcher_of(project: Project, ledger: Ledger, *, seen: DriftSeen | None = None) -> Watcher:
+    """A watcher that knows versions by the ledger and by their verified bytes; it goes on after what was `seen`."""
 
     def known_of(version: str) -> Known | None:
         made = history.newest_with(ledger, Version, version)
@@ -128,8 +139,8 @@ def watcher_of(project: Project, ledger: Ledger) -> Watcher:
         evidence = next((one for one in history.all_of(ledger, Evidence) if one.run == made.run), None)
         return Known(loaded.manifest.chain.policy, evidence, references_in(loaded.files))
 
-    monitors = Monitors(project.system, project.task)
-    return Watcher(monitors, known_of=known_of, window_us=project.system.watch.window_us)
+    monitors = Monitors(project.system, project.task, seen=seen)
+    return Watcher(monitors, known_of=known_of, window_us=project.system.watch.window_us, seen=seen)
 
 
 def rehearsed(project: Project, ledger: Ledger, *, now: int) -> list[OperatorEvent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kring.metrics.gates import beyond
 from kring.metrics.measured import LIFT
 from kring.ports.task import Counts, Task
+from kring.record.alarm import Effect
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place, Value
 from kring.record.evidence import Measure
@@ -131,10 +132,19 @@ class Windows:
             fallbacks=inputs.fallbacks,
         )
 
-    def judged(self, version: str, *, end: int, seed: int, alarmed: Collection[str] = ()) -> QualityJudged | None:
+    def judged(
+        self,
+        version: str,
+        *,
+        end: int,
+        seed: int,
+        alarmed: Collection[str] = (),
+        effect: Callable[[Sequence[Measure]], Effect] | None = None,
+    ) -> QualityJudged | None:
         """The matured windows up to `end` that version and baseline share, against the gate's lines that counts
         can judge; None while there are too few windows, or no value lies beyond its limit: an interval holds its
-        value, so none could lie wholly beyond. Metrics in `alarmed` are judged until their alarm is over."""
+        value, so none could lie wholly beyond. Metrics in `alarmed` are judged until their alarm is over. `effect` says
+        of measures what has happened to quality and money."""
         watch = self._system.watch
         start = end - watch.quality_us
         gate, baseline = self._system.gate, f"{version}/{BASELINE}"
@@ -155,7 +165,16 @@ class Windows:
             since=start,
         )
         rows = max((measure.rows for measure in measures), default=0)
-        return QualityJudged(version=version, start=start, end=end, windows=len(windows), rows=rows, lines=found.judged)
+        done = effect(measures) if effect is not None else None
+        return QualityJudged(
+            version=version,
+            start=start,
+            end=end,
+            windows=len(windows),
+            rows=rows,
+            lines=found.judged,
+            effect=done if done is not None and done.metric else None,
+        )
 
     def compared(self, version: str) -> ShadowCompared:
         """A shadow beside whoever was live, on the same inputs."""
