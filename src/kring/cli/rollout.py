@@ -45,7 +45,7 @@ def tell(output: Output, found: RolloutShown) -> None:
     output.say(found.answers)
     heading(output, "How sure it is", found.sure)
     if found.guardrails:
-        columns = ("guardrail", "new: bad of units", "old: bad of units", "harm, back at", "proof, on at")
+        columns = ("guardrail", "new: bad of units", "old: bad of units", "evidence of harm", "of safety")
         output.table(columns, [row(one) for one in found.guardrails])
     heading(output, "What is missing to go on", found.missing)
     heading(output, "What to do", found.todo)
@@ -64,7 +64,8 @@ def heading(output: Output, title: str, lines: tuple[str, ...]) -> None:
 
 def row(one: GuardrailShown) -> tuple[str, ...]:
     """One guardrail; what is judged on pairs of answers has no units."""
-    harm, proof = f"{told(one.harm)}, {told(one.harm_line)}", f"{told(one.proof)}, {told(one.proof_line)}"
+    harm = f"{told(one.harm)} (back at {told(one.harm_line)})"
+    proof = f"{told(one.proof)} ({'proven' if one.proof >= one.proof_line else 'not yet'}: {told(one.proof_line)})"
     if one.route == "paired":
         return one.name, "in shadow", "in shadow", "–", proof
     return one.name, f"{one.new_bad:,} of {one.new_units:,}", f"{one.old_bad:,} of {one.old_units:,}", harm, proof
