@@ -53,7 +53,7 @@ def record_pulled(project: Project) -> list[Pulled]:
     """Tell the ledger of the rollbacks that it could not be told of; those that it knows of now. A version that was
     promoted meanwhile goes back."""
     file = PullFile(project.home.root, files=project.files)
-    waiting = file.read()
+    waiting = [one for one in file.read() if not one.told]
     if not waiting:
         return []
     with operating(project, holder=project.actor) as operator:
@@ -63,8 +63,8 @@ def record_pulled(project: Project) -> list[Pulled]:
                 pointer = operator.state.pointer
                 if pointer and one.version in (pointer.live, pointer.canary) and next_to_pull(pointer):
                     operator.step([asked])
-    file.forget(waiting)
-    return list(waiting)
+            file.tell(one, generation=operator.state.pointer.generation if operator.state.pointer else 1)
+    return waiting
 
 
 def _known(project: Project) -> Pointer | None:
@@ -76,7 +76,7 @@ def _known(project: Project) -> Pointer | None:
         pointer = state.pointer if state else None
     except Unavailable:
         pointer = file.published()
-    return without(pointer, {one.version for one in file.read()}) if pointer else None
+    return without(pointer, file.read()) if pointer else None
 
 
 def _pull(project: Project, pointer: Pointer, said: Pulled, error: Unavailable) -> WentBack:
@@ -86,7 +86,7 @@ def _pull(project: Project, pointer: Pointer, said: Pulled, error: Unavailable) 
         verified(project, pointer.previous)
     PullFile(project.home.root, files=project.files).add(one)
     canary = one.version if one.version == pointer.canary else ""
-    return WentBack(without(pointer, {one.version}), pointer.live, "", canary, error.message)
+    return WentBack(without(pointer, [one]), pointer.live, "", canary, error.message)
 
 
 def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:

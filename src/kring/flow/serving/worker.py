@@ -231,7 +231,7 @@ class Worker:
                 self._pulls[home] = PullFile(home, files=LocalFiles())
                 self._pulls[home].has_changed()
         return [
-            msgspec.structs.replace(one, pointer=without(one.pointer, self._pulls[Path(one.home)].away))
+            msgspec.structs.replace(one, pointer=without(one.pointer, self._pulls[Path(one.home)].pulled))
             for one in systems
         ]
 
