@@ -97,10 +97,14 @@ class Operator:
             state, commands = fold(self.project.system, self.state, events, now=self.project.clock.now())
             if not commands and not changed(self.state, state):
                 break
+            before = self.state.seq
             try:
                 self._commit(state, commands, events)
-            except Conflict:  # another command, or only another record on the same ledger
-                if last or (self.refresh() and not self.patient):
+            except Conflict as error:  # another command, or only another record on the same ledger
+                is_other = self.refresh()
+                if is_other and not self.patient:
+                    raise overtaken(before, by=self.state.seq) from error
+                if last:
                     raise
             else:
                 return commands
@@ -115,18 +119,23 @@ class Operator:
         seq = self.ledger.head().seq
         newest = history.newest_with(self.ledger, OperatorState, LEASE)
         if (newest.seq if newest else 0) != self.state.seq:
-            raise Conflict(
-                "another command has changed what is live since this one began",
-                got=f"step {newest.seq if newest else 0}",
-                allowed=f"step {self.state.seq}",
-                next="run the command again",
-            )
+            raise overtaken(self.state.seq, by=newest.seq if newest else 0)
         self.ledger.append(entries, expect_seq=seq, token=self.token)
         self.state = state
 
     def _carry_out(self, commands: Sequence[Command]) -> list[OperatorEvent]:
         retrain = self.retrain
         return [retrain(command.trigger) for command in commands if isinstance(command, Retrain)] if retrain else []
+
+
+def overtaken(seq: int, *, by: int) -> Conflict:
+    """Another one has committed step `by` since step `seq` was read."""
+    return Conflict(
+        "another command has changed what is live since this one began",
+        got=f"step {by}",
+        allowed=f"step {seq}",
+        next="run the command again",
+    )
 
 
 def changed(before: OperatorState, after: OperatorState) -> bool:
