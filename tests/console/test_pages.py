@@ -32,7 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = folder / "kring.toml"
     text = config.read_text()
     assert 'goal = "Lend to those who will repay"' in text
-    config.write_text(text.replace('goal = "Lend to those who will repay"', f"goal = '''{EVIL}'''"))
+    text = text.replace('goal = "Lend to those who will repay"', f"goal = '''{EVIL}'''")
+    config.write_text(f"{text}\n[slo]\navailability = 0.99\nsuccess = 0.9\n")
     told = kring("go", folder)
     assert told.code == 0, told.err
     with serving([folder]) as running:
@@ -66,6 +67,16 @@ def test_every_page_says_what_its_twin_says(server: Server, decision: str):
     assert server.ask("GET", "/systems/loans.json", headers=HTML).json["name"] == "loans"
     told = server.ask("GET", f"/decisions/{decision}.json", headers=HTML).json
     assert (told["id"], told["outcome"]["value"], told["inputs"]["region"]) == (decision, True, EVIL)
+
+
+def test_a_system_says_what_is_left_of_its_promises(server: Server, decision: str):
+    twin = server.ask("GET", "/systems/loans.json", headers=HTML).json
+    assert [one["level"] for one in twin["budgets"]] == ["availability", "success"]
+    assert all(one["rows"] >= 1 and one["bad"] == 0 and one["left"] == 1 for one in twin["budgets"])
+    assert "(all columns)" not in twin["unwatched"]
+    text = page(server, "/systems/loans")
+    assert "availability 0.99" in text
+    assert "kept" in text
 
 
 def test_nothing_that_was_sent_becomes_part_of_a_page(server: Server, decision: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -56,5 +57,13 @@ def show_status(output: Output, found: Status) -> None:
         output.say(
             f"  promise   {budget.level} {budget.promised:.4g}: {left}, {broke}", style="red" if is_used_up else ""
         )
+    if found.unwatched:
+        output.say(f"  drift     not watched: {in_words(found.unwatched)}")
     for alarm in [one for one in found.alarms if one.state != "resolved"][-5:]:
         output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what} (kring alarms)", style="red")
+
+
+def in_words(unwatched: Mapping[str, str]) -> str:
+    """Columns by the reason why their drift is not watched."""
+    reasons = sorted({*unwatched.values()})
+    return "; ".join(f"{', '.join(name for name in unwatched if unwatched[name] == why)} ({why})" for why in reasons)

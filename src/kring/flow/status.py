@@ -10,6 +10,7 @@ from kring.flow.checking import snapshots_on
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
 from kring.flow.verifying import verify_all
+from kring.flow.watching.keeping import unwatched
 from kring.flow.watching.promises import error_budgets
 from kring.record.alarm import Alarm
 from kring.record.event import Head
@@ -22,7 +23,8 @@ from kring.watch.service_levels import Budget
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed, and the log read:
-    `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service."""
+    `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service,
+    `unwatched` the columns whose drift is not watched, and why."""
 
     system: str
     goal: str
@@ -38,6 +40,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool
     cut: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    unwatched: dict[str, str] = {}
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -67,6 +70,7 @@ def status(project: Project, *, verify: bool) -> Status:
             if verify
             else (),
             budgets=tuple(error_budgets(project, now=project.clock.now())),
+            unwatched=unwatched(project, pointer.live) if pointer else {},
         )
 
 

@@ -16,11 +16,13 @@ from kring.flow.project import Project
 from kring.flow.recording import unsealed
 from kring.flow.streams import delivered
 from kring.flow.viewing.shadows import Shadows, ShadowView
+from kring.flow.watching.promises import Promises
 from kring.metrics.ids import decision_ids
 from kring.ports.decision_log import DecisionHistory
 from kring.record.contract import LogicalType
 from kring.record.decision import Decisions, Outcomes, Place, Value
 from kring.watch.inputs import breaches
+from kring.watch.service_levels import Budget
 
 KEPT: Final = 200
 EPOCH: Final = date(1970, 1, 1)
@@ -156,6 +158,7 @@ class Follower:
         self._counts: deque[tuple[int, int, int, int]] = deque()
         self._shadows = Shadows(project.task, lambda version: verified(project, version).manifest.chain.policy)
         self._lock = threading.Lock()
+        self._promises = Promises(project)
 
     def newest(self, most: int) -> tuple[DecisionRow, ...]:
         """At the most `most` rows, the newest first; shadows and batches are left out."""
@@ -172,6 +175,10 @@ class Follower:
                 self._counts.popleft()
             decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
             return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=moment(since))
+
+    def budgets(self) -> list[Budget]:
+        """What is left of the error budgets of the promised service."""
+        return self._promises.budgets(self._project.clock.now())
 
     def shadow(self, version: str) -> ShadowView | None:
         """What the version said as a shadow, beside whoever was live; None when nothing was put to it."""

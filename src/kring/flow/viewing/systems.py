@@ -12,6 +12,7 @@ from kring.flow.project import Project
 from kring.flow.viewing.alarms import AlarmView, alarm_view
 from kring.flow.viewing.decisions import DecisionRow, Follower, Lately, moment
 from kring.flow.viewing.shadows import ShadowView
+from kring.flow.watching.keeping import unwatched
 from kring.ports.ledger import Ledger
 from kring.record.contract import Contract, Field, Scalar
 from kring.record.evidence import Evidence
@@ -20,6 +21,7 @@ from kring.record.system import System
 from kring.record.verdict import Judgement, Verdict
 from kring.record.version import Version
 from kring.watch.alarms import by_urgency
+from kring.watch.service_levels import Budget
 
 SHOWN: int = 20
 
@@ -114,7 +116,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SystemView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page of a system shows."""
+    """Everything that the page of a system shows. `unwatched` are the columns whose drift is not watched, and why."""
 
     name: str
     goal: str
@@ -138,6 +140,8 @@ class SystemView(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     shadow: ShadowView | None = None
     providers: tuple[ProviderRow, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    unwatched: dict[str, str] = {}
 
 
 def system_row(project: Project, follower: Follower) -> SystemRow:
@@ -199,6 +203,8 @@ def system_view(project: Project, follower: Follower) -> SystemView:
             decisions=follower.newest(SHOWN),
             events=ledger.head().seq,
             shadow=follower.shadow(rollout.version) if rollout and rollout.state == "shadow" else None,
+            budgets=tuple(follower.budgets()),
+            unwatched=unwatched(project, pointer.live) if pointer else {},
         )
 
 
