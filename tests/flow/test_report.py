@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kring.flow.replaying.report import Saving, compared_cost, money_figure, page_of, point, saving, story
+from kring.charts.page import Table
+from kring.flow.replaying.report import Saving, alarms, compared_cost, money_figure, page_of, point, saving, story
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.evidence import Measure
 from kring.record.replay import Period, Replay
@@ -74,3 +75,16 @@ def test_a_life_is_told_from_its_whole_span(lived: Lived) -> None:
     assert page.lead.startswith("Against the baseline, mistakes cost ")
     assert "Against never retraining, mistakes cost " in page.lead
     assert "Over the whole span roc_auc was " in page.lead
+
+
+def test_an_alarm_says_how_urgent_it_is_of_what_since_when_how_sure_and_what_it_does(lived: Lived) -> None:
+    [table] = alarms(lived.replay)
+    assert isinstance(table, Table)
+    said = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert len(said) == len(lived.replay.alarms) > 0
+    for row, alarm in zip(said, lived.replay.alarms, strict=True):
+        assert row["alarm"].startswith(f"{alarm.tier}: ")
+        assert row["how sure"] == alarm.sure != ""
+        assert row["of"] in {alarm.feature, alarm.slice, alarm.metric}
+        assert row["since"] <= row["found"]
+    assert any("per decision" in row["effect"] or row["effect"][0].islower() for row in said)

@@ -36,7 +36,13 @@ def brief(project: Project, *, out: Path | None = None) -> Brief:
     `NotFound` without a live version or a snapshot, `DataError` for a folder that is there.
     """
     if out is not None and out.exists():
-        raise DataError("the folder is there already", got=str(out), next="name another one", file=str(out))
+        raise DataError(
+            "the folder is there already",
+            got=str(out),
+            allowed="a folder that is not there yet",
+            next="name another one",
+            file=str(out),
+        )
     pointer = live_pointer(project)
     end = project.clock.now()
     start = max(0, end - project.system.watch.quality_us)

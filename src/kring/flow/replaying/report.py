@@ -16,6 +16,7 @@ from kring.flow.tracing import trace
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.replay import Period, Replay
 from kring.record.verdict import GateLine
+from kring.watch import wording
 
 COST = "expected_cost"
 LIFT = "lift_over_baseline."
@@ -304,14 +305,25 @@ def versions(replay: Replay) -> Table:
 
 
 def alarms(replay: Replay) -> list[Block]:
-    """Every alarm with its owner and what is proposed."""
+    """Every alarm: how urgent, of what, since when, how sure, what it does; its owner and what is proposed."""
     if not replay.alarms:
         return [Text(words="The data gave no cause for an alarm.", tone="good")]
     rows = [
-        (day(alarm.at), alarm.kind.replace("_", " "), alarm.what, alarm.proposal, alarm.owner)
+        (
+            day(alarm.at),
+            f"{alarm.tier}: {alarm.kind.replace('_', ' ')}",
+            alarm.what,
+            alarm.feature or alarm.slice or alarm.metric,
+            day(alarm.since),
+            alarm.sure,
+            wording.effect(alarm.effect),
+            alarm.proposal,
+            alarm.owner,
+        )
         for alarm in replay.alarms
     ]
-    return [Table(columns=("at", "kind", "what", "proposal", "owner"), rows=tuple(rows))]
+    columns = ("found", "alarm", "what", "of", "since", "how sure", "effect", "proposal", "owner")
+    return [Table(columns=columns, rows=tuple(rows))]
 
 
 def lineage(project: Project, replay: Replay) -> Steps:
