@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from benches import Bench, bench_of
+from canaries import write_canary
 from moods import write_moody
 from nursery import Nursery
 from released import Released, released
@@ -35,6 +36,18 @@ def parcels(parcels_once: Released, tmp_path: Path) -> Released:
 def moody(moody_once: Released, tmp_path: Path) -> Released:
     """A system whose version does what its row says: see `moods`."""
     return moody_once.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def canary_once(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    folder = write_canary(tmp_path_factory.mktemp("canaries") / "prices")
+    return released(folder, ("go",), ("train", "--candidate", "linear"), ("release", "--yes"))
+
+
+@pytest.fixture
+def canary(canary_once: Released, tmp_path: Path) -> Released:
+    """A version that answers a fifth, on its way up: see `canaries`."""
+    return canary_once.copy(tmp_path)
 
 
 @pytest.fixture(scope="module")
