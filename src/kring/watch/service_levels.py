@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 PAIRS: Final = (Pair(14.4, 720, 8640), Pair(6.0, 120, 1440), Pair(1.0, 10, 120))
-"""Fast, slow, creeping."""
+"""Fast, slow, creeping: what creeps can wait for the day."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +110,7 @@ def judge_service(slots: Mapping[int, Counts], slo: Slo, *, now: int) -> tuple[l
             judged |= burning[0] is not None
             if worst is None and all(burn is not None and burn >= pair.times for burn in burning):
                 worst = _breach(slots, slo, level, share=share, since=since, now=now)
+                worst = msgspec.structs.replace(worst, urgent=pair.times > 1) if worst is not None else None
         keys += [f"service_level/{level}//"] if judged else []
         breaches += [worst] if worst is not None else []
     return breaches, keys
