@@ -71,7 +71,7 @@ def test_it_says_what_happened_how_sure_that_is_and_what_to_do(loans: Path) -> N
     assert first < second, "the most urgent first"
     for part in (
         "Keeper of the Feed", "mend the feed",
-        "the 95 % interval (0.1 to 0.14) lies wholly beyond", "found in 1 look",
+        "the 95 % interval (0.1 to 0.14) lies wholly beyond", "in 1 look so far",
         "a false alarm once in 1,000 windows",
         "roc_auc -0.02 (-0.04 to -0.01), +0.11 EUR per decision", "not estimated",
         "feature age", "open",

@@ -48,10 +48,10 @@ def test_a_step_says_who_answers_what_is_missing_and_what_to_do(world: World) ->
     page = show(world)
     assert "v_2 answers 20 % of the traffic, since 2024-01-0" in page
     assert "v_1 answers 80%, v_2 (the new one) 20%." in page
-    assert "Evidence of harm stands at 1; at 20 the version is rolled back by itself." in page
+    assert "Evidence of harm stands at 1, where 1 is none; at 20 a version is rolled back by itself." in page
     assert "of 200 units of the new version at 20 %" in page
     assert "Nothing: it goes on, or back, by itself." in page
-    assert "kring rollback loans --reason '…'  # it loses its share at once" in page
+    assert f"kring rollback {world.project.folder} --reason '…'  # it loses its share at once" in page
 
 
 def test_a_rollback_says_by_what_proof(world: World) -> None:
@@ -61,7 +61,7 @@ def test_a_rollback_says_by_what_proof(world: World) -> None:
     assert "v_2 was ROLLED BACK by proof at 2024-01-0" in page
     assert "error got worse" in page
     assert "v_1 answers everything." in page
-    assert "Nothing is urgent" in page
+    assert "The rollout needs nothing" in page
 
 
 def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
@@ -72,7 +72,7 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     page = show(world)
     assert "v_2 WAITS at 20 % of the traffic" in page
     assert "let me look" in page
-    assert "kring resume loans" in page
+    assert f"kring resume {world.project.folder}" in page
     again = kring("hold", folder, "--reason", "again")
     assert again.code == 1
     assert "it is held already: kring resume lets it go on" in again.err

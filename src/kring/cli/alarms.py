@@ -147,6 +147,8 @@ def tell(output: Output, found: Alarms, *, every: bool) -> None:
     """All of them in words; of many that were found together the first ones."""
     if not found.alarms:
         output.say(f"{found.system}: no alarm {'has rung yet' if every else 'is open'}", style="bold green")
+    elif not every:
+        output.say(wording.summary(found.system, found.alarms), style="bold")
     together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
     for one in found.alarms:
         together[one.group or one.id, one.kind, one.tier].append(one)

@@ -51,7 +51,7 @@ def tell(output: Output, found: RolloutShown) -> None:
     heading(output, "What to do", found.todo)
     output.say("")
     for one in found.transitions[-LAST:]:
-        step = f" {one.step} %" if one.step else ""
+        step = f" {one.step} %" if one.step and one.state in ("step", "held") else ""
         output.say(f"  {moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})", style="dim")
 
 

@@ -27,7 +27,10 @@ def facts(alarm: Alarm) -> list[tuple[str, str]]:
     """All that somebody has to know of an alarm, as (label, text)."""
     looks = f"{alarm.count:,} look{'' if alarm.count == 1 else 's'}"
     told = [
-        ("since", f"{moment(alarm.since)}, found in {looks}, the last {moment(alarm.last or alarm.at)}"),
+        (
+            "since",
+            f"{moment(alarm.since)}; first found {moment(alarm.at)}, in {looks} so far, last {moment(alarm.last)}",
+        ),
         ("sure", alarm.sure),
         ("measured", measured(alarm)),
         ("effect", effect(alarm.effect)),
@@ -40,6 +43,13 @@ def facts(alarm: Alarm) -> list[tuple[str, str]]:
     return [(label, text) for label, text in told if text]
 
 
+def summary(system: str, alarms: Sequence[Alarm]) -> str:
+    """How many there are of each tier, the most urgent first."""
+    tiers = list(dict.fromkeys(alarm.tier for alarm in by_urgency(alarms)))
+    counts = {tier: sum(alarm.tier == tier for alarm in alarms) for tier in tiers}
+    return f"{system}: " + ", ".join(f"{count:,} {tier}{'' if count == 1 else 's'}" for tier, count in counts.items())
+
+
 def headline(alarm: Alarm) -> str:
     """One line: how urgent, which system, what."""
     return f"{alarm.tier.upper()}  {alarm.system}: {alarm.what}"
@@ -50,7 +60,7 @@ def measured(alarm: Alarm) -> str:
     rows = f" on {alarm.rows:,} rows" if alarm.rows else ""
     allowed = f"allowed: {alarm.allowed}"
     if alarm.value is None:
-        return allowed
+        return "" if alarm.kind in ("release", "retraining") else allowed
     between = "" if alarm.low is None else f" ({number(alarm.low)} to {number(alarm.high)})"
     return f"{alarm.metric} {number(alarm.value)}{between}{rows}; {allowed}"
 

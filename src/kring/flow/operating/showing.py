@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import exp, log
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -90,7 +91,7 @@ def show(project: Project) -> RolloutShown:
         answers=who_answers(state.pointer, rollout),
         sure=tuple(how_sure(rollout, state, found)),
         missing=tuple(what_is_missing(rollout, found, now=at_work.now)),
-        todo=tuple(what_to_do(at_work, state, rollout, folder=project.folder.name)),
+        todo=tuple(what_to_do(at_work, state, rollout, folder=typed(project.folder))),
         guardrails=tuple(_guardrails(found)),
         harm=number(found.harm) if found else 1.0,
         harm_line=number(found.harm_line) if found else 1.0,
@@ -155,10 +156,11 @@ def how_sure(rollout: Rollout, state: OperatorState, found: Judged | None) -> It
         yield "Nothing was tested by traffic: there is no version before it, or no share was left to it."
         return
     if stage_of(rollout) != "shadow":
+        is_over = rollout.state in ENDED
         yield (
-            f"Evidence of harm stands at {told_e(found.harm)}; at {told_e(found.harm_line)} the version is rolled back"
-            f" by itself. One that is no worse gets there in at most {terms.alpha * 100:g} of 100 rollouts, however"
-            " often one looks."
+            f"Evidence of harm {'stood at the end' if is_over else 'stands'} at {told_e(found.harm)}, where 1 is none;"
+            f" at {told_e(found.harm_line)} a version is rolled back by itself. One that is no worse comes to that in"
+            f" at most {terms.alpha * 100:g} of 100 rollouts, however often one looks."
         )
         yield (
             f"Evidence of safety counts for a guardrail at {told_e(-log(terms.beta))}; a version beyond its limit"
@@ -204,11 +206,14 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
     """The commands that make sense now, with what they do."""
     stage = stage_of(rollout)
     if rollout.state in ("rolled_back", "aborted"):
-        yield f"Nothing is urgent: {state.pointer.live if state.pointer else 'the live version'} answers everything."
-        yield f"kring alarms {folder}    # what was told about it, and to whom it belongs"
+        live = state.pointer.live if state.pointer else "the live version"
+        yield f"The rollout needs nothing: it is over, and {live} answers everything."
+        yield from _ringing(state, folder)
         return
     if rollout.state == "done":
-        yield f"Nothing. kring rollback {folder} --reason '…'    # if it must go all the same"
+        yield "The rollout needs nothing: it is over."
+        yield from _ringing(state, folder)
+        yield f"kring rollback {folder} --reason '…'    # if the version must go all the same"
         return
     if rollout.state == "held":
         on = braking(at_work, state)
@@ -222,6 +227,22 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
         yield f"kring hold {folder} --reason '…'      # keep it where it is until somebody has looked"
     back = "the version before it answers again" if stage in ("promoted", "baking") else "it loses its share at once"
     yield f"kring rollback {folder} --reason '…'  # {back}"
+
+
+def _ringing(state: OperatorState, folder: str) -> Iterator[str]:
+    """What is open beside the rollout."""
+    open_ = [alarm for alarm in state.alarms if alarm.state != "resolved"]
+    pages = sum(alarm.tier == "page" for alarm in open_)
+    if open_:
+        urgent = f", {pages} of them urgent" if pages else ""
+        yield f"But {len(open_)} alarm{'' if len(open_) == 1 else 's'} of the system are open{urgent}:"
+    yield f"kring alarms {folder}    # what was told, how sure it is, to whom it belongs"
+
+
+def typed(folder: Path) -> str:
+    """A folder as it can be typed where one stands."""
+    whole, here = folder.resolve(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
 
 
 CURES: Final[dict[str, str]] = {

@@ -63,7 +63,8 @@ def on_training_asked(moment: Moment, state: OperatorState, event: TrainingAsked
 def unpassed(moment: Moment, state: OperatorState, event: Retrained) -> Step:
     """A training without a version: an alarm each time, whatever was raised before."""
     kind: AlarmKind = "retraining" if event.broke_at else "release"
-    what = f"{event.result if kind == 'release' else 'broke'} ({event.trigger}): {event.reason}"
+    ended = f"the gate says {event.result}" if kind == "release" else "it broke"
+    what = f"a training ({event.trigger}) brought no version, {ended}: {event.reason}"
     breach = finding(moment, event.broke_at or "gate", what, allowed="pass")
     return alarmed(moment, state, kind, breach, owner=moment.system.accountable(event.broke_at or "release"))
 
