@@ -35,14 +35,7 @@ def brief(project: Project, *, out: Path | None = None) -> Brief:
 
     `NotFound` without a live version or a snapshot, `DataError` for a folder that is there.
     """
-    if out is not None and out.exists():
-        raise DataError(
-            "the folder is there already",
-            got=str(out),
-            allowed="a folder that is not there yet",
-            next="name another one",
-            file=str(out),
-        )
+    _require_new(out)
     pointer = live_pointer(project)
     end = project.clock.now()
     start = max(0, end - project.system.watch.quality_us)
@@ -78,6 +71,17 @@ def brief(project: Project, *, out: Path | None = None) -> Brief:
     if out is not None:
         write_folder(project, policy, material, found, out=out)
     return found
+
+
+def _require_new(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise DataError(
+            "the folder is there already",
+            got=str(out),
+            allowed="a folder that is not there yet",
+            next="name another one",
+            file=str(out),
+        )
 
 
 def losses_of(project: Project, rows: LiveRows, policy: Policy) -> NDArray[np.float64]:

@@ -156,7 +156,7 @@ class Duty:
             events += [pulse] if pulse.looked else []
         rollout = state.rollout
         if rollout is not None and stage_of(rollout) == "shadow" and self._is_due("shadow", MINUTE_S):
-            said = self._watcher.monitors.compared(rollout.version)
+            said = self._watcher.monitors.windows.compared(rollout.version)
             events += [said] if said.rows and said != state.shadow else []
         if self._is_due("drills", HOUR_S):
             events += rehearsed(self.project, self._operator.ledger, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from kring.errors import KringError
 from kring.flow.serving.opening import Opener, mender_of
@@ -14,6 +15,9 @@ from kring.serve.copies import Copies
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer
 from kring.serve.line import Line
+
+RETRY_S: Final = 1.0
+"""A damaged version is looked at again after so long."""
 
 Turned = tuple[Decider[Batch], list[Answerer[Batch]]]
 
@@ -35,6 +39,7 @@ class Turning:
         self._say = say
         self._next: Sequence[Served] = ()
         self._task: asyncio.Task[None] | None = None
+        self._again = 0.0
 
     def turn_to(self, systems: Sequence[Served]) -> None:
         """Open what is new in `systems` and turn each line to it. A line whose live version can't be opened stays with
@@ -42,6 +47,14 @@ class Turning:
         self._next = systems
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._turn())
+
+    def is_to_try_again(self) -> bool:
+        """Whether a damaged live version is due to be looked at again: its bytes may have been put back."""
+        now = self._clock.monotonic()
+        if now < self._again or not any(opener.damaged for opener in self._openers.values()):
+            return False
+        self._again = now + RETRY_S
+        return True
 
     async def _turn(self) -> None:
         while self._next:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -51,9 +51,6 @@ from kring.serve.line import Line
 UNSEEN_S: Final = 5.0
 """A ledger that nobody has read for so long is told of."""
 
-RETRY_S: Final = 1.0
-"""A damaged version is looked at again after so long."""
-
 
 class Worker:
     """Made inside the loop that it works in; for that loop's thread."""
@@ -92,7 +89,6 @@ class Worker:
         self._pulls: dict[Path, PullFile] = {}
         self._sealers: list[Sealer] = []
         self._crowded: set[str] = set()
-        self._retry = 0.0
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
         self._closing = ExitStack()
 
@@ -109,7 +105,7 @@ class Worker:
     def look(self) -> None:
         """Look at the page: take what has changed, and say that this worker lives."""
         page = self.page
-        takes = {"pointers": self._read_pointers, "keys": self._read_access, "forgotten": self._forget}
+        takes = {"pointers": self._read_pointers, "keys": self._read_access, "forgotten": lambda: forget(self._sealers)}
         for kind, take in takes.items():
             generation = page.generation(kind)  # type: ignore[arg-type]
             if generation != self._known[kind] and self._took(take):
@@ -124,7 +120,8 @@ class Worker:
         if page.draining:
             self.desk.waiting_for = "this server is being stopped"
         self._look_at_ledger()
-        self._look_at_damaged()
+        if self._turning.is_to_try_again():
+            self._took(self._read_pointers)
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
 
@@ -171,13 +168,8 @@ class Worker:
         log = self._log(served, folder)
         hide, unhidden = hider(served, random=self.random)
         self._closing.callback(unhidden)
-        clerk = Clerk(
-            opener.decider_of_what_is_whole(served.pointer, clock=self.clock),
-            reader=reader,
-            log=log,
-            clock=self.clock,
-            hide=hide,
-        )
+        decider = opener.decider_of_what_is_whole(served.pointer, clock=self.clock)
+        clerk = Clerk(decider, reader=reader, log=log, clock=self.clock, hide=hide)
         claiming = claiming_of(claims, name, log=log, folder=folder, clock=self.clock)
         committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
@@ -239,11 +231,6 @@ class Worker:
         access = meetings.read_access(self.files, self.meeting)
         self.gate.replace(keys=access.keys, policies=access.policies, tokens=adapters.token_readers(access))
 
-    def _forget(self) -> None:
-        """Somebody was forgotten: no key of theirs is kept in memory."""
-        for sealer in self._sealers:
-            sealer.forget_all()
-
     def _look_at_ledger(self) -> None:
         """Keys that nobody can revoke any more are taken for a while, and then no longer."""
         away = self.clock.monotonic() - self.page.ledger_seen()
@@ -256,13 +243,6 @@ class Worker:
             self.gate.replace(keys=())
             self._known["keys"] = -1
 
-    def _look_at_damaged(self) -> None:
-        """A live version whose bytes were damaged is tried again: they may have been put back."""
-        now = self.clock.monotonic()
-        if now >= self._retry and any(opener.damaged for opener in self._openers.values()):
-            self._retry = now + RETRY_S
-            self._took(self._read_pointers)
-
     def _providers(self) -> Iterator[tuple[str, str, str]]:
         """System, version and what computes it."""
         for name, opener in self._openers.items():
@@ -272,6 +252,12 @@ class Worker:
     def _unwritable(self, error: ReadOnly) -> None:
         self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
         self.page.set_read_only(error.got or error.message)
+
+
+def forget(sealers: Iterable[Sealer]) -> None:
+    """Somebody was forgotten: no key of theirs is kept in memory."""
+    for sealer in sealers:
+        sealer.forget_all()
 
 
 def claiming_of(claims: Claims, name: str, *, log: DecisionLog, folder: Path, clock: Clock) -> Claiming:

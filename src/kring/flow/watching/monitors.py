@@ -15,7 +15,7 @@ from kring.record.alarm import Breach, Effect
 from kring.record.decision import Decisions, Place, Value
 from kring.record.drift import DriftSeen, References
 from kring.record.evidence import Evidence, Measure
-from kring.record.operator import QualityJudged, ShadowCompared, Watched
+from kring.record.operator import QualityJudged, Watched
 from kring.record.system import Gate, System
 from kring.record.version import Policy
 from kring.watch.estimates import Estimated, effect_of, estimated, judge_estimate
@@ -138,10 +138,6 @@ class Monitors:
         """Let go of what windows that began before `before` (microseconds UTC) held row by row."""
         self.windows.forget(before)
         self._tallied.forget(before - self._system.watch.quality_us)
-
-    def compared(self, version: str) -> ShadowCompared:
-        """See `Windows.compared`."""
-        return self.windows.compared(version)
 
     def _before(self, version: str) -> tuple[Measure, ...]:
         evidence = self._evidence.get(version)
