@@ -44,6 +44,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "kring_log_commit_duration_seconds": Family("Making one group durable", ("system",)),
     "kring_log_group_rows": Family("Rows made durable together", ("system",)),
     "kring_in_flight_rows": Family("Rows that wait for an answer", ("system", "worker")),
+    "kring_pointer_generation": Family("The pointer by which a worker answers", ("system", "worker")),
     "kring_breaker_open": Family(
         "1 while a version is left alone, 0.5 while it is tried again", ("system", "version", "worker")
     ),

@@ -41,6 +41,9 @@ HOUR_S: Final = 3600.0
 JUMP_S: Final = 60.0
 """A clock that moves so much more or less than time itself has jumped."""
 
+SETTLED_S: Final = 600.0
+"""A clock that has jumped may be put right again: no window is closed by it for so long."""
+
 MOST_FRAMES: Final = 50_000
 """Frames of one turn: the lease is renewed between turns."""
 
@@ -59,6 +62,7 @@ class Duty:
         self._found: queue.SimpleQueue[OperatorEvent] = queue.SimpleQueue()
         self._errand: threading.Thread | None = None
         self._clock = (project.clock.now(), project.clock.monotonic())
+        self._settled = project.clock.monotonic()
         self._policies: dict[str, Policy] = {}
         self._config = b""
         try:
@@ -82,6 +86,7 @@ class Duty:
         brakes: list[Brake] = ["read_only"] if read_only else []
         if self._has_jumped():
             brakes.append("clock")
+            self._settled = self.project.clock.monotonic() + SETTLED_S
         self._rounds.turn(lambda: self._follower.cursors, brakes=tuple(brakes))
         self._operator.step(self._events(now, heard=heard))
         self._keep_seen()
@@ -147,7 +152,9 @@ class Duty:
 
     def _events(self, now: int, *, heard: int) -> list[OperatorEvent]:
         """What the monitors have found, what a shadow says, which drills are overdue. No window is closed before the
-        log was `heard` to its end."""
+        log was `heard` to its end, nor by a clock that has just jumped."""
+        if self.project.clock.monotonic() < self._settled:
+            heard = 0
         state = self._operator.state
         live = state.pointer.live if state.pointer else ""
         events = self._watcher.due(heard, live=live, alarmed=open_metrics(state, "quality"))

@@ -59,6 +59,7 @@ class Teller:
         """What is so at the moment."""
         for name, line in self._desk.lines.items():
             yield "kring_in_flight_rows", (name,), line.in_flight
+            yield "kring_pointer_generation", (name,), float(line.served.pointer.generation)
         for key, breaker in self._breakers.items():
             yield "kring_breaker_open", key, OPEN[breaker.state]
         for version in self._providers():
