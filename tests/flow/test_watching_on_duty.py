@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from kring.host.clock import SimulatedClock
 from kring.record.alarm import Alarm
 from kring.record.decision import Decisions
 from kring.record.operator import OperatorState
-from kring.record.running import Slo
+from kring.record.probe import Probed
+from kring.record.running import ProbesPlan, Slo
 from kring.stores.file import open_log
 from lives import TO, Lived
 from systems import DAY
@@ -113,3 +115,19 @@ def test_rows_that_come_after_a_restart_are_counted_in_their_window(project: Pro
     assert again.until == TO + DAY
     assert "fallback/fallbacks//" in alarms(project)
     assert alarms(project)["fallback/fallbacks//"].what.startswith("700 of ")
+
+
+def test_probes_are_put_when_they_are_due_and_no_sooner(project: Project, tmp_path: Path) -> None:
+    row = {"asked_at": "2024-02-01T12:00:00Z", "email": "a@example.org", "region": "north", "amount": 10}
+    (tmp_path / "probes.jsonl").write_text(json.dumps({"inputs": row}) + "\n")
+    probes = ProbesPlan(file=str(tmp_path / "probes.jsonl"), every_us=DAY)
+    watch = msgspec.structs.replace(project.system.watch, probes=probes)
+    asking = replace(project, system=msgspec.structs.replace(project.system, watch=watch))
+    for _ in range(2):
+        duty = turned(asking)
+        if duty._errand is not None:
+            duty._errand.join(60)
+        duty.turn()
+        duty.close()
+        with project.ledger() as ledger:
+            assert len(list(history.all_of(ledger, Probed))) == 1
