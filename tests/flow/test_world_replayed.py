@@ -114,7 +114,7 @@ def test_a_market_that_begins_to_report_is_told_within_two_weeks(tmp_path: Path,
 
 
 def in_any_order(folder: Path, rows: pl.DataFrame, *, seed: int, end: str) -> None:
-    """The same rows shuffled by a seed: one seed in twenty may ring falsely within 1,000 windows; of these none does."""
+    """The same rows shuffled by a seed: one in twenty may ring falsely within 1,000 windows; of these none does."""
     order = np.random.default_rng(seed).permutation(rows.height)
     assert drifted(alarms(write_power(folder, rows[order]), end=end)) == {}, f"seed {seed}"
 
