@@ -166,7 +166,14 @@ def verdict(server: Server, query: str = "") -> dict[str, Any]:
     return told.json["data"]
 
 
+def quiet(server: Server) -> None:
+    """Whatever other tests have let ring is over."""
+    while open_ := server.ask("GET", "/systems/loans/api/alarms").json["alarms"]:
+        end(server, *open_)
+
+
 def test_without_enough_decisions_a_version_is_to_be_looked_at(server: Server) -> None:
+    quiet(server)
     time.sleep(1.1)  # what others asked of this server is older than the window
     found = verdict(server, "?window=1s")
     assert (found["verdict"], found["ok"]) == ("investigate", False)
@@ -181,6 +188,7 @@ def test_a_version_that_nobody_knows_never_passes(server: Server) -> None:
 
 
 def test_a_good_version_passes_and_a_paging_alarm_fails_it(server: Server) -> None:
+    quiet(server)
     for _ in range(2):
         told = server.ask("POST", "/systems/loans/api/decisions", {"inputs": [LOAN] * 100})
         assert told.status == 200, told.body

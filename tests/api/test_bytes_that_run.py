@@ -207,6 +207,9 @@ FETCHES: Final = {
     *("urllib.request", "requests", "httpx", "aiohttp", "urllib3"),
     *("ftplib", "smtplib", "fsspec", "websockets"),
 }
+SENDS: Final = {"notifiers/mail.py": {"smtplib"}}
+"""Who tells people something, and by what; nothing comes back that is kept."""
+
 CALLS: Final = {"eval", "exec", "__import__", "os.system", "os.popen", "yaml.unsafe_load", "np.load"}
 
 
@@ -227,7 +230,8 @@ def test_nothing_of_ours_unpickles_unpacks_or_fetches() -> None:
     assert len(files) > 200
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert not imports(tree) & (RUNS | UNPACKS | FETCHES), path
+        sends = SENDS.get(path.relative_to(SOURCE).as_posix(), set())
+        assert not imports(tree) & (RUNS | UNPACKS | FETCHES - sends), path
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         called = {ast.unparse(node.func) for node in calls if isinstance(node.func, ast.Name | ast.Attribute)}
         assert not called & CALLS, path

@@ -29,8 +29,8 @@ class BrokenAppender:
 
 
 class BrokenFiles(LocalFiles):
-    def append(self, path: Path) -> BrokenAppender:  # type: ignore[override]
-        return BrokenAppender(super().append(path), path)
+    def append(self, path: Path, *, ahead: int = 0) -> BrokenAppender:  # type: ignore[override]
+        return BrokenAppender(super().append(path, ahead=ahead), path)
 
 
 class BrokenWorker(Worker):
