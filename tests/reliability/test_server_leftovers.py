@@ -52,7 +52,7 @@ def test_a_log_torn_anywhere_is_gone_on_with(bench: Bench) -> None:
 
 def segment_bytes(bench: Bench) -> bytes:
     bench.begin(left_open=True)
-    return segment(bench).read_bytes()
+    return segment(bench).read_bytes().rstrip(b"\0")  # what lies ready for the next frames is no part of it
 
 
 def test_a_flipped_bit_before_the_end_is_named_and_never_served(bench: Bench) -> None:
