@@ -294,7 +294,7 @@ def test_no_history_of_looks_breaks_the_laws(days: list[tuple[list[Breach], bool
         keys = [alarm.key for alarm in state.alarms]
         assert len(keys) == len(set(keys))
         for alarm in state.alarms:
-            assert alarm.clear < CLEAR
+            assert alarm.clear < alarm.needs
             assert alarm.state != "resolved"
             if alarm.id in before:
                 assert rank(alarm.tier) >= rank(before[alarm.id].tier)
