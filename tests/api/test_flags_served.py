@@ -172,3 +172,7 @@ def test_a_trial_from_the_flag_to_its_outcomes(flagged: Server) -> None:
     late = {"outcomes": [{"unit": "u1", "outcome": "bought", "value": True, "at": "yesterday"}]}
     assert flagged.ask("POST", "/api/trials/greetings/outcomes", late).status == 400
     assert kring("trial", "stop", "greetings", folder, "--reason", "seen enough").code == 0
+    end = time.monotonic() + 20
+    while any("arm" in flagged.ask("POST", f"{ALL}/greeting", ask).json["metadata"] for _ in range(20)):
+        assert time.monotonic() < end
+        time.sleep(0.1)

@@ -92,8 +92,8 @@ def test_there_is_nothing_to_drill_without_a_version_or_a_name(tmp_path: Path, m
     assert kring("drill", "bad_feed", tmp_path / "nowhere").code == 2
 
 
-def test_a_drill_that_failed_or_is_old_is_overdue(made: Path) -> None:
-    project = open_project(made)
+def test_a_drill_that_failed_or_is_old_is_overdue(tmp_path: Path) -> None:
+    project = open_project(write_loans(tmp_path / "loans"))
     system = msgspec.structs.replace(project.system, drills=Drills(names=("hung_model",), every_us=10 * DAY))
     project = replace(project, system=system)
     now = project.clock.now()

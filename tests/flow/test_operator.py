@@ -21,6 +21,7 @@ from kring.record.operator import (
     RollbackAsked,
     SetPointer,
     ShadowCompared,
+    TrainingAsked,
     Watched,
     WindowClosed,
 )
@@ -290,3 +291,23 @@ def test_the_same_arguments_give_the_same_answer() -> None:
     state = live_with("v_1", DAY)
     events = [failing("lift"), quiet_window(20, violations=100)]
     assert fold(SYSTEM, state, events, now=20 * DAY) == fold(SYSTEM, state, events, now=20 * DAY)
+
+
+def test_a_release_by_hand_ends_no_training_that_runs() -> None:
+    state = live_with("v_1", DAY)
+    state, asked = fold(SYSTEM, state, [TrainingAsked(what="now", actor="ann", reason="new rows")], now=2 * DAY)
+    (retrain,) = [one for one in asked if isinstance(one, Retrain)]
+    assert (state.training, state.retraining) == (retrain.id, retrain.trigger)
+    by_hand, _ = fold(SYSTEM, state, [passed("v_2")], now=3 * DAY)
+    assert (by_hand.training, by_hand.retraining) == (retrain.id, retrain.trigger)
+    ended = msgspec.structs.replace(passed("v_3"), trigger=retrain.trigger)
+    over, _ = fold(SYSTEM, state, [ended], now=4 * DAY)
+    assert (over.training, over.retraining) == ("", "")
+
+
+def test_a_training_is_cancelled_by_a_person() -> None:
+    state = live_with("v_1", DAY)
+    state, _ = fold(SYSTEM, state, [TrainingAsked(what="now", actor="ann", reason="new rows")], now=2 * DAY)
+    state, _ = fold(SYSTEM, state, [TrainingAsked(what="cancel", actor="bo", reason="not yet")], now=3 * DAY)
+    assert (state.training, state.retraining) == ("", "")
+    assert any("cancelled by bo: not yet" in alarm.what for alarm in state.alarms)

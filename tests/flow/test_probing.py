@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,16 @@ def asking(folder: Path, lines: list[object]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = asking(write_loans(tmp_path_factory.mktemp("probed") / "loans"), PROBES)
     assert kring("go", folder).code == 0
     return folder
+
+
+@pytest.fixture
+def made(released: Path, tmp_path: Path) -> Path:
+    """A released system to which no probe was ever put."""
+    return Path(shutil.copytree(released, tmp_path / "loans"))
 
 
 def test_probes_are_on_record_and_are_no_traffic(made: Path) -> None:

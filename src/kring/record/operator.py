@@ -170,12 +170,6 @@ class Retrain(msgspec.Struct, frozen=True, kw_only=True, tag="retrain"):
     id: str = ""
 
 
-class CancelTraining(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_training"):
-    """End a training, whatever it has come to."""
-
-    id: str
-
-
 class MoveRollout(msgspec.Struct, frozen=True, kw_only=True, tag="move_rollout"):
     """A rollout has a new state."""
 
@@ -200,7 +194,7 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
     more: int = 0
 
 
-Command = RaiseAlarm | Retrain | CancelTraining | MoveRollout | SetPointer | Notify
+Command = RaiseAlarm | Retrain | MoveRollout | SetPointer | Notify
 
 
 class OperatorState(msgspec.Struct, frozen=True, kw_only=True):

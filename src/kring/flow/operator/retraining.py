@@ -13,7 +13,7 @@ from kring.flow.operator.rollouts import in_the_making, started
 from kring.learn.triggers import counted, retraining_due, within_budget
 from kring.metrics.ids import digest_id
 from kring.record.alarm import AlarmKind, Breach
-from kring.record.operator import CancelTraining, Command, OperatorState, Retrain, Retrained, TrainingAsked
+from kring.record.operator import OperatorState, Retrain, Retrained, TrainingAsked
 from kring.record.running import Trigger
 
 KINDS: Final[dict[Trigger, tuple[AlarmKind, ...]]] = {
@@ -29,13 +29,16 @@ WAITING: Final = "waiting"
 
 
 def on_retrained(moment: Moment, state: OperatorState, event: Retrained) -> Step:
-    """A passed version starts its rollout; anything else asks a person."""
-    state = msgspec.structs.replace(state, retraining="", training="", wanted="", retrained_at=moment.now, breached=())
+    """A passed version starts its rollout; anything else asks a person. A training that runs goes on when it is another
+    that ended: a version that was released by hand."""
+    if event.trigger == state.retraining:
+        state = msgspec.structs.replace(state, retraining="", training="")
+    state = msgspec.structs.replace(state, wanted="", retrained_at=moment.now, breached=())
     if event.result != "pass":
         return unpassed(moment, state, event)
     state, over = settled(moment, state, ("release", "retraining"), why=f"{event.version} passed the gate")
-    state, begun_ = started(moment, state, version=event.version, reason=event.trigger, limits=event.limits)
-    return state, over + begun_
+    state, commands = started(moment, state, version=event.version, reason=event.trigger, limits=event.limits)
+    return state, over + commands
 
 
 def on_training_asked(moment: Moment, state: OperatorState, event: TrainingAsked) -> Step:
@@ -49,13 +52,11 @@ def on_training_asked(moment: Moment, state: OperatorState, event: TrainingAsked
             state = msgspec.structs.replace(state, wanted="", retrained_at=moment.now, breached=())
             return settled(moment, state, OURS, why=f"{event.actor} said no: {event.reason}")
         case "cancel" if state.retraining:
-            commands: list[Command] = [CancelTraining(id=state.training)]
             ended = Retrained(
                 trigger=state.retraining, result="investigate", reason=f"cancelled by {event.actor}: {event.reason}",
                 run="", broke_at="operate",
             )  # fmt: skip
-            state, more = on_retrained(moment, state, ended)
-            return state, commands + more
+            return on_retrained(moment, state, ended)
         case _:
             return state, []
 
@@ -86,8 +87,8 @@ def retrained(moment: Moment, state: OperatorState) -> Step:
     breach = finding(
         moment,
         WAITING,
-        f"a training is due ({trigger}) and waits: {why}",
-        allowed="kring retrain --approve or --refuse",
+        f"a training is due ({trigger}) and waits: {why}; kring retrain --approve lets it begin, --refuse does not",
+        allowed="",
     )
     return alarmed(moment, state, "retraining", breach, owner=moment.system.accountable("experiment"))
 
@@ -104,9 +105,9 @@ def causes(state: OperatorState) -> dict[Trigger, Sequence[str]]:
 def begun(moment: Moment, state: OperatorState, trigger: str) -> Step:
     """One training, under an id of its own."""
     id = digest_id("t", digest(moment.system.name, str(state.seq), trigger))
-    begun_ = (*counted(moment.system.learn, begun=state.trainings, now=moment.now), moment.now)
+    trainings = (*counted(moment.system.learn, begun=state.trainings, now=moment.now), moment.now)
     state, over = settled(moment, state, OURS, why="the training has begun") if state.wanted else (state, [])
-    state = msgspec.structs.replace(state, retraining=trigger, training=id, wanted="", trainings=begun_)
+    state = msgspec.structs.replace(state, retraining=trigger, training=id, wanted="", trainings=trainings)
     return state, [*over, Retrain(trigger=trigger, id=id)]
 
 
