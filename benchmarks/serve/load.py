@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from servers import NoServer, Running
 SCRIPT = Path(__file__).with_name("post.lua")
 MOST_S = 5
 BODIES = 64
+CALM = 0.03
+"""A server is calm while all its processes together take less than this part of one core."""
+LOOK_S = 0.5
+CALM_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,10 @@ def require_wrk() -> None:
 
 
 def load(running: Running, *, connections: int, seconds: int) -> Run:
-    """`seconds` (at most 5) of requests over `connections`; every body is another row. `NoServer` when wrk fails."""
+    """`seconds` (at most 5) of requests over `connections`; every body is another row. `NoServer` when wrk fails.
+
+    What the server's processes do after the last answer counts too: the next server is asked when this one is calm.
+    """
     server = running.server
     bodies = running.log.with_name("bodies.jsonl")
     if not bodies.exists():
@@ -72,6 +80,7 @@ def load(running: Running, *, connections: int, seconds: int) -> Run:
     done = subprocess.run(
         [*command, "--", str(bodies), *given], capture_output=True, text=True, timeout=60, check=False
     )
+    calm(running.process.pid)
     names = tree(running.process.pid)
     spent = {one: cpu_us(one) - before.get(one, 0) for one in names}
     try:
@@ -88,3 +97,15 @@ def load(running: Running, *, connections: int, seconds: int) -> Run:
         errors={kind: told[kind] for kind in ("connect", "read", "write", "status", "timeout")},
         processes=sorted(costs, key=lambda one: -one.us),
     )
+
+
+def calm(root: int) -> None:
+    """Wait, some seconds at most, until the process and all below it have nothing left to do."""
+    until = time.monotonic() + CALM_S
+    last = sum(map(cpu_us, tree(root)))
+    while time.monotonic() < until:
+        time.sleep(LOOK_S)
+        now = sum(map(cpu_us, tree(root)))
+        if now - last < CALM * LOOK_S * 1e6:
+            return
+        last = now

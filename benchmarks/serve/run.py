@@ -35,7 +35,7 @@ from servers import HERE, NoServer, Running, Server, floor, install, make_model,
 FLOOR = "floor"
 CONNECTIONS = (16, 64)
 GOALS: dict[tuple[str, int], float] = {("a", 16): 1.6, ("a", 64): 1.5, ("b", 16): 2.2, ("b", 64): 2.2}
-SHARES = {"fastapi": 6, "litserve": 13, "mlserver": 13, "bentoml": 30, "mlflow": 80}
+SHARES = {"fastapi": 6, "litserve": 13, "mlserver": 13, "mlserver-named": 13, "bentoml": 30, "mlflow": 80}
 """Path A at 64 connections may cost at most one of so many parts of the peer's CPU."""
 STARTS = 3
 

@@ -136,6 +136,12 @@ def tensor(row: Row) -> object:
     return {"inputs": [values], "outputs": [{"name": "predict_proba"}]}
 
 
+def columns(row: Row) -> object:
+    """A table of one row, as MLServer's pandas codec reads it: each named field is an input of its own."""
+    inputs = [{"name": name, "shape": [1], "datatype": "FP32", "data": [value]} for name, value in row.items()]
+    return {"parameters": {"content_type": "pd"}, "inputs": inputs, "outputs": [{"name": "predict_proba"}]}
+
+
 def floor(model: Path) -> Server:
     """The floor over the ONNX graph in `model`."""
     granian = str(Path(sys.executable).with_name("granian"))
@@ -215,7 +221,8 @@ def peers(cache: Path) -> list[Server]:
         body=split,
     )
     coroutine = replace(fastapi, name="fastapi-async", home="fastapi", path="/predict_async")
-    return [fastapi, coroutine, litserve, mlserver, bentoml, mlflow]
+    named = replace(mlserver, name="mlserver-named", home="mlserver", body=columns)
+    return [fastapi, coroutine, litserve, mlserver, named, bentoml, mlflow]
 
 
 def install(server: Server, cache: Path) -> None:

@@ -135,3 +135,11 @@ def test_with_no_file_left_the_start_fails_and_later_ones_do_not(begin: Callable
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         os.close(taken[0])
     assert ended(begin("hold().ready()")) == 0
+
+
+def test_a_child_gives_way_to_others_when_told_to() -> None:
+    child = start([sys.executable, "-c", HOLD + "hold().ready()\ntime.sleep(600)"], env={}, niceness=7)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+    finally:
+        child.close()

@@ -65,8 +65,10 @@ class Child:
         self._line.close()
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str]) -> Child:
+def start(argv: Sequence[str], *, env: Mapping[str, str], niceness: int = 0) -> Child:
     """Start `argv` with `env` beside this process's own variables. What it prints goes to stderr.
+
+    With a `niceness` above 0 it, and whatever it starts, gives way to others when the processors are busy.
 
     `Unavailable` when it can't be started.
     """
@@ -88,6 +90,9 @@ def start(argv: Sequence[str], *, env: Mapping[str, str]) -> Child:
     except OSError as error:
         ours.close()
         raise _not_started(argv[0], error) from error
+    if niceness:
+        with suppress(OSError):  # it has ended already, or may not be moved
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
     return Child(process, ours)
 
 

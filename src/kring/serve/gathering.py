@@ -17,18 +17,41 @@ ENOUGH: Final = 0.9
 ALONE: Final = 2.0
 """With fewer expected than this nobody waits."""
 
+SOON: Final = 8
+"""After so many groups one waits for as long as it may, to see whether more come; twice as many each time none did."""
+
+LATE: Final = 512
+"""The most groups between two such looks."""
+
 
 class Gathering:
     """Remembers how many requests were on their way at once. Knows no clock: how long to wait at the most is said
-    elsewhere."""
+    elsewhere.
+
+    Requests that are still in a socket while their group would be full can't be counted. So now and then a group is
+    never full, and shows how many there are.
+    """
 
     def __init__(self) -> None:
         self._expected = 0.0
+        self._groups, self._next_look = 0, SOON
 
     def is_enough(self, asked: int) -> bool:
         """Whether `asked` requests should be decided now."""
-        return self._expected < ALONE or asked >= self._expected * ENOUGH
+        return self._expected < ALONE or (asked >= self._expected * ENOUGH and not self._looks)
 
     def seen(self, group: int, *, waiting: int) -> None:
         """A group of so many requests was answered while others were waiting."""
-        self._expected = max(float(group + waiting), self._expected * FORGETS)
+        there = float(group + waiting)
+        is_more = there > self._expected
+        if is_more or there < self._expected * ENOUGH:
+            self._expected = max(there, self._expected * FORGETS)
+        if not self._looks:
+            self._groups += 1
+            return
+        self._groups, self._next_look = 0, SOON if is_more else min(2 * self._next_look, LATE)
+
+    @property
+    def _looks(self) -> bool:
+        """Whether the next group is to show how many there are."""
+        return self._groups >= self._next_look

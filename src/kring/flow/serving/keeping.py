@@ -21,7 +21,7 @@ class Spec:
 
     What is `essential` ends the server when it can't be started or, if it is not to `restart`, when it ends. It has
     `stop_grace` seconds to end when asked. A data worker has a `seat` on the page, and is replaced when it holds more
-    than `memory_mb` (0: as much as it likes).
+    than `memory_mb` (0: as much as it likes). What has a `niceness` gives way to the others on a busy machine.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Spec:
     stop_grace: float = 15.0
     seat: int | None = None
     memory_mb: int = 0
+    niceness: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Kept:
         if self.seat is not None:
             self.seat.clear()
         try:
-            self.child = start(self.spec.argv, env=self.spec.env)
+            self.child = start(self.spec.argv, env=self.spec.env, niceness=self.spec.niceness)
         except Unavailable as error:
             self._report = Report(code=error.code, message=error.message, got=error.got, next=error.next)
             return self._ended(f"{error.message}: {error.got}", now)

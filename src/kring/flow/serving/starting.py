@@ -30,12 +30,13 @@ from kring.record.serving import Plan
 
 WORKER: Final = "kring.api.serve"
 OTHERS: Final = {
-    "control": "kring.console.serve",
-    "render": "kring.flow.serving.render",
-    "upkeep": "kring.flow.serving.upkeep",
-    "operator": "kring.flow.duty.process",
+    "control": ("kring.console.serve", 0),
+    "render": ("kring.flow.serving.render", 10),
+    "upkeep": ("kring.flow.serving.upkeep", 10),
+    "operator": ("kring.flow.duty.process", 5),
 }
-"""The other processes by name; what they do waits when they can't be started, and decisions go on."""
+"""The other processes by name, each with its niceness: on a busy machine answers come first, then what guards them,
+then the rest. What they do waits when they can't be started, and decisions go on."""
 
 
 class Started(NamedTuple):
@@ -107,7 +108,8 @@ def processes(plan: Plan) -> list[Spec]:
         for seat in range(plan.workers)
     ]
     others = [
-        Spec(name=name, argv=(sys.executable, "-m", module, where), essential=False) for name, module in OTHERS.items()
+        Spec(name=name, argv=(sys.executable, "-m", module, where), essential=False, niceness=niceness)
+        for name, (module, niceness) in OTHERS.items()
     ]
     return [*workers, *others]
 
