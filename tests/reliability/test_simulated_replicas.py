@@ -20,9 +20,13 @@ from kring.record.operator import BatchSealed
 from kring.record.progress import Progress
 from kring.record.rollout import TRANSITIONS, Pointer, Rollout
 from kring.release import judging
+from kring.release.looks import holds as holds_batch
 
 HOURS = 24 * 6
+OVER = ("done", "rolling_back", "rolled_back", "aborted")
 SHORT, LONG = 50, 1000
+ONCE_WRONG = (165, 376)
+"""A rollout that was over before its last batch was looked at; two pointers of one moment, heard again."""
 
 
 def lived(folder: Path, seed: int) -> World:
@@ -48,7 +52,7 @@ def holds(folder: Path, seed: int) -> str:
         world.close()
 
 
-@pytest.mark.parametrize("seed", range(SHORT))
+@pytest.mark.parametrize("seed", [*range(SHORT), *ONCE_WRONG])
 def test_whatever_goes_wrong(tmp_path: Path, seed: int) -> None:
     try:
         holds(tmp_path, seed)
@@ -119,7 +123,8 @@ def answers_follow_a_pointer_that_was(world: World) -> None:
 
 
 def evidence_is_what_the_log_says(world: World) -> None:
-    """The e-values of the last rollout, counted again from the log by its sealed batches alone."""
+    """The e-values of the last rollout, counted again from the log by its sealed batches alone. All of them have been
+    looked at, but for the last of a rollout that was over by then."""
     state = state_of(world.ledger)
     rollout = state.rollout
     assert rollout is not None
@@ -127,16 +132,19 @@ def evidence_is_what_the_log_says(world: World) -> None:
     assert [one.batch for one in seals] == list(range(1, len(seals) + 1))
     if rollout.terms is None or state.progress is None:
         return
-    assert counted_again(world, rollout) == state.progress
+    seen = state.progress.seen
+    unseen = [one.batch for one in seals if not holds_batch(seen, one.batch)]
+    assert unseen in ([], [len(seals)] if rollout.state in OVER else [])
+    assert counted_again(world, rollout, without=unseen) == state.progress
 
 
-def counted_again(world: World, rollout: Rollout) -> Progress:
+def counted_again(world: World, rollout: Rollout, *, without: list[int]) -> Progress:
     assert rollout.terms is not None
     book = RolloutBook(rollout, task=world.project.task, policy_of=lambda _: POLICY)
     log = adapters.read_log(world.project.home.log, system=world.project.system.name)
     progress, after = judging.started(rollout.id, rollout.terms), {}
     for one in history.both_of(world.ledger, Pointer, BatchSealed):
-        if one.rollout != rollout.id:
+        if one.rollout != rollout.id or (isinstance(one, BatchSealed) and one.batch in without):
             continue
         if isinstance(one, Pointer):
             share = share_of(one, rollout)

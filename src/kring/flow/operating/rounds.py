@@ -85,7 +85,9 @@ class Rounds:
         if self._log is not None and self._folder is not None:
             last, after = self._reheard(book, rollout)
             commands = self._counted_again(last)
-            self._turn_to(book, self.operator.state.pointer, rollout)
+            pointer = self.operator.state.pointer
+            self._turn_to(book, pointer, rollout)
+            self._generation = pointer.generation if pointer is not None else 0
             for logged in frames_to(self._log, after, heard()):
                 book.hear(logged)
         self._book = book
