@@ -65,6 +65,7 @@ def counts(new: int, old: int, new_bad: int, old_bad: int, *, batch: int = 0) ->
 def look(batch: int, share: float, several: dict[str, Sequence[Counts]], *, new: int, old: int) -> Look:
     return Look(
         batch=batch,
+        units=(new, old),
         arms=(Arms(share, new, old),),
         guardrails=tuple(Counted(name=name, parts=tuple(parts)) for name, parts in several.items()),
     )
@@ -212,6 +213,17 @@ def test_a_version_that_is_worse_is_rolled_back_and_named() -> None:
     assert found.guilty == ("error",)
     assert "error got worse" in found.why
     assert "at most 5 of 100" in found.why
+
+
+def test_bad_units_are_told_with_all_among_which_they_were_found() -> None:
+    """Also those that came so soon after a new share that they say nothing of the split."""
+    looks = [msgspec.structs.replace(one, arms=()) for one in drawn(9, share=0.5, new_rate=0.5, old_rate=0.01)]
+    progress = after(looks, ALL)
+    new, old = progress.units
+    assert new + old == 900
+    found = judged(progress, ALL, step=50)
+    assert f" bad of {new} units of the new version, " in found.why
+    assert f" of {old} of the old one" in found.why
 
 
 @pytest.mark.parametrize("brakes", [(), ("no_data",), ("clock", "read_only")])

@@ -65,11 +65,13 @@ class Arms(msgspec.Struct, frozen=True, array_like=True):
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What the batch `batch` adds. A number that was seen before adds nothing.
 
+    `units` are all that were first seen in it (new, old), `arms` those of them that say something of the split;
     `coverage` are cohorts that have reached the age of their outcomes, each once: `new` and `old` are all of their
     units, `new_bad` and `old_bad` those *with* a label.
     """
 
     batch: int
+    units: tuple[int, int] = (0, 0)
     arms: tuple[Arms, ...] = ()
     guardrails: tuple[Counted, ...] = ()
     coverage: tuple[Cohort, ...] = ()
@@ -115,13 +117,15 @@ class GuardrailProgress(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """All that the tests of one rollout have seen. Equal looks in any order give an equal record.
 
-    `arms` are the units of each share so far; `split` and `coverage` are log e for each bet against "as planned" and
-    against "labels come evenly"; `labels` counts units that reached the age of their outcomes (new, old) and those of
-    them with a label (new, old); `paired` is log e for each bet against "worse by `delta` or more".
+    `units` are all units so far (new, old), `arms` those of each share that say something of the split; `split` and
+    `coverage` are log e for each bet against "as planned" and against "labels come evenly"; `labels` counts units that
+    reached the age of their outcomes (new, old) and those of them with a label (new, old); `paired` is log e for each
+    bet against "worse by `delta` or more".
     """
 
     rollout: str
     seen: Ranges = ()
+    units: tuple[int, int] = (0, 0)
     arms: tuple[Arms, ...] = ()
     guardrails: tuple[GuardrailProgress, ...] = ()
     split: tuple[float, ...] = ()
@@ -136,7 +140,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where one guardrail stands. `harm` and `proof` are log e; each counts when it reaches its line. `proof` is that
     of the guardrail's route at this step, of its weakest limit, and so are the counts: complete units, bad ones of
-    them, and all bad ones found so far."""
+    them, all bad ones found so far, and the units among which these were found."""
 
     name: str
     route: Route
@@ -150,6 +154,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     old_bad: int
     new_found: int
     old_found: int
+    new_seen: int
+    old_seen: int
 
     @property
     def proven(self) -> bool:

@@ -51,6 +51,8 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
     """
     proofs = [_proof(guardrail.route, part, progress, terms=terms, step=step) for part in guardrail.parts]
     weakest = guardrail.parts[proofs.index(min(proofs))]
+    new_units, old_units = weakest.new_good + weakest.new_bad, weakest.old_good + weakest.old_bad
+    new_seen, old_seen = (new_units, old_units) if guardrail.kind == "outcome" else progress.units
     return Standing(
         name=guardrail.name,
         route=guardrail.route,
@@ -58,12 +60,14 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
         harm_line=log(1 / terms.alpha),
         proof=min(proofs),
         proof_line=log(1 / terms.beta),
-        new_units=weakest.new_good + weakest.new_bad,
+        new_units=new_units,
         new_bad=weakest.new_bad,
-        old_units=weakest.old_good + weakest.old_bad,
+        old_units=old_units,
         old_bad=weakest.old_bad,
         new_found=weakest.new_found,
         old_found=weakest.old_found,
+        new_seen=new_seen,
+        old_seen=old_seen,
     )
 
 

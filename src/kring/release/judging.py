@@ -33,7 +33,7 @@ from kring.record.progress import (
 from kring.record.rollout import Terms
 from kring.release.brakes import braked, counted_brakes
 from kring.release.guardrails import is_smoke, last_step, margin_name, standing
-from kring.release.looks import arms_together, holds, including, table
+from kring.release.looks import arms_together, holds, including, table, units_together
 from kring.release.words import told_guilty, told_missing, told_proven, told_step, told_waiting
 
 TINY: Final = 1e-9
@@ -85,6 +85,7 @@ def advanced(progress: Progress, look: Look, terms: Terms) -> Progress:
     return msgspec.structs.replace(
         progress,
         seen=including(progress.seen, look.batch),
+        units=units_together((progress.units, look.units)),
         arms=arms_together((*progress.arms, *shares)),
         guardrails=guardrails,
         split=_plus(progress.split, settled(split_logs(arms, [arm.share for arm in shares]))),
@@ -137,7 +138,7 @@ def judged(progress: Progress, terms: Terms, *, step: int, brakes: Collection[st
     verdict: Sign
     if harm >= line:
         verdict, guilty = "roll_back", _guilty(standings, alpha=terms.alpha)
-        why = told_guilty(standings, progress, guilty=guilty, terms=terms)
+        why = told_guilty(standings, guilty=guilty, terms=terms)
     elif pulled:
         verdict, why = "hold", "; ".join(braked(progress, brake) for brake in pulled)
     elif missing:

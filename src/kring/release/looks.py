@@ -32,6 +32,7 @@ def merged(looks: Iterable[Look]) -> Look:
             parts.setdefault(counted.name, {}).setdefault(place, []).append(counts)
     return Look(
         batch=numbers.pop(),
+        units=units_together(look.units for look in together),
         arms=arms_together(arms for look in together for arms in look.arms),
         guardrails=tuple(
             Counted(name=name, parts=tuple(_counts(several[place]) for place in sorted(several)))
@@ -49,6 +50,12 @@ def _counts(several: Sequence[Counts]) -> Counts:
         old_good=sum(counts.old_good for counts in several),
         old_bad=sum(counts.old_bad for counts in several),
     )
+
+
+def units_together(several: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Units added by arm."""
+    pairs = list(several)
+    return sum(new for new, _ in pairs), sum(old for _, old in pairs)
 
 
 def arms_together(several: Iterable[Arms]) -> tuple[Arms, ...]:

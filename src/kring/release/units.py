@@ -196,6 +196,7 @@ class UnitBook:
             named.setdefault(part.guardrail.name, []).append(self._facts.counts(part, counted, of))
         return Look(
             batch=batch,
+            units=arms_of(self._facts.is_new[fresh]),
             arms=arms_by_share(self._facts, self._turns, fresh),
             guardrails=tuple(Counted(name=name, parts=tuple(several)) for name, several in named.items()),
             coverage=coverage,

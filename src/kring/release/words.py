@@ -27,12 +27,11 @@ def told_step(terms: Terms, *, step: int) -> str:
     return f"{step} %" if step <= last_step(terms) else "full traffic"
 
 
-def told_guilty(standings: Sequence[Standing], progress: Progress, *, guilty: Collection[str], terms: Terms) -> str:
+def told_guilty(standings: Sequence[Standing], *, guilty: Collection[str], terms: Terms) -> str:
     """Why the version is rolled back, guardrail by guardrail."""
-    new, old = sum(arms.new for arms in progress.arms), sum(arms.old for arms in progress.arms)
     each = "; ".join(
-        f"{one.name} got worse: {one.new_found:,} bad of {new:,} units of the new version,"
-        f" {one.old_found:,} of {old:,} of the old one"
+        f"{one.name} got worse: {one.new_found:,} bad of {one.new_seen:,} units of the new version,"
+        f" {one.old_found:,} of {one.old_seen:,} of the old one"
         for one in standings
         if one.name in guilty
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from math import exp, log
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from kring.charts.versions import roles_of
 from kring.charts.words import moment
 from kring.errors import NotFound
 from kring.flow import history
@@ -52,7 +54,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RolloutShown(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it: `headline` in a sentence, then who answers, how sure it is, what is missing to go on, what to do."""
+    """All of it as it is `at` a moment: `headline` in a sentence, then who answers, how sure it is, what is missing to
+    go on, what to do: sentences, and commands that begin with two blanks. `roles` say what each version is."""
 
     system: str
     rollout: Rollout
@@ -68,6 +71,8 @@ class RolloutShown(msgspec.Struct, frozen=True, kw_only=True):
     brakes: tuple[str, ...]
     paired_rows: int
     transitions: tuple[Transition, ...]
+    at: int = 0
+    roles: dict[str, str] = {}
 
 
 def show(project: Project) -> RolloutShown:
@@ -100,6 +105,8 @@ def show(project: Project) -> RolloutShown:
         transitions=tuple(
             Transition(at=one.at, state=one.state, step=one.step, reason=one.reason, actor=one.actor) for one in moves
         ),
+        at=at_work.now,
+        roles=roles_of(state.pointer, rollout),
     )
 
 
@@ -140,7 +147,7 @@ def who_answers(pointer: Pointer, rollout: Rollout) -> str:
         before = f" Before it answered {pointer.previous}." if pointer.previous else ""
         return f"{pointer.live} answers everything.{before}"
     new = "the new one" if pointer.canary == rollout.version else "the one before it"
-    return f"{pointer.live} answers {1 - pointer.share:.0%}, {pointer.canary} ({new}) {pointer.share:.0%}."
+    return f"{pointer.live} answers {100 * (1 - pointer.share):.3g} %; {new}, {pointer.canary}, the rest."
 
 
 def how_sure(rollout: Rollout, state: OperatorState, found: Judged | None) -> Iterator[str]:
@@ -213,36 +220,48 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
     if rollout.state == "done":
         yield "The rollout needs nothing: it is over."
         yield from _ringing(state, folder)
-        yield f"kring rollback {folder} --reason '…'    # if the version must go all the same"
+        yield from _command("If the version must go all the same", f"kring rollback {folder} --reason '…'")
         return
     if rollout.state == "held":
         on = braking(at_work, state)
         if on:
             yield f"First: {'; '.join(CURES[brake] for brake in on)}."
-        yield f"kring resume {folder} --reason '…'    # go on where it stands, with the same evidence and new time"
+        yield from _command(
+            "To go on where it stands, with the same evidence and new time", f"kring resume {folder} --reason '…'"
+        )
         if stage not in ("promoted", "baking"):
-            yield f"kring abort {folder} --reason '…'     # give the version up; the live one goes on"
+            yield from _command(
+                "To give the version up; the live one goes on answering", f"kring abort {folder} --reason '…'"
+            )
     else:
         yield "Nothing: it goes on, or back, by itself."
-        yield f"kring hold {folder} --reason '…'      # keep it where it is until somebody has looked"
-    back = "the version before it answers again" if stage in ("promoted", "baking") else "it loses its share at once"
-    yield f"kring rollback {folder} --reason '…'  # {back}"
+        yield from _command("To keep it where it is until somebody has looked", f"kring hold {folder} --reason '…'")
+    back = "the version before it answers again" if stage in ("promoted", "baking") else "the new one answers nothing"
+    yield from _command(f"To go back at once: {back}", f"kring rollback {folder} --reason '…'")
+    if state.alarms:
+        yield from _ringing(state, folder)
+
+
+def _command(what: str, command: str) -> Iterator[str]:
+    """What a command is for, and on a line of its own the command as it can be typed."""
+    yield f"{what}:"
+    yield f"  {command}"
 
 
 def _ringing(state: OperatorState, folder: str) -> Iterator[str]:
     """What is open beside the rollout."""
     open_ = [alarm for alarm in state.alarms if alarm.state != "resolved"]
     pages = sum(alarm.tier == "page" for alarm in open_)
-    if open_:
-        urgent = f", {pages} of them urgent" if pages else ""
-        yield f"But {len(open_)} alarm{'' if len(open_) == 1 else 's'} of the system are open{urgent}:"
-    yield f"kring alarms {folder}    # what was told, how sure it is, to whom it belongs"
+    urgent = f", {pages} of them urgent" if pages else ""
+    many = "1 alarm of the system is" if len(open_) == 1 else f"{len(open_)} alarms of the system are"
+    what = f"{many} open{urgent}" if open_ else "No alarm of the system is open; what rang before"
+    yield from _command(what, f"kring alarms {folder}{'' if open_ else ' --all'}")
 
 
 def typed(folder: Path) -> str:
-    """A folder as it can be typed where one stands."""
+    """A folder as it can be typed in a shell where one stands."""
     whole, here = folder.resolve(), Path.cwd()
-    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
+    return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
 
 
 CURES: Final[dict[str, str]] = {
@@ -261,9 +280,9 @@ def _guardrails(found: Judged | None) -> Iterator[GuardrailShown]:
             name=one.name,
             route=one.route,
             new_bad=one.new_found,
-            new_units=one.new_units,
+            new_units=one.new_seen,
             old_bad=one.old_found,
-            old_units=one.old_units,
+            old_units=one.old_seen,
             harm=number(one.harm),
             harm_line=number(one.harm_line),
             proof=number(one.proof),
