@@ -20,8 +20,10 @@ from kring.record.operator import (
     RaiseAlarm,
     Retrained,
     RollbackAsked,
+    VersionLost,
     Watched,
 )
+from kring.record.rollout import Pointer, Rollout
 from kring.record.running import Notify as Target
 from kring.record.system import Candidate, Data, Frame, Person, System
 from kring.watch import wording
@@ -345,3 +347,30 @@ def test_what_was_found_of_a_version_ends_with_it() -> None:
     assert {alarm.kind for alarm in state.alarms} == {"data_quality"}
     ended = [one.alarm for one in commands if isinstance(one, RaiseAlarm)]
     assert {alarm.action for alarm in ended} == {"v_0 answers instead"}
+
+
+def test_what_was_found_of_a_version_ends_with_its_last_share() -> None:
+    """As long as it answers beside another its alarms stay; then they are over, not with the next change."""
+    pointer = Pointer(system="lights", live="v_1", previous="", generation=2, rollout="o_1", at=DAY, canary="v_2")
+    rollout = Rollout(
+        id="o_1", system="lights", version="v_2", previous="v_1", state="shadow", seq=1, reason="", actor="",
+        at=DAY, since=4 * DAY,
+    )  # fmt: skip
+    state = msgspec.structs.replace(NOBODY, pointer=pointer, rollout=rollout)
+    state, _ = step(state, 2, window(2, breach(kind="quality", version="v_2"), breach(version="v_1")))
+    assert {alarm.kind for alarm in state.alarms} == {"quality", "drift"}
+    state, _ = step(state, 3, VersionLost(version="v_2", why="its files are gone"))
+    assert state.pointer is not None
+    assert not state.pointer.canary
+    assert {alarm.kind for alarm in state.alarms} == {"drift", "release"}
+
+
+def test_drift_tells_since_when_what_it_tells_is_so() -> None:
+    """What was warmer since June is colder since October; quality has been bad since it was found to be."""
+    found = [breach(since=3 * DAY), breach(kind="quality", since=3 * DAY)]
+    state, _ = step(NOBODY, 5, window(5, *found))
+    later = [breach(since=6 * DAY, what="colder"), breach(kind="quality", since=6 * DAY)]
+    state, _ = step(state, 8, window(8, *later))
+    since = {alarm.kind: alarm.since // DAY for alarm in state.alarms}
+    assert since == {"drift": 6, "quality": 3}
+    assert {alarm.what for alarm in state.alarms} == {"colder", "quality moved"}

@@ -18,7 +18,7 @@ from kring.record.running import Watch
 from kring.release.load import open_version
 from kring.watch.binning import added, counter_of, merge, part_of
 from kring.watch.drift import detector_of, looked, references_in
-from systems import kring, loans_feed, write_loans
+from systems import kring, loans_feed, write_loans, write_parcels
 
 POLICY = """[policy]
 abstain = "probability > 0.45 and probability < 0.55"
@@ -96,6 +96,17 @@ def test_answers_are_kept_as_they_are_logged(project: Project, references: Refer
     assert sum(counts["decision"]) > 200
     for name, cells in counts.items():
         assert tuple(cells.tolist()) == outputs[name].cells[""], name
+
+
+def test_a_decision_that_is_the_output_itself_is_looked_at_once(tmp_path: Path) -> None:
+    told = kring("go", folder := write_parcels(tmp_path / "parcels"))
+    assert told.code == 0, told.err
+    project = open_project(folder)
+    version = project.home.versions / live_pointer(project).live
+    found = references_in(open_version(version, public_pem=project.files.read(project.home.public_key)).files)
+    assert found is not None
+    assert list(by_name(found.outputs)) == ["decision"]
+    assert found.outputs[0].kind == "number"
 
 
 def test_the_log_of_usual_rows_raises_nothing(project: Project, references: References) -> None:

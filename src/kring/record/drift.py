@@ -77,7 +77,7 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
 
 class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
     """The bets on one feature: `won` is log(1 + M) of each test, side and bet, in that order. While one of them wins,
-    `recent` holds the last windows, the oldest of them together."""
+    `recent` holds the windows of that time, older ones together."""
 
     won: tuple[float, ...]
     recent: tuple[Stretch, ...] = ()

@@ -97,7 +97,8 @@ def sureness(breach: Breach) -> str:
 
 def found_again(alarm: Alarm, breach: Breach, *, tier: Tier, end: int, now: int) -> Alarm:
     """The alarm after another look that found it, in the window that ended at `end`. A window counts once. A tier that
-    rises opens it again, whoever had seen or silenced it: they saw another thing. It never sinks."""
+    rises opens it again, whoever had seen or silenced it: they saw another thing. It never sinks. What moved
+    says at each look since when: what was warmer since June may be colder since October."""
     if end <= alarm.looked_at:
         return alarm
     higher = rank(tier) > rank(alarm.tier)
@@ -110,7 +111,7 @@ def found_again(alarm: Alarm, breach: Breach, *, tier: Tier, end: int, now: int)
         high=breach.high,
         allowed=breach.allowed,
         rows=breach.rows,
-        since=min(alarm.since, breach.since),
+        since=breach.since if breach.kind in INPUTS_MOVED else min(alarm.since, breach.since),
         sure=sureness(breach),
         effect=breach.effect or alarm.effect,
         tier=tier if higher else alarm.tier,

@@ -285,8 +285,8 @@ def _breaches(
             detector.tests[number],
             feature.recent,
             test=test,
-            sign=1 - 2 * side,
-            bet=BETS[bet],
+            side=side,
+            bet=bet,
             tolerance=float(expected.tolerance[mine][test]),
             effect=float(detector.effects[mine][test]),
         )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kring.metrics.drift import Floats, shares
+from kring.metrics.drift import Floats, bets_of, shares
 from kring.metrics.intervals import wilson
 from kring.record.drift import Reference, Stretch
 from kring.watch.binning import Share
@@ -55,18 +55,19 @@ class Moved(NamedTuple):
 
 
 def remembered(recent: Sequence[Stretch]) -> tuple[Stretch, ...]:
-    """At most 32 stretches: of more, the two oldest become one."""
+    """At most 32 stretches: of more, two neighbours become one, those that are shortest for their age. So the newest
+    windows are told apart one by one, and old ones as exactly as it matters how long ago they were."""
     if len(recent) <= MOST_STRETCHES:
         return tuple(recent)
-    first, second, *others = recent
-    return (
-        Stretch(
-            start=first.start,
-            cells=tuple(int(one) for one in np.add(first.cells, second.cells)),
-            expected=tuple(np.add(first.expected, second.expected).tolist()),
-        ),
-        *others,
+    starts = np.array([each.start for each in recent], dtype=np.float64)
+    place = int(np.argmin((starts[2:] - starts[:-2]) / (starts[-1] - starts[:-2])))
+    first, second = recent[place : place + 2]
+    both = Stretch(
+        start=first.start,
+        cells=tuple(int(one) for one in np.add(first.cells, second.cells)),
+        expected=tuple(np.add(first.expected, second.expected).tolist()),
     )
+    return (*recent[:place], both, *recent[place + 2 :])
 
 
 def moved_of(
@@ -75,21 +76,23 @@ def moved_of(
     recent: Sequence[Stretch],
     *,
     test: int,
-    sign: int,
-    bet: float,
+    side: int,
+    bet: int,
     tolerance: float,
     effect: float,
 ) -> Moved:
-    """What was counted against what was expected, since the change that explains best why the bet of `bet` beyond the
-    tolerance, above (`sign` 1) or below (-1), on the share of `test` wins (Page 1954)."""
+    """What was counted against what was expected, since the change that explains best why the bet number `bet` on the
+    share of `test` wins, above (`side` 0) or below (1) the tolerance (Page 1954)."""
     one = tests[test]
     cells, due = np.array([each.cells for each in recent], dtype=float), np.array([each.expected for each in recent])
-    beyond = sign * (cells - due) @ one.hits - (tolerance + bet / 2) * (cells @ one.over)
-    first = int(np.argmax(np.cumsum(beyond[::-1])[::-1]))
+    hits, rows = cells @ one.hits, cells @ one.over
+    placed = bets_of(shares(due @ one.hits, due @ one.over), np.full(len(due), tolerance), np.full(len(due), effect))
+    won = hits * placed.hit[:, side, bet] + (rows - hits) * placed.miss[:, side, bet]
+    first = int(np.argmax(np.cumsum(won[::-1])[::-1]))
     cells, due = cells[first:].sum(axis=0), due[first:].sum(axis=0)
     was, now = _shares(tests, due), _shares(tests, cells)
-    rows = int(one.over @ cells)
-    fewer = round(rows / effect)
+    counted = int(one.over @ cells)
+    fewer = round(counted / effect)
     low, high = wilson(round(float(now[test]) * fewer), fewer)
     return Moved(
         feature=reference.feature,
@@ -100,7 +103,7 @@ def moved_of(
         low=low,
         high=high,
         tolerance=tolerance,
-        rows=rows,
+        rows=counted,
         since=recent[first].start,
         parts=_parts(reference, one, cells=cells, due=due),
     )

@@ -12,6 +12,7 @@ from kring.flow.operator.moment import Moment, Step, digest
 from kring.metrics.ids import digest_id
 from kring.record.alarm import Alarm, AlarmKind, Breach, News, Past
 from kring.record.operator import AlarmHandled, Command, Notify, OperatorEvent, OperatorState, RaiseAlarm, Watched
+from kring.record.rollout import Pointer
 from kring.record.running import Tier
 from kring.watch import alarms as ladder
 
@@ -174,19 +175,24 @@ def opened(
     )
 
 
-def retired(moment: Moment, state: OperatorState, *, before: str) -> Step:
-    """End the alarms about versions that answer no more, once another than `before` is live: what was found of them is
-    no news of the one that answers now."""
+def retired(moment: Moment, state: OperatorState, *, before: Pointer | None) -> Step:
+    """End the alarms about versions that answer no more, once others than those of `before` do: what was found of them
+    is no news of those that answer now. One that keeps a share while its successor bakes still answers."""
     pointer = state.pointer
-    if pointer is None or pointer.live == before:
+    if pointer is None or (before is not None and answering(pointer) == answering(before)):
         return state, []
     commands: list[Command] = []
     for alarm in state.alarms:
-        if alarm.kind in OF_A_VERSION and alarm.version not in (pointer.live, pointer.canary):
+        if alarm.kind in OF_A_VERSION and alarm.version not in answering(pointer):
             after = ladder.ended(alarm, by="", action=f"{pointer.live} answers instead", now=moment.now)
             state = kept(state, after)
             commands.append(RaiseAlarm(alarm=after))
     return state, commands
+
+
+def answering(pointer: Pointer) -> tuple[str, str]:
+    """The versions that answer: the live one, and the one beside it if there is any."""
+    return pointer.live, pointer.canary
 
 
 def kept(state: OperatorState, alarm: Alarm) -> OperatorState:

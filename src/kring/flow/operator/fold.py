@@ -45,7 +45,7 @@ def fold(system: System, state: OperatorState, events: Sequence[OperatorEvent], 
     rollout before what its tests have seen.
     """
     moment = Moment(system, now)
-    before = state.pointer.live if state.pointer else ""
+    before = state.pointer
     state = msgspec.structs.replace(state, seq=state.seq + 1, outbox=())
     commands: list[Command] = []
     for event in sorted(together(events), key=lambda event: FIRST.get(type(event), len(FIRST))):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.decide.outliers import scorer_of
-from kring.decide.policy import REASON, judge_of, row_masks
+from kring.decide.policy import DECISION, REASON, judge_of, row_masks
 from kring.decide.prepare_rows import row_preparer
 from kring.flow.project import Project
 from kring.flow.training.build import Built
@@ -26,7 +26,8 @@ UNCOUNTED: Final = frozenset({REASON})
 def output_references(
     project: Project, material: Material, built: Built, companions: Mapping[str, bytes]
 ) -> tuple[Reference, ...]:
-    """References of what the chain and its policy say to the held-out rows; of a score, what lies in it as a column."""
+    """References of what the chain and its policy say to the held-out rows; of a score, what lies in it as a column. A
+    decision that is the output itself is looked at once."""
     policy, types = material.policy, project.types
     name = policy.output if policy.output != "answer" else SUPPORT
     said = built.outputs if policy.output != "answer" else built.outputs[:, 0]
@@ -41,6 +42,8 @@ def output_references(
         outputs = judge(material.test_raw, material.test_batch, project.task.decide(outputs, policy)).outputs
     groups = [material.groups] if material.group_by != "row" else []
     columns = {name: np.asarray(column) for name, column in outputs.columns.items() if name not in UNCOUNTED}
+    if np.array_equal(columns.get(DECISION, np.zeros(0)), columns.get(name, np.zeros(1))):
+        del columns[name]
     kinds_of = {name: kind_of(column) for name, column in columns.items()}
     return tuple(
         reference_of(name, columns[name], kind=kind, groups=groups)
