@@ -71,6 +71,20 @@ def test_the_world_turns_and_the_monitors_say_so(lived: Lived) -> None:
     assert "region" not in drifts, "inputs look as they did: only their meaning has turned"
 
 
+def test_a_probability_that_is_off_says_what_that_costs(lived: Lived) -> None:
+    _, events = watched(lived)
+    off = [one for each in events if isinstance(each, Watched) for one in each.breaches if one.kind == "calibration"]
+    last = off[-1]
+    assert "points from the shares that come true" in last.what
+    assert last.effect is not None
+    assert (last.effect.metric, last.effect.money) == ("expected_cost", last.effect.value)
+    assert last.effect.low is not None
+    assert last.effect.low > 0, "the world has turned: the threshold lies in the wrong place, and that is proven"
+    assert "instead of" in last.effect.conditions
+    early = [one for one in off if one.effect is not None and one.effect.value is None]
+    assert all("from ten windows with outcomes on" in one.effect.conditions for one in early if one.effect)
+
+
 def test_reading_the_log_again_says_the_same(lived: Lived) -> None:
     assert watched(lived)[1] == watched(lived)[1]
 

@@ -48,7 +48,7 @@ def test_a_blind_model_breaks_the_line_on_order():
     assert breach.metric == "roc_auc"
     assert breach.high < 0.65
     assert (breach.allowed, breach.rows, breach.since) == ("roc_auc >= 0.65", 12_000, 123)
-    assert "wholly on the wrong side" in breach.what
+    assert "at least 0.65 is asked for" in breach.what
 
 
 def test_a_shifted_model_breaks_the_line_on_calibration_alone():

@@ -149,6 +149,12 @@ class Estimates(Protocol):
         empty when they are."""
         ...
 
+    def misjudged(self, windows: Sequence[Counts], *, policy: Policy, draws: int, seed: int) -> Measure | None:
+        """What decisions lose in windows that hold outcomes because answers do not mean what they say: by how much
+        `expected_cost` is higher than it had to be, or `accuracy` lower (below 0); the method says against what. None
+        from too few windows, and for a task that decides by no threshold."""
+        ...
+
 
 class Task(Reads, Measures, CountsRows, Estimates, Protocol):
     """One kind of question: reads it, measures it, counts it, estimates it."""

@@ -75,6 +75,10 @@ class NoEstimates:
         """Always: there is no estimate."""
         return "answers in words are not estimated without labels"
 
+    def misjudged(self, windows: Sequence[Counts], *, policy: Policy, draws: int, seed: int) -> Measure | None:
+        """Nothing: no probability decides."""
+        return None
+
 
 class Answering(NoEstimates):
     """Truth is (n, 16): numbers of the expected citations, 0 first where none is right, NaN first where that is not

@@ -33,6 +33,7 @@ from kring.metrics.intervals import percentile
 from kring.metrics.measured import Formula, agreed, directions, foretold, measured, on_rows, on_windows
 from kring.metrics.ranking import Floats, passed, rank
 from kring.metrics.targets import SPELLINGS, codes_of, label_of, rows_of_labels
+from kring.metrics.threshold_gap import threshold_gap
 from kring.ports.task import Counts, Rates
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
@@ -89,6 +90,29 @@ class ProbabilityEstimates:
     def doubt(self, learned: Counts, recent: Counts, *, policy: Policy) -> str:
         """Whether the gap between probability and share has moved."""
         return meaning_changed(learned, recent)
+
+    def misjudged(self, windows: Sequence[Counts], *, policy: Policy, draws: int, seed: int) -> Measure | None:
+        """Against the threshold that other windows choose (`kring.metrics.threshold_gap`); as `expected_cost` where
+        mistakes have prices, else as `accuracy`."""
+        prices = policy.cost or dict.fromkeys(PRICES, 1.0)
+        lost = threshold_gap(windows, prices=prices, draws=draws, seed=seed)
+        if lost is None:
+            return None
+        name = "expected_cost" if policy.cost else "accuracy"
+        low, high = (lost.low, lost.high) if policy.cost else (-lost.high, -lost.low)
+        least, most = (f"{end:.3g}" for end in lost.thresholds)
+        return Measure(
+            name=name,
+            value=lost.value if policy.cost else -lost.value,
+            low=low,
+            high=high,
+            rows=lost.rows,
+            groups=len(windows),
+            better=FORMULAS[name].better,
+            method=f"as against a threshold of {least if least == most else f'{least} to {most}'} instead of "
+            f"{_threshold(policy):.3g}, which half of the windows choose and the other half tries",
+            unit=policy.currency if policy.cost else "",
+        )
 
 
 class Classification(ProbabilityEstimates):

@@ -94,6 +94,10 @@ class LabelEstimates:
         """Whether the most probable label is right as often as was said."""
         return sureness_changed(recent)
 
+    def misjudged(self, windows: Sequence[Counts], *, policy: Policy, draws: int, seed: int) -> Measure | None:
+        """Nothing: no threshold decides."""
+        return None
+
 
 class Multiclass(LabelEstimates):
     """The task of three to a hundred labels. Truth is the place of a row's label among the policy's labels."""

@@ -64,6 +64,10 @@ class ValueEstimates:
         """Whether errors are as large as they were for the same values."""
         return errors_changed(learned, recent)
 
+    def misjudged(self, windows: Sequence[Counts], *, policy: Policy, draws: int, seed: int) -> Measure | None:
+        """Nothing: no threshold decides."""
+        return None
+
 
 class Regression(ValueEstimates):
     """The task of one number. Truth is the target, missing where it is not a finite number."""

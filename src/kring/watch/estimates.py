@@ -21,6 +21,9 @@ from kring.record.verdict import GateLine
 from kring.record.version import Policy
 from kring.watch.windows import merge_counts
 
+NO_TRIAL: Final = (
+    "an estimate could be tried on only {} windows whose outcomes have come, {} are needed; it comes with more outcomes"
+)
 DRAWS: Final = 200
 FEW: Final = 5
 """Draws where only the value is wanted."""
@@ -31,6 +34,10 @@ SHOWN: Final = ("roc_auc", "accuracy", "brier", "mae", "rmse")
 
 RECENT_ROWS: Final = 1_000
 """So many of the newest labels, in whole windows, say whether answers still mean what they meant; a third at most."""
+
+NO_GAP: Final = (
+    "what it costs can be told where a threshold decides between yes and no, from ten windows with outcomes on"
+)
 
 TRIED: Final = 20
 """The newest windows with labels for which an estimate is tried."""
@@ -70,7 +77,7 @@ def estimated(task: Task, policy: Policy, seen: Counts, *, past: Sequence[Past],
     errors = tried(task, policy, past[-TRIED:], before=merged(each.labels for each in past[:-TRIED]))
     windows = max(map(len, errors.values()), default=0)
     if windows < LEAST_TRIED:
-        return Estimated((), task.conditions, f"only {windows} windows with labels to try an estimate on")
+        return Estimated((), task.conditions, NO_TRIAL.format(windows, LEAST_TRIED))
     learned = merge_counts(learned, recent)
     found = task.estimate(seen, learned, policy=policy, draws=DRAWS, seed=seed)
     widened = tuple(_widened(each, errors[each.name]) for each in found if each.name in errors)
@@ -148,6 +155,22 @@ def effect_of(found: Estimated, before: Sequence[Measure]) -> Effect:
         money=money,
         currency=now[MONEY].unit if money is not None else "",
         conditions=found.conditions,
+    )
+
+
+def effect_of_gap(lost: Measure | None) -> Effect:
+    """What it does that probabilities do not mean what they say, as far as a threshold decides by them."""
+    if lost is None:
+        return Effect(conditions=NO_GAP)
+    is_money = lost.name == MONEY
+    return Effect(
+        metric=lost.name,
+        value=lost.value,
+        low=lost.low,
+        high=lost.high,
+        money=lost.value if is_money else None,
+        currency=lost.unit,
+        conditions=lost.method,
     )
 
 

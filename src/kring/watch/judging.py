@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from kring.metrics.intervals import Z, wilson
 from kring.metrics.spread import Quantile, quantile_of
 from kring.ports.task import Counts
-from kring.record.alarm import AlarmKind, Breach
+from kring.record.alarm import AlarmKind, Breach, Effect
 from kring.record.evidence import Measure
 from kring.record.running import Watch
 from kring.watch.inputs import judge_inputs
@@ -19,6 +19,7 @@ LEAST_ROWS: Final = 50
 """A supplier of fewer rows in a window is not judged by itself."""
 
 SHOWN: Final = 3
+BEYOND: Final = ", wholly beyond what is allowed"
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -118,7 +119,7 @@ def judge_outliers(counts: Counts, *, allowed: float, since: int) -> Breach | No
         since=since,
         what=f"{outliers:,} of {rows:,} rows ({outliers / rows:.1%}) are unlike those that were learned from, "
         f"{allowed:.1%} are allowed",
-        sure=f"95 % interval {low:.1%} to {high:.1%}",
+        sure=f"95 % interval {low:.1%} to {high:.1%}{BEYOND}",
     )
 
 
@@ -138,7 +139,16 @@ def judge_cost(counts: Counts, *, allowed: float, since: int, currency: str) -> 
         rows=number(counts, "rows"),
         since=since,
         what=f"a decision costs {mean.value:.4g}{unit} on average, {allowed:g} is allowed",
-        sure=f"95 % interval {mean.low:.4g} to {mean.high:.4g}",
+        sure=f"95 % interval {mean.low:.4g} to {mean.high:.4g}{BEYOND}",
+        effect=Effect(
+            metric="cost",
+            value=mean.value - allowed,
+            low=mean.low - allowed,
+            high=mean.high - allowed,
+            money=mean.value - allowed,
+            currency=currency,
+            conditions="than is allowed",
+        ),
     )
 
 
@@ -158,7 +168,7 @@ def judge_latency(counts: Counts, *, allowed_ms: float, since: int) -> Breach | 
         rows=sum(counts["waits"]),
         since=since,
         what=f"one answer in a hundred took {ends.value:.4g} ms or longer, {allowed_ms:g} ms are allowed",
-        sure=f"95 % interval from {ends.low:.4g} ms on, to the cell (2.2 %)",
+        sure=f"95 % interval from {ends.low:.4g} ms on{BEYOND}; times are counted to 2.2 %",
     )
 
 
@@ -214,5 +224,5 @@ def _of(breach: Breach, *, kind: AlarmKind, what: str, slice: str = "") -> Breac
         since=breach.since,
         what=what,
         slice=slice,
-        sure=f"95 % interval {breach.low:.1%} to {breach.high:.1%}",
+        sure=f"95 % interval {breach.low:.1%} to {breach.high:.1%}{BEYOND}",
     )

@@ -10,6 +10,7 @@ from kring.metrics.gates import covers, judge_line
 from kring.record.alarm import Breach
 from kring.record.evidence import Measure
 from kring.record.verdict import GateLine, Judgement
+from kring.watch.meaning import limit_words
 
 
 class QualityFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,5 +59,14 @@ def breach_of(judgement: Judgement, *, since: int) -> Breach:
         allowed=judgement.rule,
         rows=judgement.rows,
         since=since,
-        what=f"{judgement.metric} {judgement.reason}",
+        what=told(judgement),
     )
+
+
+def told(judgement: Judgement) -> str:
+    """A failed line in a sentence."""
+    if judgement.value is None or judgement.low is None or judgement.high is None:
+        return f"{judgement.metric}: {judgement.reason}"
+    limit = limit_words(judgement.rule, metric=judgement.metric)
+    between = f"95 % interval {judgement.low:.4g} to {judgement.high:.4g}"
+    return f"{judgement.metric} is {judgement.value:.4g} ({between}), {limit} is asked for"

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE, Counted, Windows
 from kring.ports.task import Counts, Task
+from kring.record.evidence import Measure
 from kring.record.system import System
 from kring.watch.estimates import Past
 from kring.watch.groups import count_groups
@@ -43,6 +44,11 @@ class Labelled(Windows):
                 self._seen[version, window] = known
             found.append(Past(known.counts, labels))
         return found
+
+    def misjudged(self, version: str, *, start: int, end: int, seed: int, draws: int) -> Measure | None:
+        """What decisions lost in these windows because answers did not mean what they said (`Estimates.misjudged`)."""
+        windows = list(self.labelled(version, start=start, end=end).values())
+        return self._task.misjudged(windows, policy=self._policies[version], draws=draws, seed=seed)
 
     def grouped(self, version: str, *, start: int, end: int) -> list[Counts]:
         """Rates by group of people (`kring.watch.groups`) in each window that holds outcomes, in order."""

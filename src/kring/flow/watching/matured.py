@@ -14,8 +14,10 @@ from kring.record.alarm import Breach
 from kring.record.evidence import Measure
 from kring.record.system import System
 from kring.record.verdict import GateLine, Judgement
+from kring.watch.estimates import effect_of_gap
 from kring.watch.groups import PREFIX, fairness_of, furthest
 from kring.watch.judging import Found
+from kring.watch.quality import told
 
 CALIBRATED: Final = parse_line("calibration_error", "<= 0.05")
 """What holds for calibration where the gate does not speak of it."""
@@ -48,8 +50,12 @@ class Matured:
             if not mine or (draws == FEW_DRAWS and not beyond(CALIBRATED, mine[0])):
                 return [Found("calibration/calibration_error//", None)] if mine else []
         [line] = judge_line(CALIBRATED, mine, min_rows=self._system.gate.min_rows)
-        breach = _breach(line, since=start) if line.result == "fail" else None
-        named = msgspec.structs.replace(breach, kind="calibration") if breach else None
+        if line.result != "fail":
+            return [Found("calibration/calibration_error//", None)]
+        lost = self.windows.misjudged(live, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
+        named = msgspec.structs.replace(
+            _breach(line, since=start), kind="calibration", what=off_by(line), effect=effect_of_gap(lost)
+        )
         return [Found("calibration/calibration_error//", named)]
 
     def _fairness(self, live: str, lines: Sequence[GateLine], *, end: int) -> list[Found]:
@@ -87,6 +93,16 @@ def _breach(line: Judgement, *, since: int) -> Breach:
         allowed=line.rule,
         rows=line.rows,
         since=since,
-        what=f"{line.metric} {line.reason}",
-        sure="95 % interval, by draws of whole windows",
+        what=told(line),
+        sure=f"the 95 % interval ({line.low:.4g} to {line.high:.4g}) lies wholly beyond what is allowed",
+    )
+
+
+def off_by(line: Judgement) -> str:
+    """A calibration error in a sentence."""
+    assert line.value is not None
+    limit = 100 * CALIBRATED.limit
+    return (
+        f"its probabilities lie {100 * line.value:.1f} points from the shares that come true, on average; "
+        f"{limit:g} are allowed"
     )
