@@ -64,7 +64,7 @@ def alarms(call: Call) -> Response:
 def alarm(call: Call) -> Response:
     """One alarm, or those of a group."""
     project = ringing(call)
-    return shown(alarming.meant(project, call.params["id"]))
+    return shown(alarming.meant(project, call.params["id"]), project)
 
 
 def acknowledge(call: Call) -> Response:
@@ -91,11 +91,12 @@ def handle(call: Call, how: Handling, *, reason: str, lasts: int = 0) -> Respons
     project = ringing(call)
     until = project.clock.now() + lasts if lasts else 0
     done = alarming.handle(project, call.params["id"], how, actor=call.principal.name, reason=reason, until=until)
-    return shown(done)
+    return shown(done, project)
 
 
-def shown(found: tuple[Alarm, ...]) -> Response:
-    return answer(AlarmsView(alarms=tuple(alarm_view(one) for one in found)))
+def shown(found: tuple[Alarm, ...], project: Project) -> Response:
+    roles = alarming.roles(project)
+    return answer(AlarmsView(alarms=tuple(alarm_view(one, roles=roles) for one in found)))
 
 
 def ringing(call: Call) -> Project:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,6 +12,12 @@ from kring.record.evidence import Measure
 
 NOTHING: Final = "–"
 THIN: Final = "\u202f"
+WIDTH: Final = 98
+"""Characters of a line that is read in a terminal or a mail."""
+
+GLUED: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d %|(?<=kring )\w+ \w+|[<>]=? [\d.]+")
+"""What a line is not broken in."""
+
 UNPRINTABLE: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -51,3 +58,13 @@ def day(at: int) -> str:
 def moment(at: int) -> str:
     """Microseconds UTC as `2013-04-01 18:00 UTC`."""
     return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def lines(text: str, *, first: str = "", rest: str = "", width: int = WIDTH) -> list[str]:
+    """`text` broken between words; the first line begins with `first`, the others with `rest`. What is longer than a
+    line, such as an id or a path, stays whole, and so does a moment, or a number with its sign."""
+    glued = GLUED.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+    broken = textwrap.wrap(
+        glued, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\u00a0", " ") for line in broken]

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, ParamSpec
 
 import click
 
-from kring.charts.words import moment
+from kring.charts.versions import Roles
+from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow import alarming
 from kring.flow.alarming import Alarms
+from kring.flow.operating.showing import typed
 from kring.flow.operating.telling import send_test
 from kring.flow.project import Project, open_project
 from kring.frame.durations import EXAMPLES, fits, microseconds
 from kring.record.alarm import Alarm, Handling
 from kring.record.running import Tier
 from kring.watch import wording
+from kring.watch.meaning import means
 
 P = ParamSpec("P")
 FIRST: Final = 3
@@ -72,8 +75,9 @@ def command() -> None:
 def list_(output: Output, folder: Path, home: Path | None, *, every: bool) -> None:
     """Show the alarms that are not over, the most urgent first: what happened, since when, how sure that is, what it
     does, whose it is and what to do."""
-    found = alarming.alarms(opened(output, folder, home), every=every)
-    tell(output, found, every=every)
+    project = opened(output, folder, home)
+    found = alarming.alarms(project, every=every)
+    tell(output, found, every=every, folder=folder, now=project.clock.now())
     output.result(found)
 
 
@@ -83,10 +87,12 @@ def list_(output: Output, folder: Path, home: Path | None, *, every: bool) -> No
 @answers
 def show_(output: Output, id: str, folder: Path, home: Path | None) -> None:
     """Show the alarm ID, over or not, or all of a group. The beginning of an id is enough."""
-    found = alarming.meant(opened(output, folder, home), id)
+    project = opened(output, folder, home)
+    found, roles = alarming.meant(project, id), alarming.roles(project)
     for one in found:
-        tell_one(output, one)
-    output.result({"alarms": found})
+        tell_one(output, one, roles=roles)
+    say_commands(output, found, folder)
+    output.result({"alarms": found, "means": {one.id: means(one) for one in found}, "roles": roles})
 
 
 @command.command("ack")
@@ -143,27 +149,35 @@ def done(output: Output, project: Project, id: str, how: Handling, *, actor: str
     output.result({"alarms": found})
 
 
-def tell(output: Output, found: Alarms, *, every: bool) -> None:
+def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) -> None:
     """All of them in words; of many that were found together the first ones."""
     if not found.alarms:
         output.say(f"{found.system}: no alarm {'has rung yet' if every else 'is open'}", style="bold green")
     elif not every:
-        output.say(wording.summary(found.system, found.alarms), style="bold")
+        output.say(f"{wording.summary(found.system, found.alarms)}; it is {moment(now)}", style="bold")
     together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
     for one in found.alarms:
         together[one.group or one.id, one.kind, one.tier].append(one)
     for members in together.values():
         for one in members[:FIRST]:
-            tell_one(output, one)
+            tell_one(output, one, roles=found.roles, like=members[0] if one is not members[0] else None)
         if len(members) > FIRST:
-            output.say(wording.others(members[FIRST:]), style=STYLES[members[0].tier])
+            output.say(f"\n{wording.others(members[FIRST:])}", style=STYLES[members[0].tier])
+    say_commands(output, found.alarms, folder)
     for late in found.untold:
         again = f"tried again {moment(late.due)}" if late.state == "waiting" else "given up"
-        output.say(f"! {late.target} was not told: {late.reason} (tried {late.attempts}x, {again})", style="yellow")
+        told = f"! {late.target} was not told: {late.reason} (tried {late.attempts}x, {again})"
+        output.say("\n".join(lines(told, rest="  ")), style="yellow")
 
 
-def tell_one(output: Output, alarm: Alarm) -> None:
-    style = "dim" if alarm.state == "resolved" else STYLES[alarm.tier]
-    output.say(wording.headline(alarm), style=style)
-    for label, text in wording.facts(alarm):
-        output.say(f"  {label:<9} {text}")
+def tell_one(output: Output, alarm: Alarm, *, roles: Roles, like: Alarm | None = None) -> None:
+    head, told = wording.block(alarm, roles=roles, like=like)
+    output.say("\n" + "\n".join(head), style="dim" if alarm.state == "resolved" else STYLES[alarm.tier])
+    output.say("\n".join(told))
+
+
+def say_commands(output: Output, alarms: Sequence[Alarm], folder: Path) -> None:
+    """What can be said of those that are not over, as it can be typed here."""
+    ringing = [one for one in alarms if one.state != "resolved"]
+    if ringing:
+        output.say("\n" + "\n".join(wording.commands(ringing, folder=typed(folder))))

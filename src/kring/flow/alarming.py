@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.charts.versions import roles_of
 from kring.errors import NotFound, Refused, UserError
 from kring.flow import history
 from kring.flow.operating.operator import LEASE, operating
@@ -13,17 +14,21 @@ from kring.record.alarm import Alarm, Handling
 from kring.record.message import Delivery
 from kring.record.operator import AlarmHandled, OperatorState
 from kring.watch.alarms import by_urgency
+from kring.watch.meaning import means
 
 LONGEST_SILENCE_US = 90 * 86_400_000_000
 LONGEST_REASON = 1000
 
 
 class Alarms(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms of a system, the most urgent first; and what could not be told, or not yet."""
+    """Alarms of a system, the most urgent first; and what could not be told, or not yet. `means` says by the id of an
+    alarm what it means, `roles` by the id of a version what it is now; one that has none is gone."""
 
     system: str
     alarms: tuple[Alarm, ...]
     untold: tuple[Delivery, ...] = ()
+    means: dict[str, str] = {}
+    roles: dict[str, str] = {}
 
 
 def alarms(project: Project, *, every: bool = False) -> Alarms:
@@ -33,7 +38,27 @@ def alarms(project: Project, *, every: bool = False) -> Alarms:
     with project.ledger() as ledger:
         found = all_alarms(ledger)
         shown = list(reversed(found)) if every else by_urgency(one for one in found if one.state != "resolved")
-        return Alarms(system=project.system.name, alarms=tuple(shown), untold=untold(ledger))
+        return Alarms(
+            system=project.system.name,
+            alarms=tuple(shown),
+            untold=untold(ledger),
+            means={one.id: means(one) for one in shown},
+            roles=roles_on(ledger),
+        )
+
+
+def roles(project: Project) -> dict[str, str]:
+    """What each version of the system is now."""
+    if not project.home.ledger.exists():
+        return {}
+    with project.ledger() as ledger:
+        return roles_on(ledger)
+
+
+def roles_on(ledger: Ledger) -> dict[str, str]:
+    """What each version is now."""
+    state = history.newest_with(ledger, OperatorState, LEASE)
+    return roles_of(state.pointer, state.rollout) if state else {}
 
 
 def all_alarms(ledger: Ledger) -> list[Alarm]:

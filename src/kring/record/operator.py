@@ -185,13 +185,15 @@ class SetPointer(msgspec.Struct, frozen=True, kw_only=True, tag="set_pointer"):
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True, tag="notify"):
     """Tell `target` (a name of `[[notify]]`) of alarms that belong together, as they are now, the most urgent first;
-    `more` are not named. `id` is the same when it is told again."""
+    `more` are not named. `id` is the same when it is told again. `roles` say what the versions that they name are by
+    then (`kring.charts.versions`)."""
 
     id: str
     target: str
     news: News
     alarms: tuple[Alarm, ...]
     more: int = 0
+    roles: dict[str, str] = {}
 
 
 Command = RaiseAlarm | Retrain | MoveRollout | SetPointer | Notify

@@ -318,6 +318,6 @@ def sure_of(log_e: float, *, alpha: float, horizon: int) -> str:
     """How sure an alarm is, in words with its e-value."""
     value = f"{math.exp(log_e):,.0f}" if log_e < math.log(1e6) else f"10^{log_e / math.log(10):.0f}"
     return (
-        f"e-value {value}, and {1 / alpha:,.0f} raises an alarm: where nothing drifts, {horizon:,} windows lead to one "
-        f"with a probability of at most {alpha:.0%}"
+        f"e-value {value}, where 1 is no evidence and {1 / alpha:,.0f} raises an alarm: if nothing had moved, "
+        f"{horizon:,} windows would bring a false alarm with a probability of at most {alpha:.0%}"
     )

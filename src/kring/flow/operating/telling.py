@@ -53,7 +53,7 @@ def message_of(notify: Notify, *, system: str, at: int) -> Message:
         news=notify.news,
         tier=notify.alarms[0].tier if notify.alarms else "note",
         subject=wording.subject(system, notify.alarms, news=notify.news, more=notify.more),
-        text=wording.text(notify.alarms, more=notify.more),
+        text=wording.text(notify.alarms, more=notify.more, roles=notify.roles or None),
         alarms=notify.alarms,
         more=notify.more,
     )

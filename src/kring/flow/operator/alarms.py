@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kring.charts.versions import roles_of
 from kring.flow.operator.moment import Moment, Step, digest
 from kring.metrics.ids import digest_id
 from kring.record.alarm import Alarm, AlarmKind, Breach, News, Past
@@ -29,14 +30,14 @@ OF_A_VERSION: Final[frozenset[AlarmKind]] = frozenset(
 
 PROPOSALS: Final[dict[AlarmKind, str]] = {
     "data_quality": "look at the rows that broke the contract (kring trace on one of them), mend the feed",
-    "quality": "retrain on the newest data, or roll back if it began with a release",
-    "fallback": "look at why the version did not answer (kring trace on one of its decisions), or roll back",
-    "release": "a person should look: kring compare, then release by hand or leave it",
+    "quality": "retrain on the newest data (kring retrain --now); if it began with a release, go back (kring rollback)",
+    "fallback": "see why the version did not answer (kring trace on one of its decisions), or go back (kring rollback)",
+    "release": "look at it (kring rollout show, kring compare); release by hand (kring release), or leave it",
     "retraining": "read the reason, mend it, then kring train",
-    "drift": "look at what changed in the feed; if it is real, retrain on data that holds it",
+    "drift": "look at what changed in the feed; if it is real, retrain on data that holds it (kring retrain --now)",
     "prediction_drift": "look at the inputs that drift with it; if nothing explains it, roll back",
     "estimated_quality": "get labels for a sample (kring review), they say whether the estimate is right",
-    "calibration": "retrain; until then read its probabilities with care",
+    "calibration": "retrain (kring retrain --now); until then read its probabilities with care",
     "fairness": "look at the decisions of that group, retrain or change the threshold with the accountable person",
     "latency": "look at what the version does in that time, or give it more workers",
     "cost": "look at the dearest decisions, or roll back to the cheaper version",
@@ -223,6 +224,7 @@ def notices(moment: Moment, state: OperatorState, commands: Sequence[Command]) -
         if isinstance(command, RaiseAlarm) and command.tell:
             groups[news_of(command.alarm), command.alarm.group][command.alarm.id] = command.alarm
     told: list[Command] = []
+    roles = roles_of(state.pointer, state.rollout)
     for target in moment.system.notify:
         for (news, group), members in sorted(groups.items()):
             urgent = [one for one in members.values() if ladder.rank(one.tier) >= ladder.rank(target.least)]
@@ -230,7 +232,9 @@ def notices(moment: Moment, state: OperatorState, commands: Sequence[Command]) -
             if alarms:
                 id = digest_id("n", digest(moment.system.name, str(state.seq), target.name, news, group))
                 more = max(0, len(alarms) - NAMED)
-                told.append(Notify(id=id, target=target.name, news=news, alarms=tuple(alarms[:NAMED]), more=more))
+                named = tuple(alarms[:NAMED])
+                notify = Notify(id=id, target=target.name, news=news, alarms=named, more=more, roles=roles)
+                told.append(notify)
     return told
 
 

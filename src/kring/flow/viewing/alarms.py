@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.charts.versions import Roles
 from kring.flow.alarming import Alarms
 from kring.flow.viewing.decisions import moment
 from kring.record.alarm import Alarm, Effect
@@ -65,16 +66,18 @@ class AlarmsView(msgspec.Struct, frozen=True, kw_only=True):
     untold: tuple[UntoldView, ...] = ()
 
 
-def alarm_view(alarm: Alarm) -> AlarmView:
+def alarm_view(alarm: Alarm, *, roles: Roles | None = None) -> AlarmView:
+    """The alarm; with `roles` its facts say what each version is now."""
     plain = {name: getattr(alarm, name) for name in AlarmView.__struct_fields__ if name != "facts"}
     moments = {name: when(plain[name]) for name in ("since", "at", "last", "until", "ended")}
-    facts = tuple(Fact(label, text) for label, text in wording.facts(alarm))
+    facts = tuple(Fact(label, text) for label, text in wording.facts(alarm, roles=roles))
     return AlarmView(**{**plain, **moments}, facts=facts)
 
 
 def alarms_view(found: Alarms) -> AlarmsView:
     return AlarmsView(
-        alarms=tuple(alarm_view(one) for one in found.alarms), untold=tuple(untold_view(one) for one in found.untold)
+        alarms=tuple(alarm_view(one, roles=found.roles) for one in found.alarms),
+        untold=tuple(untold_view(one) for one in found.untold),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kring.flow import history
-from kring.flow.alarming import all_alarms
+from kring.flow.alarming import all_alarms, roles_on
 from kring.flow.checking import snapshots_on
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
@@ -213,7 +213,8 @@ def newest_alarms(ledger: Ledger) -> tuple[AlarmView, ...]:
     found = all_alarms(ledger)
     lasting = by_urgency(one for one in found if one.state != "resolved")
     over = [one for one in reversed(found) if one.state == "resolved"]
-    return tuple(alarm_view(one) for one in [*lasting, *over][:SHOWN])
+    roles = roles_on(ledger)
+    return tuple(alarm_view(one, roles=roles) for one in [*lasting, *over][:SHOWN])
 
 
 def version_rows(ledger: Ledger, state: OperatorState | None) -> tuple[VersionRow, ...]:

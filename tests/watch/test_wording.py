@@ -1,0 +1,144 @@
+"""Alarms in words: nobody who is woken has to look up a name, a number or an id."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+import kring.tasks
+from kring.charts.versions import roles_of, with_roles
+from kring.charts.words import WIDTH, lines
+from kring.experiment.evidence import MEASURES
+from kring.record.alarm import Alarm, AlarmKind, Effect
+from kring.record.rollout import Pointer, Rollout
+from kring.watch import wording
+from kring.watch.meaning import LIFT, METRICS, UNTOUCHED, better, limit_words, means, metric_words
+
+HOUR = 3_600_000_000
+NOW = 1_700_000_000_000_000
+KINDS: tuple[AlarmKind, ...] = get_args(AlarmKind)
+POINTER = Pointer(system="loans", live="v_1", previous="v_0", generation=2, rollout="ro_1", at=NOW)
+
+
+def tasks() -> list[str]:
+    return sorted(path.stem for path in Path(kring.tasks.__path__[0]).glob("*.py") if path.stem != "__init__")
+
+
+def alarm(kind: AlarmKind = "calibration", metric: str = "calibration_error", **changes: object) -> Alarm:
+    made = Alarm(
+        id="a_1", system="loans", version="v_1", kind=kind, what="something moved", metric=metric, value=0.12, low=0.1,
+        high=0.14, allowed=f"{metric} <= 0.05", rows=1234, since=NOW - HOUR, at=NOW, owner="Keeper", proposal="look",
+        last=NOW, sure="very",
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **changes)
+
+
+def told(one: Alarm, label: str) -> str:
+    return dict(wording.facts(one, roles=roles_of(POINTER, None)))[label]
+
+
+@pytest.mark.parametrize("task", tasks())
+def test_every_metric_has_plain_words_and_the_same_direction(task: str) -> None:
+    for name, direction in import_module(f"kring.tasks.{task}").TASK.metrics.items():
+        words = metric_words(name.replace("*", "yes"))
+        assert words, f"{name} is not explained"
+        assert name not in words, "a name does not explain itself"
+        if not name.endswith("*"):
+            assert better(name) == direction, name
+
+
+def test_what_all_tasks_measure_is_explained_too() -> None:
+    assert {name: better(name) for name in MEASURES} == dict(MEASURES)
+    assert all(metric_words(name) for name in (*MEASURES, *METRICS))
+    assert "the baseline" in metric_words(f"{LIFT}roc_auc")
+    assert metric_words("fairness.demographic_parity_difference.sex").endswith("by sex in how often it says yes")
+    assert metric_words("what_somebody_made_up") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_says_what_it_means_and_what_is_known_of_its_effect(kind: AlarmKind) -> None:
+    one = alarm(kind, "something")
+    assert len(means(one)) > 40
+    assert told(one, "means") == means(one)
+    assert told(one, "effect") == UNTOUCHED[kind]
+    assert UNTOUCHED[kind].split()[0] in ("none", "none:", "not"), "an answer and its reason, no gap"
+    assert ":" in UNTOUCHED[kind] or UNTOUCHED[kind].startswith("none"), kind
+    head, facts = wording.block(one)
+    assert all(len(line) <= WIDTH for line in [*head, *facts])
+
+
+def test_an_id_says_what_the_version_is_now() -> None:
+    held = Rollout(
+        id="ro_1", system="loans", version="v_2", previous="v_1", state="held", before="shadow", seq=1, reason="",
+        actor="operator", at=NOW, since=NOW,
+    )  # fmt: skip
+    canary = msgspec.structs.replace(POINTER, canary="v_2", share=0.05)
+    baking = msgspec.structs.replace(POINTER, canary="v_0", share=0.05)
+    assert roles_of(POINTER, held) == {"v_1": "live", "v_0": "previous", "v_2": "in shadow"}
+    assert roles_of(canary, None)["v_2"] == "canary, 5 %"
+    assert roles_of(baking, None)["v_0"] == "previous, keeps 5 %"
+    assert roles_of(None, None) == {}
+    gone = msgspec.structs.replace(held, state="rolled_back", before=None)
+    said = with_roles("v_2 was rolled back, v_1 answers, v_2 not; v_1/baseline", roles_of(POINTER, gone))
+    assert said == "v_2 (gone) was rolled back, v_1 (live) answers, v_2 not; v_1/baseline"
+    assert with_roles("v_1", None) == "v_1"
+    assert with_roles(said, roles_of(POINTER, gone)) == said, "nothing is said twice"
+    assert told(alarm(), "of") == "version v_1 (live)"
+    assert told(alarm(version="v_7"), "of") == "version v_7 (gone)"
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (Effect(metric="roc_auc", value=-0.02, low=-0.04, high=-0.01), "worse, roc_auc -0.02 (-0.04 to -0.01)"),
+        (Effect(metric="brier", value=-0.02, low=-0.04, high=-0.01), "better, brier -0.02"),
+        (Effect(metric="accuracy", value=-0.02, low=-0.04, high=0.01), "no clear change, accuracy -0.02"),
+        (Effect(metric="own", value=-0.02, low=-0.04, high=0.01), ": own -0.02"),
+        (Effect(metric="mae", value=1, low=0.5, high=2, money=3, currency="EUR"), "each decision costs 3 EUR more"),
+        (Effect(money=-3.5), "each decision costs 3.5 less"),
+        (Effect(conditions="too few labels"), "not estimated: too few labels"),
+        (Effect(), "not estimated"),
+    ],
+)  # fmt: skip
+def test_an_effect_says_whether_that_is_worse(effect: Effect, said: str) -> None:
+    assert said in told(alarm("drift", "distribution", effect=effect), "effect")
+
+
+def test_money_that_is_the_metric_is_said_once() -> None:
+    lost = Effect(
+        metric="expected_cost", value=0.3, low=0.2, high=0.4, money=0.3, currency="EUR", conditions="as against 0.3"
+    )
+    assert told(alarm(effect=lost), "effect") == "worse, each decision costs 0.3 EUR more (+0.2 to +0.4) as against 0.3"
+
+
+def test_limits_and_shares_are_said_in_words() -> None:
+    assert told(alarm(), "measured") == "calibration_error 0.120 (0.100 to 0.140) on 1,234 rows; allowed: at most 0.05"
+    share = alarm("data_quality", "violations", value=0.125)
+    assert told(share, "measured") == "violations 12.5 % (10.0 % to 14.0 %) on 1,234 rows; allowed: at most 5 %"
+    assert limit_words("accuracy > 0.9", metric="accuracy") == "above 0.9"
+    assert limit_words("50.0% within 2.0 points", metric="distribution") == "50.0% within 2.0 points"
+
+
+def test_what_two_alarms_share_is_said_once() -> None:
+    _, told = wording.block(alarm(feature="age"), like=alarm(feature="income"))
+    assert told[-1] == "  as above  means, since, sure, measured, effect, owner, do, now, id"
+    assert len(told) == 2
+
+
+def test_what_to_do_can_be_typed() -> None:
+    one, two = alarm(group="g_1"), alarm(id="a_2", group="g_1")
+    assert wording.commands([one], folder="loans")[0].endswith("kring alarms ack a_1 loans")
+    assert wording.commands([one, two])[0].endswith("kring alarms ack g_1")
+    assert wording.commands([one, alarm(id="a_3")])[0].endswith("kring alarms ack ID")
+    assert "kring alarms ack a_1" in wording.text([one])
+    assert "nothing has to be done" in wording.text([alarm(state="resolved", ended=NOW)])
+
+
+def test_moments_and_ids_stay_on_one_line() -> None:
+    told = lines("x " * 30 + "2026-01-02 03:04 UTC " * 4 + "v_" + "A" * 120, first="  ", rest="    ")
+    assert all(line.count("UTC") == line.count("2026-01-02 03:04 UTC") for line in told)
+    assert any(line.strip() == "v_" + "A" * 120 for line in told)
