@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,30 +38,32 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def show(world: World) -> str:
+    """The page, with its lines as long as they are meant: commands end theirs."""
     told = kring("rollout", "show", world.project.folder)
     assert told.code == 0, told.err
-    return told.out
+    assert all(len(line) <= 100 or "/" in line or "─" in line for line in told.out.splitlines()), told.out
+    return re.sub(r"\n +(?=[a-z0-9])(?!kring)", " ", told.out)
 
 
 def test_a_step_says_who_answers_what_is_missing_and_what_to_do(world: World) -> None:
     world.begin()
     world.hour()
     page = show(world)
-    assert "v_2 answers 20 % of the traffic, since 2024-01-0" in page
-    assert "v_1 answers 80%, v_2 (the new one) 20%." in page
+    assert "v_2 (canary, 20 %) answers 20 % of the traffic, since 2024-01-0" in page
+    assert "v_1 (live) answers 80 %; the new one, v_2 (canary, 20 %), the rest." in page
     assert "Evidence of harm stands at 1, where 1 is none; at 20 a version is rolled back by itself." in page
     assert "of 200 units of the new version at 20 %" in page
     assert "Nothing: it goes on, or back, by itself." in page
-    assert f"kring rollback {world.project.folder} --reason '…'  # it loses its share at once" in page
+    assert f"kring rollback {world.project.folder} --reason '…'\n" in page
 
 
 def test_a_rollback_says_by_what_proof(world: World) -> None:
     world.begin()
     world.until("rolled_back", hours=10, bad_new=0.3, bad_old=0.01)
     page = show(world)
-    assert "v_2 was ROLLED BACK by proof at 2024-01-0" in page
+    assert "v_2 (gone) was ROLLED BACK by proof at 2024-01-0" in page
     assert "error got worse" in page
-    assert "v_1 answers everything." in page
+    assert "v_1 (live) answers everything." in page
     assert "The rollout needs nothing" in page
 
 
@@ -70,7 +73,7 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     held = kring("hold", folder, "--reason", "let me look", "--by", "duty", "--json")
     assert (held.code, held.json["state"], held.json["step"]) == (0, "held", 20)
     page = show(world)
-    assert "v_2 WAITS at 20 % of the traffic" in page
+    assert "v_2 (canary, 20 %) WAITS at 20 % of the traffic" in page
     assert "let me look" in page
     assert f"kring resume {world.project.folder}" in page
     again = kring("hold", folder, "--reason", "again")

@@ -8,7 +8,8 @@ from typing import Final
 
 import click
 
-from kring.charts.words import moment
+from kring.charts.versions import Roles, with_roles
+from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.operating.asking import Asked, ask_rollout
 from kring.flow.operating.showing import GuardrailShown, RolloutShown, show
@@ -41,25 +42,33 @@ def opened(output: Output, folder: Path, home: Path | None) -> Project:
 
 def tell(output: Output, found: RolloutShown) -> None:
     """A page of it."""
-    output.say(f"{found.system}: {found.headline}", style="bold")
-    output.say(found.answers)
-    heading(output, "How sure it is", found.sure)
+    roles = found.roles
+    output.say(paragraph(f"{found.system}: {found.headline}", roles), style="bold")
+    output.say(paragraph(f"{found.answers} It is {moment(found.at)}.", roles))
+    heading(output, "How sure it is", found.sure, roles)
     if found.guardrails:
         columns = ("guardrail", "new: bad of units", "old: bad of units", "evidence of harm", "of safety")
         output.table(columns, [row(one) for one in found.guardrails])
-    heading(output, "What is missing to go on", found.missing)
-    heading(output, "What to do", found.todo)
-    output.say("")
+    heading(output, "What is missing to go on", found.missing, roles)
+    heading(output, "What to do", found.todo, roles)
+    output.say("\nHow it came to this", style="bold")
     for one in found.transitions[-LAST:]:
         step = f" {one.step} %" if one.step and one.state in ("step", "held") else ""
-        output.say(f"  {moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})", style="dim")
+        said = f"{moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})"
+        output.say(paragraph(said, roles, first="  ", rest=" " * 24), style="dim")
 
 
-def heading(output: Output, title: str, lines: tuple[str, ...]) -> None:
-    if lines:
+def heading(output: Output, title: str, said: tuple[str, ...], roles: Roles) -> None:
+    """A title and its sentences; a command, which begins with blanks, stays on its line."""
+    if said:
         output.say(f"\n{title}", style="bold")
-    for line in lines:
-        output.say(f"  {line}")
+    for one in said:
+        output.say(f"  {one}" if one.startswith(" ") else paragraph(one, roles, first="  ", rest="    "))
+
+
+def paragraph(text: str, roles: Roles, *, first: str = "", rest: str = "") -> str:
+    """Text that says what each version is, no wider than a terminal."""
+    return "\n".join(lines(with_roles(text, roles), first=first, rest=rest))
 
 
 def row(one: GuardrailShown) -> tuple[str, ...]:

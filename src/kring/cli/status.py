@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
-from kring.charts.words import moment
+from kring.charts.versions import with_roles
+from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
+from kring.flow.operating.showing import typed
 from kring.flow.project import open_project
 from kring.flow.status import Status, status
+from kring.watch.alarms import by_urgency
+
+FEW: Final = 5
+NONE: Final = "nothing yet"
 
 
 @click.command(short_help="Show what is live, its rollout, the last snapshot and the alarms.")
@@ -22,45 +29,73 @@ def command(output: Output, folder: Path, home: Path | None, verify: bool) -> No
     """Show the live version, its rollout, the last snapshot and the alarms."""
     project = open_project(folder, say=output.progress)
     found = status(project.in_home(home) if home else project, verify=verify)
-    show_status(output, found)
+    show_status(output, found, folder=typed(folder))
     output.result(found)
 
 
-def show_status(output: Output, found: Status) -> None:
-    """A few lines a person can act on."""
-    output.say(f"{found.system}: {found.goal}", style="bold")
-    output.say(f"  owner     {found.owner}")
-    live = found.live
-    output.say(
-        f"  live      {live.id} of {live.candidate}, generation {found.generation}"
-        if live
-        else "  live      nothing yet"
-    )
-    if found.previous:
-        output.say(f"  previous  {found.previous}")
-    if found.rollout:
-        rollout = found.rollout
-        output.say(f"  rollout   {rollout.id}: {rollout.state} since {moment(rollout.since)}, {rollout.reason}")
+def show_status(output: Output, found: Status, *, folder: str) -> None:
+    """A few lines a person can act on: what rings first."""
+    output.say("\n".join(lines(f"{found.system}: {found.goal}", rest="  ")), style="bold")
+    line(output, found, "now", moment(found.at))
+    show_alarms(output, found, folder=folder)
+    line(output, found, "owner", found.owner)
+    show_versions(output, found, folder=folder)
     if found.last_snapshot:
         last = found.last_snapshot
-        output.say(
-            f"  snapshot  {last.id}, {last.rows:,} rows, known as of {moment(last.as_of)} ({found.snapshots} in all)"
-        )
+        line(
+            output, found, "snapshot",
+            f"{last.id}, {last.rows:,} rows, known as of {moment(last.as_of)} ({found.snapshots} in all)",
+        )  # fmt: skip
     chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
-    output.say(f"  ledger    {found.events:,} events, {chain}")
+    line(output, found, "ledger", f"{found.events:,} events, {chain}")
     if found.cut:
-        output.say(f"  cut       {len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
+        line(output, found, "cut", f"{len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
     for budget in found.budgets:
         left = "no requests yet" if budget.left is None else f"{budget.left:.0%} of the error budget left"
         broke = f"{budget.bad:,} of {budget.rows:,} requests broke it"
-        is_used_up = budget.left is not None and budget.left <= 0
-        output.say(
-            f"  promise   {budget.level} {budget.promised:.4g}: {left}, {broke}", style="red" if is_used_up else ""
-        )
+        style = "red" if budget.left is not None and budget.left <= 0 else ""
+        line(output, found, "promise", f"{budget.level} {budget.promised:.4g}: {left}, {broke}", style=style)
     if found.unwatched:
-        output.say(f"  drift     not watched: {in_words(found.unwatched)}")
-    for alarm in [one for one in found.alarms if one.state != "resolved"][-5:]:
-        output.say(f"  alarm     {moment(alarm.at)} {alarm.kind}: {alarm.what} (kring alarms)", style="red")
+        line(output, found, "drift", f"not watched: {in_words(found.unwatched)}")
+
+
+def show_versions(output: Output, found: Status, *, folder: str) -> None:
+    """Who answers, who did before, and which version is on its way."""
+    live, share = found.live, found.share
+    part = f" and answers {100 * (1 - share):.3g} %" if share else ""
+    line(output, found, "live", f"{live.id} of {live.candidate}, generation {found.generation}{part}" if live else NONE)
+    if found.canary:
+        line(output, found, "canary", f"{found.canary} answers {100 * share:.3g} %")
+    if found.previous and found.previous != found.canary:
+        line(output, found, "previous", f"{found.previous}: kring rollback {folder} --reason '…' brings it back")
+    if found.rollout:
+        rollout = found.rollout
+        at = (
+            f"{rollout.state} at {rollout.step} %"
+            if rollout.state in ("step", "held") and rollout.step
+            else rollout.state
+        )
+        line(output, found, "rollout", f"of {rollout.version}: {at} since {moment(rollout.since)}, {rollout.reason}")
+        output.say(f"            kring rollout show {folder}")
+
+
+def show_alarms(output: Output, found: Status, *, folder: str) -> None:
+    """The alarms that are not over, the most urgent first."""
+    ringing = by_urgency(one for one in found.alarms if one.state != "resolved")
+    for alarm in ringing[:FEW]:
+        state = "" if alarm.state == "open" else f" ({alarm.state})"
+        line(output, found, alarm.tier, f"since {moment(alarm.since)}{state}: {alarm.what}", style="red")
+    if ringing:
+        rest = f"{len(ringing) - FEW:,} more: " if len(ringing) > FEW else ""
+        output.say(f"            {rest}kring alarms {folder}")
+    else:
+        line(output, found, "alarms", "none is open")
+
+
+def line(output: Output, found: Status, label: str, text: str, *, style: str = "") -> None:
+    """A label and what is said of it; versions say what they are, but where the label does."""
+    said = text if label in ("live", "canary", "previous") else with_roles(text, found.roles)
+    output.say("\n".join(lines(said, first=f"  {label:<10}", rest=" " * 12)), style=style)
 
 
 def in_words(unwatched: Mapping[str, str]) -> str:

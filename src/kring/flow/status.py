@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.charts.versions import roles_of
 from kring.flow import adapters, history
 from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
@@ -24,7 +25,8 @@ from kring.watch.service_levels import Budget
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed, and the log read:
     `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service,
-    `unwatched` the columns whose drift is not watched, and why."""
+    `unwatched` the columns whose drift is not watched, and why. The `canary` answers the `share` (0 to 1) of requests;
+    `roles` say what each version is now, `at` when that is."""
 
     system: str
     goal: str
@@ -41,6 +43,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     cut: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
     unwatched: dict[str, str] = {}
+    canary: str = ""
+    share: float = 0.0
+    roles: dict[str, str] = {}
+    at: int = 0
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -71,6 +77,10 @@ def status(project: Project, *, verify: bool) -> Status:
             else (),
             budgets=tuple(error_budgets(project, now=project.clock.now())),
             unwatched=unwatched(project, pointer.live) if pointer else {},
+            canary=pointer.canary if pointer else "",
+            share=pointer.share if pointer else 0.0,
+            roles=roles_of(pointer, state.rollout if state else None),
+            at=project.clock.now(),
         )
 
 

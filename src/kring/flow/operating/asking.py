@@ -102,9 +102,13 @@ def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
             return WentBack(before, before.live, shadow)
         if before is None or not before.previous:
             raise Refused(
-                f"{project.system.name} has no previous version to go back to",
-                got=f"live: {before.live}" if before else "no live version",
-                next="kring status shows what is live",
+                f"{project.system.name} has no previous version to go back to; nothing was changed",
+                got=f"live: {before.live}, which goes on answering" if before else "no live version",
+                allowed="a version on its way, or one that was live before the one that is",
+                next="kring retrain --now, or kring train and kring release, bring another version; kring alarms says"
+                " what rings"
+                if before
+                else "kring go brings the first version",
             )
         verify_version(project, history.get(operator.ledger, Version, before.previous))
         operator.step([RollbackAsked(actor=actor, reason=reason)])

@@ -21,7 +21,7 @@ from kring.flow.operator.rollouts import FULL, braking, stage_of
 from kring.flow.project import Project
 from kring.record.operator import OperatorState
 from kring.record.progress import Judged, Progress
-from kring.record.rollout import Pointer, Rollout, Terms
+from kring.record.rollout import Pointer, Rollout, Terms, UnitKind
 from kring.release.words import told_e
 
 FEW_HOURS: Final = 48
@@ -164,6 +164,7 @@ def how_sure(rollout: Rollout, state: OperatorState, found: Judged | None) -> It
         return
     if stage_of(rollout) != "shadow":
         is_over = rollout.state in ENDED
+        yield f"Units are compared, new against old: a unit is {UNITS[terms.unit]}, and bad when one of them is."
         yield (
             f"Evidence of harm {'stood at the end' if is_over else 'stands'} at {told_e(found.harm)}, where 1 is none;"
             f" at {told_e(found.harm_line)} a version is rolled back by itself. One that is no worse comes to that in"
@@ -220,7 +221,10 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
     if rollout.state == "done":
         yield "The rollout needs nothing: it is over."
         yield from _ringing(state, folder)
-        yield from _command("If the version must go all the same", f"kring rollback {folder} --reason '…'")
+        if state.pointer is not None and state.pointer.previous:
+            yield from _command("If the version must go all the same", f"kring rollback {folder} --reason '…'")
+        else:
+            yield "There is no version before it to go back to."
         return
     if rollout.state == "held":
         on = braking(at_work, state)
@@ -263,6 +267,12 @@ def typed(folder: Path) -> str:
     whole, here = folder.resolve(), Path.cwd()
     return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
 
+
+UNITS: Final[dict[UnitKind, str]] = {
+    "subject_day": "all requests about one subject on one day",
+    "subject": "all requests about one subject",
+    "request": "one request",
+}
 
 CURES: Final[dict[str, str]] = {
     "no_data": "see that requests arrive and the operator runs (kring status)",
