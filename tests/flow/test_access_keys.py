@@ -25,6 +25,7 @@ from kring.flow.keys import (
     access_list,
     create_key,
     ensure_dev_key,
+    keys_on,
     list_keys,
     published,
     revoke_key,
@@ -57,8 +58,8 @@ def projects(written: Path, tmp_path: Path) -> list[Project]:
 
 def live(projects: list[Project], *, now: int | None = None) -> tuple[ApiKey, ...]:
     with ExitStack() as stack:
-        ledgers = {project.system.name: stack.enter_context(project.ledger()) for project in projects}
-        return published(ledgers, now=projects[0].clock.now() if now is None else now)
+        held = {project.system.name: keys_on(stack.enter_context(project.ledger())) for project in projects}
+        return published(held, now=projects[0].clock.now() if now is None else now)
 
 
 def opens(projects: list[Project], made: NewKey, system: str) -> bool:
@@ -150,8 +151,8 @@ def test_a_ledger_speaks_for_its_own_system_only(projects: list[Project]) -> Non
 
 def told(projects: list[Project], before: AccessList | None = None) -> AccessList:
     with ExitStack() as stack:
-        ledgers = {project.system.name: stack.enter_context(project.ledger()) for project in projects}
-        return access_list(projects, ledgers, now=projects[0].clock.now(), before=before)
+        held = {project.system.name: keys_on(stack.enter_context(project.ledger())) for project in projects}
+        return access_list(projects, held, now=projects[0].clock.now(), before=before)
 
 
 def test_an_example_on_a_ledger_stops_the_start_and_is_never_taken(projects: list[Project]) -> None:

@@ -6,7 +6,7 @@ and no other ledger in sight has ended it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -78,7 +78,7 @@ def list_keys(projects: Sequence[Project]) -> tuple[ApiKey, ...]:
     found: dict[str, ApiKey] = {}
     for project in projects:
         with project.ledger() as ledger:
-            for key in _newest(ledger).values():
+            for key in keys_on(ledger):
                 other = found.get(key.id)
                 systems = (*(other.systems if other else ()), project.system.name)
                 revoked = max(key.revoked, other.revoked if other else 0)
@@ -124,7 +124,7 @@ def ensure_dev_key(projects: Sequence[Project]) -> NewKey | None:
         for project in projects:
             with project.ledger() as ledger:
                 head = ledger.head().seq
-                if not _newest(ledger):
+                if not keys_on(ledger):
                     heads[project.system.name] = head
         first = [project for project in projects if project.system.name in heads]
         if not first:
@@ -137,15 +137,15 @@ def ensure_dev_key(projects: Sequence[Project]) -> NewKey | None:
     return None
 
 
-def published(ledgers: Mapping[str, Ledger], *, now: int) -> tuple[ApiKey, ...]:
-    """The keys that live at `now` by the ledgers of the systems named; what is ended on one of them is ended.
+def published(held: Mapping[str, Iterable[ApiKey]], *, now: int) -> tuple[ApiKey, ...]:
+    """The keys that live at `now`, by what the ledger of each system holds; what is ended on one of them is ended.
 
     `systems` of a key are those whose own ledger holds it for them. An id that stands for different keys on two
     ledgers is none.
     """
     found: dict[str, list[ApiKey]] = {}
-    for system, ledger in ledgers.items():
-        for key in _newest(ledger).values():
+    for system, keys in held.items():
+        for key in keys:
             if system in key.systems:
                 found.setdefault(key.id, []).append(msgspec.structs.replace(key, systems=(system,)))
     live = []
@@ -159,15 +159,16 @@ def published(ledgers: Mapping[str, Ledger], *, now: int) -> tuple[ApiKey, ...]:
 
 
 def access_list(
-    projects: Sequence[Project], ledgers: Mapping[str, Ledger], *, now: int, before: AccessList | None = None
+    projects: Sequence[Project], held: Mapping[str, Iterable[ApiKey]], *, now: int, before: AccessList | None = None
 ) -> AccessList:
-    """All that the workers have to know of access: keys, policies, and the key sets of the issuers.
+    """All that the workers have to know of access: the keys that the ledgers hold, policies, and the key sets of the
+    issuers.
 
     At the start `Refused` or `DataError` for a key with a secret that anybody could know, or an issuer's keys that
     can't be believed. Later, with what was known `before`, nothing keeps a key from being ended: a weak key is left
     out, and of an issuer whose file is broken the keys of before go on until they are too old.
     """
-    keys = published(ledgers, now=now)
+    keys = published(held, now=now)
     token_keys: dict[str, TokenKeys | None] = {}
     for project in projects:
         system = project.system.name
@@ -213,9 +214,9 @@ def token_keys_of(project: Project) -> TokenKeys | None:
     return keys
 
 
-def _newest(ledger: Ledger) -> dict[str, ApiKey]:
+def keys_on(ledger: Ledger) -> tuple[ApiKey, ...]:
     """The last word on each key."""
-    return {key.id: key for key in history.all_of(ledger, ApiKey)}
+    return tuple({key.id: key for key in history.all_of(ledger, ApiKey)}.values())
 
 
 def _append_everywhere(projects: Sequence[Project], key: ApiKey, *, actor: str, expect: Mapping[str, int]) -> None:

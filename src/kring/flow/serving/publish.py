@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from kring.flow import history
 from kring.flow.cleaning import repairs_of_rows
 from kring.flow.deciding import require_same_reading, verified
 from kring.flow.flags import running_trials
-from kring.flow.keys import access_list
+from kring.flow.keys import access_list, keys_on
 from kring.flow.operating.operator import LEASE
 from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
@@ -21,10 +20,23 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
-from kring.record.access import AccessList
+from kring.record.access import AccessList, ApiKey
 from kring.record.erasure import Forgotten
 from kring.record.operator import OperatorState
 from kring.record.serving import Served
+
+
+@dataclass
+class Known:
+    """What one ledger has said: `keys` and who was forgotten up to place `heard`, who answers up to place `turned`.
+    `is_heard` says whether it could be read this time."""
+
+    is_heard: bool = False
+    keys: Sequence[ApiKey] = ()
+    heard: int = -1
+    served: Served | None = None
+    turned: int = -1
+    trouble: str = ""
 
 
 @dataclass
@@ -35,57 +47,66 @@ class Publisher:
     meeting: Meeting
     page: Page | None
     say: Callable[[str], None]
-    _heads: dict[str, int] = field(default_factory=dict)
+    _known: dict[str, Known] = field(default_factory=dict)
     _systems: list[Served] = field(default_factory=list)
     _access: AccessList | None = None
-    _trouble: str = ""
 
     def publish(self) -> None:
         """Read every ledger that has grown, write what follows from it, say what changed.
 
-        A ledger that can't be read changes nothing: what was published last goes on, which is said once, and again
-        when it is over. Raised is only what keeps the first publication from being made.
+        A system whose ledger can't be read, or whose live version is not to be opened, goes on as it was published
+        last, which is said once, and again when it is over; it keeps no other system waiting. Raised is only what
+        keeps the first publication from being made.
         """
-        first = not self._systems
-        try:
-            with ExitStack() as stack:
-                ledgers = {one.system.name: stack.enter_context(one.ledger()) for one in self.projects}
-                self._publish(ledgers)
-        except KringError as error:
-            if first:
-                raise
-            self._say_trouble(error.message)
-        else:
-            self._say_trouble("")
+        is_first = not self._systems
+        for project in self.projects:
+            known = self._known.setdefault(project.system.name, Known())
+            known.is_heard = False
+            try:
+                self._read(project, known)
+            except KringError as error:
+                if is_first:
+                    raise
+                self._say_trouble(project.system.name, known, error.message)
+            else:
+                self._say_trouble(project.system.name, known, "")
+        self._publish_access()
+        self._publish_systems()
+        if self.page is not None and all(known.is_heard for known in self._known.values()):
+            self.page.ledger_seen(self.projects[0].clock.monotonic())
 
-    def _say_trouble(self, trouble: str) -> None:
+    def _read(self, project: Project, known: Known) -> None:
+        """The keys first: nothing that is wrong with a version keeps one from being ended."""
+        with project.ledger() as ledger:
+            head = ledger.head().seq
+            if head != known.heard:
+                is_forgotten = next(ledger.read(after=max(known.heard, 0), kind=history.KINDS[Forgotten]), None)
+                known.keys, known.heard = keys_on(ledger), head
+                if is_forgotten is not None:
+                    self._bump("forgotten")
+            known.is_heard = True
+            if head != known.turned:
+                known.served = served(project, ledger)
+                known.turned = head
+
+    def _say_trouble(self, name: str, known: Known, trouble: str) -> None:
         """Many times a second the same would be said."""
-        if trouble == self._trouble:
+        if trouble == known.trouble:
             return
-        self._trouble = trouble
-        self.say(
-            f"the ledger can't be read, what was known goes on: {trouble}" if trouble else "the ledger is read again"
-        )
+        known.trouble = trouble
+        self.say(f"{name} goes on as it was known: {trouble}" if trouble else f"the ledger of {name} is read again")
 
-    def _publish(self, ledgers: dict[str, Ledger]) -> None:
-        heads = {name: ledger.head().seq for name, ledger in ledgers.items()}
-        project = self.projects[0]
-        # first of all: nothing that is wrong with a version keeps a key from being ended
-        self._publish_access(access_list(self.projects, ledgers, now=project.clock.now(), before=self._access))
-        if heads != self._heads:
-            systems = [served(one, ledgers[one.system.name]) for one in self.projects]
-            if systems != self._systems:
-                self._say_changes(systems)
-                meetings.write(project.files, self.meeting.systems, systems)
-                for one in systems:
-                    PullFile(Path(one.home), files=project.files).publish(one.pointer)
-                self._systems = systems
-                self._bump("pointers")
-            if any(self._has_forgotten(name, ledger) for name, ledger in ledgers.items()):
-                self._bump("forgotten")
-        self._heads = heads
-        if self.page is not None:
-            self.page.ledger_seen(project.clock.monotonic())
+    def _publish_systems(self) -> None:
+        systems = [known.served for known in self._known.values() if known.served is not None]
+        if systems == self._systems:
+            return
+        self._say_changes(systems)
+        files = self.projects[0].files
+        meetings.write(files, self.meeting.systems, systems)
+        for one in systems:
+            PullFile(Path(one.home), files=files).publish(one.pointer)
+        self._systems = systems
+        self._bump("pointers")
 
     def _say_changes(self, systems: Sequence[Served]) -> None:
         before = {one.system.name: one.pointer.live for one in self._systems}
@@ -93,15 +114,14 @@ class Publisher:
             if before.get(one.system.name, one.pointer.live) != one.pointer.live:
                 self.say(f"{one.system.name} is answered by {one.pointer.live} from here on")
 
-    def _has_forgotten(self, name: str, ledger: Ledger) -> bool:
-        """Whether somebody was forgotten since the ledger was read before."""
-        return next(ledger.read(after=self._heads.get(name, 0), kind=history.KINDS[Forgotten]), None) is not None
-
-    def _publish_access(self, access: AccessList) -> None:
+    def _publish_access(self) -> None:
+        project = self.projects[0]
+        held = {name: known.keys for name, known in self._known.items()}
+        access = access_list(self.projects, held, now=project.clock.now(), before=self._access)
         if access == self._access:
             return
         limits = self._access is None or access.policies != self._access.policies
-        meetings.write(self.projects[0].files, self.meeting.access, access)
+        meetings.write(project.files, self.meeting.access, access)
         self._access = access
         self._bump("keys")
         if limits:
