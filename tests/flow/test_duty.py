@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kring.flow.duty.turns import Duty, Standby
+from kring.flow.operating.asking import ask_rollout
+from kring.flow.operating.operator import operating
 from kring.flow.project import open_project
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
 from systems import day, write_loans
-from worlds import HOUR, World
+from worlds import HOUR, World, passed
 
 STEPS = """shadow = "0s"
 steps = [20, 50]
@@ -109,4 +112,23 @@ def test_a_clock_that_jumps_holds_until_somebody_has_looked(world: World) -> Non
     duty.turn()
     world.operator.refresh()
     assert world.rollout.state == "held"
+    duty.close()
+
+
+def test_a_rollout_that_begins_right_after_an_edit_is_not_held_by_it(world: World) -> None:
+    """The operator reads the file behind the state that says of the rollout, however short ago it was edited."""
+    begun(world)
+    duty = Duty(world.project, holder="a", environ={}, say=print)
+    duty.turn()
+    ask_rollout(world.project, "abort", reason="another plan", actor="duty")
+    path = world.project.folder / "kring.toml"
+    path.write_text(path.read_text().replace("floor = 0.02", "floor = 0.3"))
+    (world.project.home.versions / "v_3").mkdir()
+    with operating(replace(world.project, system=open_project(path.parent).system), holder="release") as hand:
+        hand.step([passed("v_3")])
+    world.operator.refresh()
+    world.decide(100)
+    duty.turn()
+    world.operator.refresh()
+    assert (world.rollout.version, world.rollout.state, world.rollout.brakes) == ("v_3", "step", ())
     duty.close()

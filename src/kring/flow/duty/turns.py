@@ -28,7 +28,7 @@ from kring.flow.probing import probes_due, run_probes
 from kring.flow.project import Project, open_project
 from kring.flow.watching.keeping import read_seen, write_seen
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
-from kring.record.operator import OperatorEvent, Retrained
+from kring.record.operator import OperatorEvent, OperatorState, Retrained
 from kring.record.rollout import Brake
 from kring.record.version import Policy
 
@@ -43,6 +43,9 @@ JUMP_S: Final = 60.0
 
 SETTLED_S: Final = 600.0
 """A clock that has jumped may be put right again: no window is closed by it for so long."""
+
+RARELY: Final = 50
+"""Two answers are compared so seldom that it takes no more than one in so many seconds."""
 
 MOST_FRAMES: Final = 50_000
 """Frames of one turn: the lease is renewed between turns."""
@@ -64,6 +67,7 @@ class Duty:
         self._clock = (project.clock.now(), project.clock.monotonic())
         self._settled = project.clock.monotonic()
         self._policies: dict[str, Policy] = {}
+        self._shadow_s = 0.0
         self._config = b""
         try:
             self._open()
@@ -76,6 +80,7 @@ class Duty:
         self._lead()
         record_pulled(self.project)
         self._operator.refresh()
+        self._reconfigure()
         now = self.project.clock.now()
         heard, left = now, MOST_FRAMES
         for logged in islice(self._follower.news(until=now), MOST_FRAMES):
@@ -120,17 +125,17 @@ class Duty:
         self._config = project.files.read(project.folder / "kring.toml")
 
     def _lead(self) -> None:
-        """Stay the one that leads, and go by `kring.toml` as it is now."""
+        """Stay the one that leads."""
         if self._is_due("lease", RENEW_S):
             ledger = self._operator.ledger
             now = self.project.clock.now()
             lease = ledger.lease(LEADER, holder=self._holder, ttl=LEASE_S, now=now)
             if lease.token != self._operator.token:
                 raise Conflict("another operator has led this system meanwhile", next="begin again behind it")
-            self._reconfigure()
 
     def _reconfigure(self) -> None:
-        """Another `kring.toml` holds from now on; one that can't be read changes nothing."""
+        """Another `kring.toml` holds from now on; one that can't be read changes nothing. Read behind the state, so
+        that a rollout is held against the file by which it was started, or a later one."""
         data = self.project.files.read(self.project.folder / "kring.toml")
         if data == self._config:
             return
@@ -161,16 +166,28 @@ class Duty:
         if heard == now and live and self._is_due("pulse", MINUTE_S):
             pulse = self._watcher.monitors.pulse(now, live=live)
             events += [pulse] if pulse.looked else []
-        rollout = state.rollout
-        if rollout is not None and stage_of(rollout) == "shadow" and self._is_due("shadow", MINUTE_S):
-            said = self._watcher.monitors.windows.compared(rollout.version)
-            events += [said] if said.rows and said != state.shadow else []
+        events += self._shadow_says(state)
         if self._is_due("drills", HOUR_S):
             events += rehearsed(self.project, self._operator.ledger, now=now)
         self._probe(now, live)
         while not self._found.empty():
             events.append(self._found.get())
         return events
+
+    def _shadow_says(self, state: OperatorState) -> list[OperatorEvent]:
+        """What a shadow has said by now: told at once when it is the first of it or when more failed, else each
+        minute."""
+        rollout = state.rollout
+        if rollout is None or stage_of(rollout) != "shadow" or not self._is_due("shadow", self._shadow_s):
+            return []
+        began = self.project.clock.monotonic()
+        said = self._watcher.monitors.windows.compared(rollout.version)
+        self._shadow_s = min(RARELY * (self.project.clock.monotonic() - began), MINUTE_S)
+        known = state.shadow
+        if not said.rows or said == known:
+            return []
+        is_news = known is None or said.failures > known.failures
+        return [said] if self._is_due("said", MINUTE_S) or is_news else []
 
     def _probe(self, now: int, live: str) -> None:
         """Put the fixed questions to the live version, beside all else: it may take long."""
