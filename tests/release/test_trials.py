@@ -116,6 +116,20 @@ def test_a_wrong_split_stops_all_conclusions() -> None:
     seen = see(run_of(), exposed, buying(exposed, {"a": 0.1, "b": 0.3}), now=LATER)
     assert (seen.brakes, finding(seen), seen.stops) == (("split",), "void", "")
     assert "did not get their shares" in seen.words[0]
+    [brake] = seen.on
+    assert (brake.brake, "where 3,000 were planned" in brake.why, "start it again" in brake.todo) == (
+        "split",
+        True,
+        True,
+    )
+    assert exposed[0].at < brake.since < exposed[-1].at, "it took some units to be seen"
+    before = [one for one in exposed if one.at < brake.since - (exposed[-1].at - exposed[0].at) // 32]
+    assert see(run_of(), before, [], now=LATER).brakes != ("split",)
+
+
+def test_a_table_and_a_trial_that_is_over_have_brakes_without_advice() -> None:
+    exposed = people(6000, shares=[0.45, 0.55])
+    assert see(run_of(), exposed, [], now=LATER, is_table=True).on == ()
 
 
 def test_outcomes_that_are_lost_in_one_arm_stop_all_conclusions() -> None:
@@ -129,11 +143,18 @@ def test_outcomes_that_are_lost_in_one_arm_stop_all_conclusions() -> None:
     ]
     seen = see(run_of(liked), exposed, reports, now=LATER)
     assert (seen.brakes, finding(seen)) == (("coverage",), "void")
+    [brake] = seen.on
+    assert "of 3,0" in brake.why or "of 2,9" in brake.why
+    assert "% of" in brake.why
+    assert exposed[0].at + WITHIN < brake.since <= exposed[-1].at + WITHIN
 
 
 def test_no_reports_at_all_are_no_result() -> None:
     seen = see(run_of(), people(500), [], now=LATER)
     assert (seen.brakes, finding(seen)) == (("no_data",), "void")
+    [brake] = seen.on
+    assert "was not reported of any" in brake.why
+    assert people(500)[0].at + WITHIN <= brake.since <= people(500)[-1].at + WITHIN
     early = see(run_of(), people(500), [], now=3)
     assert (early.brakes, finding(early)) == ((), "open")
 

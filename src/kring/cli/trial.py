@@ -9,9 +9,10 @@ from typing import Final
 
 import click
 
-from kring.charts.words import moment
+from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.errors import EXIT_DONE, EXIT_NO, UserError
+from kring.flow.operating.showing import typed
 from kring.flow.project import Project, open_project
 from kring.flow.trial_tables import Better, TableAsked, TableSeen, read_table
 from kring.flow.trials import file_outcomes, see_trial, start_trial, stop_trial, trials_of
@@ -88,6 +89,9 @@ def show_(output: Output, name: str, folder: Path) -> None:
         output.say(f"  {run.why}")
     if seen.stops:
         output.say(f"  it ends now: {seen.stops}")
+    elif run.is_running and not seen.on:
+        output.say("\n".join(lines(ends(run), first="  ", rest="  ")))
+    tell_brakes(output, run, seen, folder=typed(folder))
     tell(output, seen)
     output.result({"run": run, "seen": seen}, code=EXIT_NO if seen.brakes else EXIT_DONE)
 
@@ -167,6 +171,20 @@ def opened(output: Output, folder: Path, actor: str) -> Project:
     return replace(open_project(folder, say=output.progress), actor=actor)
 
 
+def tell_brakes(output: Output, run: TrialRun, seen: TrialSeen, *, folder: str) -> None:
+    """Since when nothing can be concluded, why, and what to do; it ends by no rule as long as that lasts."""
+    if not seen.on:
+        return
+    output.say("  NOTHING CAN BE CONCLUDED NOW", style="bold yellow")
+    for one in seen.on:
+        for label, text in (("since", f"about {moment(one.since)}"), ("why", one.why), ("do", one.todo)):
+            output.say("\n".join(lines(text, first=f"    {label:<7}", rest=" " * 11)))
+    over = run.started + run.terms.most_us
+    late = f", though its time was over {moment(over)}" if run.terms.most_us and over <= seen.at else ""
+    output.say("\n".join(lines(f"As long as this lasts it does not end by itself{late}. To end it:", first="  ")))
+    output.say(f"    kring trial stop {run.name} {folder} --reason '…'")
+
+
 def tell(output: Output, seen: TrialSeen) -> None:
     """Arms, split and every outcome as tables, then in words."""
     split = seen.split
@@ -184,8 +202,8 @@ def tell(output: Output, seen: TrialSeen) -> None:
     said = ", ".join(f"{count:,} {what}" for count, what in notes if count)
     if said:
         output.say(said)
-    for words in seen.words:
-        output.say(f"→ {words}", style="bold yellow" if seen.brakes else "")
+    for words in seen.words[len(seen.on) :]:
+        output.say("\n".join(lines(f"→ {words}", rest="  ")), style="bold yellow" if seen.brakes else "")
 
 
 def tell_outcome(output: Output, outcome: OutcomeSeen, *, control: str) -> None:

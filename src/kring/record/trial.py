@@ -99,8 +99,18 @@ class Handled(msgspec.Struct, frozen=True, kw_only=True):
     in_two_arms: int = 0
 
 
+class BrakeOn(msgspec.Struct, frozen=True, kw_only=True):
+    """A brake that is on, about `since` when, `why`, and what is to be done. Meanwhile the trial ends by no rule."""
+
+    brake: Brake
+    since: int
+    why: str
+    todo: str
+
+
 class TrialSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A trial as it stands at `at`. `words` say it to a person; `stops` is the rule that ends it now, if one does."""
+    """A trial as it stands at `at`. `words` say it to a person; `stops` is the rule that ends it now, if one does; `on`
+    are the brakes of one that runs."""
 
     name: str
     at: int
@@ -112,6 +122,7 @@ class TrialSeen(msgspec.Struct, frozen=True, kw_only=True):
     brakes: tuple[Brake, ...]
     stops: str
     words: tuple[str, ...]
+    on: tuple[BrakeOn, ...] = ()
 
 
 TrialHeard = Literal["recorded", "corrected", "known", "refused"]

@@ -7,15 +7,15 @@ runs and for a table of one that is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite, log
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kring.metrics.arms import coverage_log, split_log, split_p, welch
+from kring.metrics.arms import split_log, split_p, welch
 from kring.metrics.confidence_sequences import Interval, lift, mass_of, mean_interval
 from kring.ports.trials import Exposed, Report
 from kring.record.running import Trial, TrialOutcome
@@ -30,12 +30,10 @@ from kring.record.trial import (
     TrialRun,
     TrialSeen,
 )
+from kring.release.trial_brakes import BRAKE, Units, brakes_on, coverage_of
 from kring.release.trial_words import said_of
 
 Floats = NDArray[np.float64]
-
-BRAKE: Final = log(1000)
-"""A brake is on when its e-value has reached this: with correct assignment one trial in a thousand."""
 
 
 class Plan(NamedTuple):
@@ -93,6 +91,9 @@ def see(
         brakes=brakes,
         stops=stops(run, units, outcomes[0], at=now) if run.is_running and not brakes else "",
         words=(),
+        on=brakes_on(brakes, _told(units, found, plan), split, outcomes[0], terms=terms, now=now)
+        if run.is_running and not is_table
+        else (),
     )
     return said_of(seen, terms)
 
@@ -173,7 +174,21 @@ def _outcome(
         alpha=alpha,
         arms=tuple(_arm(arm, len(by_arm[arm]), known[arm], (low, high), alpha=terms.alpha) for arm in arms),
         compared=tuple(_compared(arm, known, plan, bounds=(low, high), alpha=alpha) for arm in others),
-        coverage=max(_coverage(values, place, arms, arm, terms) for arm in others),
+        coverage=max(
+            coverage_of(place, ~np.isnan(values), arms.index(arm), arms.index(terms.control)) for arm in others
+        ),
+    )
+
+
+def _told(units: Mapping[str, Unit], found: Found, plan: Plan) -> Units:
+    """The units, with whether the outcome that decides is known of them."""
+    first, arms = plan.terms.outcomes[0], sorted(plan.terms.arms)
+    values = found[first.name]
+    silent = silence_is_none(first) and bool(values) and not plan.is_table
+    return Units(
+        np.array([unit.at for unit in units.values()], dtype=np.int64),
+        np.array([arms.index(unit.arm) for unit in units.values()], dtype=np.int64),
+        np.array([silent or name in values for name in units], dtype=np.bool_),
     )
 
 
@@ -219,11 +234,6 @@ def _compared(
 
 def _finite(interval: Interval | None, place: int) -> float | None:
     return interval[place] if interval is not None and isfinite(interval[place]) else None
-
-
-def _coverage(values: Floats, place: NDArray[np.int64], arms: Sequence[str], arm: str, terms: Trial) -> float:
-    pair = np.isin(place, (arms.index(arm), arms.index(terms.control)))
-    return coverage_log(place[pair] == arms.index(arm), ~np.isnan(values[pair]))
 
 
 def _split(units: Mapping[str, Unit], terms: Trial) -> Split:
