@@ -119,6 +119,7 @@ def test_who_is_told_and_what_is_tried_reaches_the_record() -> None:
 
 WRONG = [
     ("steps = [1, 5, 20, 50]", "steps = [5, 1]", "rollout.steps"),
+    ("steps = [1, 5, 20, 50]", "steps = [50, 97]\nholdback = 0.05", "rollout.holdback"),
     ("alpha = 0.1\n", "alpha = 1.5\n", "rollout.alpha"),
     ("alpha = 0.1\n", "alpha = 0.0\n", "rollout.alpha"),
     ('sticky = "rollout"', 'sticky = "week"', "rollout.sticky"),

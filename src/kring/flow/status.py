@@ -8,6 +8,7 @@ from kring.charts.versions import roles_of
 from kring.flow import adapters, history
 from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
+from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
 from kring.flow.verifying import verify_all
@@ -54,7 +55,7 @@ def status(project: Project, *, verify: bool) -> Status:
     may answer, their data and the sealed log against it (`IntegrityError`)."""
     with project.ledger() as ledger:
         head: Head = ledger.verify() if verify else ledger.head()
-        state = history.newest(ledger, OperatorState)
+        state = history.newest_with(ledger, OperatorState, LEASE)
         pointer = state.pointer if state else None
         if verify and state is not None:
             verify_all(project, ledger, in_service(state))

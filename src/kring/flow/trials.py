@@ -13,6 +13,7 @@ import msgspec
 from kring.errors import NotFound, Refused
 from kring.flow import adapters, history
 from kring.flow.flags import running_trials
+from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.trial_reports import judged_reports, reports_in, unit_names
 from kring.frame.wording import did_you_mean
@@ -204,7 +205,7 @@ def declared(project: Project, name: str) -> Trial:
 
 def with_versions(terms: Trial, ledger: Ledger) -> Trial:
     """Terms whose arms are ids of versions. The router has one canary beside the live version, so there are two."""
-    state = history.newest(ledger, OperatorState)
+    state = history.newest_with(ledger, OperatorState, LEASE)
     pointer = state.pointer if state is not None else None
     if pointer is None or not pointer.canary or not pointer.share:
         raise Refused(

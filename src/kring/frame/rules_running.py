@@ -9,7 +9,7 @@ from kring.errors import ExpressionError
 from kring.frame import durations
 from kring.frame.places import Key
 from kring.frame.reading import Reading
-from kring.frame.tables_running import WatchTable
+from kring.frame.tables_running import RolloutTable, WatchTable
 from kring.frame.wording import did_you_mean, shown
 from kring.metrics.cron import next_fire
 
@@ -42,6 +42,16 @@ def _rollout(reading: Reading) -> None:
             got=shown(numbers),
             allowed="rising percentages",
             next=f"write steps = {sorted(numbers)}",
+        )
+    holdback = reading.good.get(("rollout", "holdback"), RolloutTable().holdback)
+    most = 100 - 100 * holdback if isinstance(holdback, float) else 100.0
+    if numbers and max(numbers) >= most:
+        reading.fault(
+            ("rollout", "holdback" if reading.raw(("rollout", "holdback")) is not None else "steps"),
+            "a version would never be seen at more than its last step: the holdback leaves it no more",
+            got=f"a last step of {max(numbers)} %, and {100 - most:g} % held back",
+            allowed=f"a last step below {most:g} %",
+            next="lower holdback, or leave the last step out: after it the version has all that is not held back",
         )
 
 

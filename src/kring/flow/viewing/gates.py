@@ -73,9 +73,11 @@ def gate_answer(project: Project, *, version: str, window_us: int) -> GateAnswer
 
 
 def version_at_work(state: OperatorState | None) -> str:
-    """The version that is being rolled out, else the live one."""
+    """The version that is being rolled out, else the live one; while it bakes that is the new one."""
     pointer = state.pointer if state else None
-    return (pointer.canary or pointer.live) if pointer else ""
+    if pointer is None:
+        return ""
+    return pointer.live if pointer.highest or not pointer.canary else pointer.canary
 
 
 def released(ledger: Ledger, version: str) -> Iterator[Doubt]:
