@@ -97,11 +97,20 @@ def test_a_secret_that_can_not_sign(secret: str) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(target: Target, status: int) -> None:
-    target.status, target.location = status, f"http://127.0.0.1:{target.port}/elsewhere"
+@pytest.mark.parametrize("host", ["", "169.254.170.2", "[fd00:ec2::23]", "[64:ff9b::a9fe:a9fe]"])
+def test_a_redirect_is_not_followed(target: Target, status: int, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, reached = socket.create_connection, []
+
+    def connect(where: tuple[str, int], **more: Any) -> socket.socket:
+        reached.append(where)
+        return real(where, **more)
+
+    monkeypatch.setattr(address.socket, "create_connection", connect)
+    target.status = status
+    target.location = f"http://{host}/" if host else f"http://127.0.0.1:{target.port}/elsewhere"
     with pytest.raises(Refused, match="not followed"):
         opened(target.url).send(message())
-    assert len(target.asked) == 1
+    assert (len(target.asked), reached) == (1, [("127.0.0.1", target.port)])
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,22 @@ INNER = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "localhost", "[::1]", "[::]", "0.0.0.0",
     "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "10.0.0.1", "192.168.1.1",
     "172.16.0.1", "169.254.1.1", "169.254.169.254", "[fe80::1]", "[fc00::1]", "[fd00:ec2::254]", "100.64.0.1",
-    "224.0.0.1", "255.255.255.255", "[ff02::1]",
+    "224.0.0.1", "255.255.255.255", "[ff02::1]", "[fec0::1]", "[64:ff9b:1::a00:1]", "[::ffff:0:7f00:1]", "[5f00::1]",
+]  # fmt: skip
+
+CREDENTIALS = [
+    "169.254.169.254", "2852039166", "169.254.170.2", "169.254.170.23", "169.254.0.23", "100.100.100.200",
+    "168.63.129.16", "192.0.0.192", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]", "[fe80::a9fe:a9fe]",
+    "[::ffff:169.254.170.2]", "[::ffff:168.63.129.16]", "[::ffff:0:a9fe:a9fe]", "[::169.254.170.23]",
+    "[2002:a9fe:a9fe::1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b::a83f:8110]", "[64:ff9b:1::a9fe:a9fe]",
+    "[64:ff9b:1:a9fe:a9:fe00::]", "[64:ff9b:1:ffa9:fe:a9fe::]", "[64:ff9b:1:ffff:a9:fea9:fe00:0]",
+    "[64:ff9b:1:ffff::a83f:8110]",
+]  # fmt: skip
+"""The addresses by which clouds tell a machine, a container or an agent who it is, in the forms they may be written."""
+
+MEANT_INSIDE = [
+    "127.0.0.1", "10.0.0.1", "100.64.0.1", "[::1]", "[fd12:3456::1]", "[fec0::1]", "[64:ff9b::a00:1]",
+    "[64:ff9b:1::a00:1]",
 ]  # fmt: skip
 
 
@@ -167,10 +191,22 @@ def test_an_inner_address_is_not_reached_in_whatever_form(host: str) -> None:
     assert not raised.value.retryable
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "2852039166"])
-def test_where_clouds_hand_out_credentials_is_never_reached(host: str) -> None:
-    with pytest.raises(Refused, match="must not be reached"):
-        opened(f"http://{host}/", inner=True).send(message())
+@pytest.mark.parametrize("host", CREDENTIALS)
+@pytest.mark.parametrize("inner", [True, False])
+def test_where_clouds_hand_out_credentials_is_never_reached(host: str, inner: bool) -> None:
+    with pytest.raises(Refused, match="must not be reached") as raised:
+        opened(f"https://{host}/", inner=inner).send(message())
+    assert "inner = true" not in raised.value.next
+
+
+@pytest.mark.parametrize("host", MEANT_INSIDE)
+def test_an_inner_address_is_reached_when_it_is_meant(host: str) -> None:
+    address.require_reachable(host.strip("[]"), inner=True, target="night")
+
+
+@pytest.mark.parametrize("host", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+def test_a_public_address_is_reached(host: str) -> None:
+    address.require_reachable(host, inner=False, target="night")
 
 
 def test_a_name_that_changes_its_meaning_gains_nothing(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,9 +230,17 @@ def test_a_name_that_changes_its_meaning_gains_nothing(target: Target, monkeypat
     assert (reached, asked) == (["93.184.216.34"], ["rebinds.example"])
 
 
-def test_one_inner_address_among_others_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in ("93.184.216.34", "10.0.0.1")]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+@pytest.mark.parametrize("other", ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "fe80::1%1", "168.63.129.16"])
+@pytest.mark.parametrize("last", [True, False])
+def test_one_such_address_among_others_is_enough_to_refuse(
+    other: str, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and wherever it stands among them: before any of them is connected to."""
+    public = [f"93.184.216.{number}" for number in range(1, 9)]
+    found = [*public, other] if last else [other, *public]
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    monkeypatch.setattr(address.socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
     with pytest.raises(Refused, match="must not be reached"):
         opened("https://both.example/", inner=False).send(message())
 

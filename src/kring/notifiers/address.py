@@ -16,11 +16,18 @@ from urllib.parse import SplitResult, urlsplit
 from kring.errors import Refused, Unreachable, UserError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-METADATA: Final = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
-"""Where clouds hand out credentials to whoever asks: never a target."""
+METADATA: Final = tuple(
+    map(ipaddress.ip_network, ("fd00:ec2::/32", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+)
+"""Where clouds hand out credentials to whoever asks, beside the addresses of the link itself: never a target."""
 
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+PUBLIC: Final = (ipaddress.IPv6Network("2000::/3"), NAT64)
+"""The IPv6 that is given out for all the world, and IPv4 as it is written there (RFC 6052)."""
+
+ENDS_IN_IPV4: Final = (NAT64, *map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96")))
 TRIED: Final = 4
-NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 def parts_of(url: str, *, schemes: dict[str, int], target: str) -> tuple[SplitResult, int]:
@@ -58,26 +65,47 @@ def resolved(host: str, port: int, *, inner: bool, target: str) -> list[str]:
 
 def require_reachable(text: str, *, inner: bool, target: str) -> None:
     """`Refused` for an address that a target must not have."""
-    for address in meant(ipaddress.ip_address(text.partition("%")[0])):
-        never = address.is_multicast or address.is_unspecified or address in METADATA
-        if never or (not address.is_global and not inner):
-            raise Refused(
-                f"the target {target} leads to an address that must not be reached",
-                got=str(address),
-                allowed="an inner address, but none that hands out credentials" if inner else "a public address",
-                next="" if inner or never else "if it is meant, say inner = true in its [[notify]]",
-                key="notify.url",
-            )
+    forms = tuple(meant(ipaddress.ip_address(text.partition("%")[0])))
+    never = [one for one in forms if is_never(one)]
+    wrong = never or [one for one in forms if not (inner or is_public(one))]
+    if wrong:
+        raise Refused(
+            f"the target {target} leads to an address that must not be reached",
+            got=str(wrong[0]),
+            allowed="an inner address, but none that hands out credentials" if inner else "a public address",
+            next="" if never else "if it is meant, say inner = true in its [[notify]]",
+            key="notify.url",
+        )
+
+
+def is_never(address: Address) -> bool:
+    """Whether nobody may mean it: one of the link itself or of many, none at all, one that hands out credentials."""
+    odd = address.is_link_local or address.is_multicast or address.is_unspecified
+    return odd or any(address in network for network in METADATA)
+
+
+def is_public(address: Address) -> bool:
+    return address.is_global and (address.version == 4 or any(address in network for network in PUBLIC))
 
 
 def meant(address: Address) -> Iterator[Address]:
     """An address, and those that are wrapped in it."""
     yield address
     if isinstance(address, ipaddress.IPv6Address):
-        wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        wrapped += [low] if address in NAT64 or int(address) >> 32 == 0 else []
+        wrapped = [address.sixtofour, *(address.teredo or ())]
         yield from (one for one in wrapped if one is not None)
+        if any(address in network for network in ENDS_IN_IPV4):
+            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if address in LOCAL_NAT64:
+            yield from (one for one in translated(address) if is_never(one) and not one.is_unspecified)
+
+
+def translated(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
+    """The IPv4 in it, for each length that the prefix of a translator may have: 48, 56, 64 and 96 bits; bits 64 to 71
+    are left out (RFC 6052, section 2.2)."""
+    octets = address.packed[:8] + address.packed[9:]
+    yield from (ipaddress.IPv4Address(octets[at : at + 4]) for at in (6, 7, 8))
+    yield ipaddress.IPv4Address(address.packed[12:])
 
 
 def connected(addresses: list[str], port: int, *, seconds: float, target: str) -> socket.socket:
