@@ -165,3 +165,36 @@ def test_all_units_are_in_exactly_one_arm_and_cohort(unit: UnitKind) -> None:
     found = look(made, 1)
     assert sum(one.new + one.old for one in found.arms) == (400 if unit == "request" else 200)
     assert made.unseen == 0
+
+
+LATENCY = msgspec.structs.replace(
+    terms("request"), guardrails=(Guardrail(name="latency", kind="latency", route="relative", limits=(5.0,)),)
+)
+
+
+def test_only_units_that_were_asked_alone_are_timed() -> None:
+    """Groups take as long as they are large, and the arm with the smaller share has the smaller ones."""
+    made = UnitBook(LATENCY)
+    made.turned(0.2, at=NOON)
+    for number in range(100):
+        is_new = number % 5 == 0
+        at = NOON + GRACE_US + number
+        made.hear((0, 0, 20 * number), at=at, n=1, subjects=[], is_new=is_new, bits=number < 10, alone=True)
+        made.hear((0, 0, 20 * number + 1), at=at, n=2, subjects=[], is_new=True, bits=0)
+        made.hear((0, 0, 20 * number + 3), at=at, n=15, subjects=[], is_new=False, bits=1)
+    found = look(made, 1)
+    assert (found.units, found.timed) == ((220, 1580), (20, 80))
+    assert cohorts(found, "latency") == (Cohort(1, 20, 80, 2, 8),)
+    counts = found.guardrails[0].parts[0]
+    assert (counts.new_good, counts.new_bad, counts.old_good, counts.old_bad) == (18, 2, 72, 8)
+
+
+def test_whoever_was_timed_first_counts_later_too() -> None:
+    made = UnitBook(msgspec.structs.replace(LATENCY, unit="subject"))
+    made.turned(0.2, at=NOON)
+    for number, (name, alone) in enumerate([(OLD[0], True), (OLD[1], False)]):
+        made.hear((0, 0, number), at=NOON + number, n=1, subjects=[name], is_new=False, bits=0, alone=alone)
+    assert cohorts(look(made, 1), "latency") == ()
+    for number, name in enumerate(OLD[:2]):
+        made.hear((0, 1, number), at=NOON + 9 + number, n=1, subjects=[name], is_new=False, bits=1, alone=True)
+    assert cohorts(look(made, 2), "latency") == (Cohort(1, 0, 1, 0, 1),)

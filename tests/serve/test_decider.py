@@ -16,7 +16,7 @@ from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import Decisions, RecordClass
 from kring.record.rollout import Pointer
-from kring.serve.decider import REJECTED, UNANSWERED, Decided, Decider
+from kring.serve.decider import REJECTED, SELDOM, UNANSWERED, Decided, Decider
 
 DAY = 86_400_000_000
 POINTER = Pointer(system="s", live="v_2", previous="v_1", generation=2, rollout="ro_1", at=0)
@@ -35,6 +35,7 @@ def decider(
     default: Scalar = None,
     subject: str = "",
     pointer: Pointer = POINTER,
+    timed: bool = False,
 ) -> Decider[Batch]:
     names = ["v_1", "v_2", "v_3", "v_2/baseline"]
     known = {
@@ -57,6 +58,7 @@ def decider(
         default=default,
         subject=subject,
         monotonic=lambda: next(clock) / 1000,
+        timed=timed,
     )
 
 
@@ -237,3 +239,30 @@ def test_arrays_become_plain_values() -> None:
     record: Decisions = one.decide(batch, at=0, kind="batch")[0].record
     assert record.inputs == {"x": [1.5, 2.5], "who": ["a", "b"]}
     assert all(type(value) in (float, str) for column in record.inputs.values() for value in column)
+
+
+HALF = Pointer(system="s", live="v_2", previous="v_1", generation=3, rollout="r", at=0, canary="v_3", share=0.5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_while_two_versions_are_timed_the_first_row_is_asked_alone(seed: int) -> None:
+    """By whichever version its lot says, and every row once: only such a row's time is that of its version."""
+    xs = [float(seed * 100 + x) for x in range(20)]
+    alone, *others = ask(decider(pointer=HALF, timed=True, subject="who"), xs)
+    together = ask(decider(pointer=HALF, subject="who"), xs)
+    assert (alone.rows.tolist(), alone.about.alone, alone.about.n) == ([0], True, 1)
+    assert not any(one.about.alone for one in [*others, *together])
+    assert {one.about.arm for one in others} == {"live", "canary"}
+    assert sorted(row for one in [alone, *others] for row in one.rows.tolist()) == list(range(20))
+    arms = {row: one.about.arm for one in together for row in one.rows.tolist()}
+    assert {row: one.about.arm for one in [alone, *others] for row in one.rows.tolist()} == arms
+
+
+def test_one_version_alone_is_timed_now_and_then() -> None:
+    timed = decider(timed=True)
+    found = [ask(timed, [1, 2, 3], at=DAY + moment) for moment in range(10 * SELDOM)]
+    assert sum(several[0].about.alone for several in found) == 10
+    assert all(sum(one.about.n for one in several) == 3 for several in found)
+    assert ask(timed, [1], at=DAY + 1)[0].about.alone, "who comes alone is asked alone"
+    assert not ask(decider(), [1])[0].about.alone
+    assert [one.about.n for one in ask(timed, [], at=DAY)] == [0]

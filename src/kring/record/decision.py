@@ -36,7 +36,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     `refers` holds, for shadow answers only, the ids of the decisions they shadow. `batch` is the id of the
     file that was scored, if any, and `rows` the places of these rows in it, from 0. `keys` are the tags of the rows'
     idempotency keys (`kring.metrics.claims`), empty where a request had none. `sealed` names the columns whose values
-    are encrypted. Of the kind `streamed` this is only the opening: a `Closed` says what was delivered.
+    are encrypted. Of the kind `streamed` this is only the opening: a `Closed` says what was delivered. `alone` says of
+    one row that it was asked by itself, as the first of its group, so that its latency is fit to compare versions by.
     """
 
     system: str
@@ -58,6 +59,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[int] = []
     keys: list[str] = []
     sealed: list[str] = []
+    alone: bool = False
 
 
 class Packed(msgspec.Struct, frozen=True):

@@ -65,13 +65,14 @@ class Arms(msgspec.Struct, frozen=True, array_like=True):
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What the batch `batch` adds. A number that was seen before adds nothing.
 
-    `units` are all that were first seen in it (new, old), `arms` those of them that say something of the split;
-    `coverage` are cohorts that have reached the age of their outcomes, each once: `new` and `old` are all of their
-    units, `new_bad` and `old_bad` those *with* a label.
+    `units` are all that were first seen in it (new, old), `timed` those of them whose first row was asked alone, `arms`
+    those that say something of the split; `coverage` are cohorts that have reached the age of their outcomes, each
+    once: `new` and `old` are all of their units, `new_bad` and `old_bad` those *with* a label.
     """
 
     batch: int
     units: tuple[int, int] = (0, 0)
+    timed: tuple[int, int] = (0, 0)
     arms: tuple[Arms, ...] = ()
     guardrails: tuple[Counted, ...] = ()
     coverage: tuple[Cohort, ...] = ()
@@ -117,15 +118,16 @@ class GuardrailProgress(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """All that the tests of one rollout have seen. Equal looks in any order give an equal record.
 
-    `units` are all units so far (new, old), `arms` those of each share that say something of the split; `split` and
-    `coverage` are log e for each bet against "as planned" and against "labels come evenly"; `labels` counts units that
-    reached the age of their outcomes (new, old) and those of them with a label (new, old); `paired` is log e for each
-    bet against "worse by `delta` or more".
+    `units` are all units so far (new, old), `timed` those whose latency counts, `arms` those of each share that say
+    something of the split; `split` and `coverage` are log e for each bet against "as planned" and against "labels come
+    evenly"; `labels` counts units that reached the age of their outcomes (new, old) and those of them with a label
+    (new, old); `paired` is log e for each bet against "worse by `delta` or more".
     """
 
     rollout: str
     seen: Ranges = ()
     units: tuple[int, int] = (0, 0)
+    timed: tuple[int, int] = (0, 0)
     arms: tuple[Arms, ...] = ()
     guardrails: tuple[GuardrailProgress, ...] = ()
     split: tuple[float, ...] = ()

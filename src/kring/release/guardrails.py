@@ -52,7 +52,7 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
     proofs = [_proof(guardrail.route, part, progress, terms=terms, step=step) for part in guardrail.parts]
     weakest = guardrail.parts[proofs.index(min(proofs))]
     new_units, old_units = weakest.new_good + weakest.new_bad, weakest.old_good + weakest.old_bad
-    new_seen, old_seen = (new_units, old_units) if guardrail.kind == "outcome" else progress.units
+    seen = {"outcome": (new_units, old_units), "latency": progress.timed}.get(guardrail.kind, progress.units)
     return Standing(
         name=guardrail.name,
         route=guardrail.route,
@@ -66,8 +66,8 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
         old_bad=weakest.old_bad,
         new_found=weakest.new_found,
         old_found=weakest.old_found,
-        new_seen=new_seen,
-        old_seen=old_seen,
+        new_seen=seen[0],
+        old_seen=seen[1],
     )
 
 

@@ -86,6 +86,7 @@ def advanced(progress: Progress, look: Look, terms: Terms) -> Progress:
         progress,
         seen=including(progress.seen, look.batch),
         units=units_together((progress.units, look.units)),
+        timed=units_together((progress.timed, look.timed)),
         arms=arms_together((*progress.arms, *shares)),
         guardrails=guardrails,
         split=_plus(progress.split, settled(split_logs(arms, [arm.share for arm in shares]))),

@@ -33,6 +33,7 @@ def merged(looks: Iterable[Look]) -> Look:
     return Look(
         batch=numbers.pop(),
         units=units_together(look.units for look in together),
+        timed=units_together(look.timed for look in together),
         arms=arms_together(arms for look in together for arms in look.arms),
         guardrails=tuple(
             Counted(name=name, parts=tuple(_counts(several[place]) for place in sorted(several)))

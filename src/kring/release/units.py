@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 from kring.metrics.assignment import DAY_US, assigned, unit_names
 from kring.record.progress import Arms, Cohort, Counted, Counts, Look
 from kring.record.rollout import Guardrail, Terms, UnitKind
+from kring.release.heard import Bits, Flags, Frame, Numbers, Rows, in_order, united
 from kring.release.looks import arms_together
-
-Numbers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Bits = NDArray[np.uint32]
 
 GRACE_US: Final = 10_000_000
 """Units first seen so soon after a share has changed say nothing about the split: not every worker may know it yet."""
@@ -42,25 +39,10 @@ class Part(NamedTuple):
         """Whether it shows only when outcomes have their age."""
         return self.guardrail.kind == "outcome"
 
-
-class Frame(NamedTuple):
-    """Rows decided together; `order` tells them from all others, the moment first."""
-
-    order: tuple[int, ...]
-    at: int
-    is_new: bool
-    units: Numbers
-    bits: Bits | int
-
-
-class Rows(NamedTuple):
-    """Rows of decisions, (n,): their units, when they were decided, whether the new version was to answer, and what
-    they are bad in."""
-
-    units: Numbers
-    at: Numbers
-    is_new: Flags
-    bits: Bits
+    @property
+    def is_timed(self) -> bool:
+        """Whether only units count for it whose first row was asked alone: others took as long as their neighbours."""
+        return self.guardrail.kind == "latency"
 
 
 class Matured(NamedTuple):
@@ -88,13 +70,13 @@ def nothing_matured() -> Matured:
 
 class Facts:
     """What is known of each unit, by its number: the place of its cohort, its arm, when it was first seen, what it was
-    found bad in; whether it has left, and whether its outcomes have counted."""
+    found bad in; whether it has left, whether its outcomes have counted, whether its first row was asked alone."""
 
     def __init__(self) -> None:
         self.cohort: NDArray[np.int32] = np.zeros(0, np.int32)
         self.first = np.zeros(0, np.int64)
         self.bad = np.zeros(0, np.uint32)
-        self.is_new, self.gone, self.matured = (np.zeros(0, np.bool_) for _ in range(3))
+        self.is_new, self.gone, self.matured, self.alone = (np.zeros(0, np.bool_) for _ in range(4))
 
     def grow(self, size: int) -> None:
         """Room for so many units at the least."""
@@ -105,8 +87,9 @@ class Facts:
         self.cohort, self.first, self.bad = (
             np.concatenate([facts, np.zeros(more, facts.dtype)]) for facts in (self.cohort, self.first, self.bad)
         )
-        self.is_new, self.gone, self.matured = (
-            np.concatenate([facts, np.zeros(more, facts.dtype)]) for facts in (self.is_new, self.gone, self.matured)
+        self.is_new, self.gone, self.matured, self.alone = (
+            np.concatenate([facts, np.zeros(more, facts.dtype)])
+            for facts in (self.is_new, self.gone, self.matured, self.alone)
         )
 
     def counts(self, part: Part, units: Numbers, cohorts: tuple[Cohort, ...]) -> Counts:
@@ -170,11 +153,19 @@ class UnitBook:
         self._has_turned = len(self._turns) > 1
 
     def hear(
-        self, key: tuple[int, ...], *, at: int, n: int, subjects: Sequence[str], is_new: bool, bits: Bits | int
+        self,
+        key: tuple[int, ...],
+        *,
+        at: int,
+        n: int,
+        subjects: Sequence[str],
+        is_new: bool,
+        bits: Bits | int,
+        alone: bool = False,
     ) -> Numbers:
-        """`n` rows decided together; `key` tells them from all others. Their units by number, (n,)."""
+        """`n` rows decided together, or one `alone`; `key` tells them from all others. Their units by number, (n,)."""
         units = self._numbers(key, at=at, n=n, subjects=subjects)
-        self._frames.append(Frame((at, *key), at, is_new, units, bits))
+        self._frames.append(Frame((at, *key), at, is_new, units, bits, alone))
         return units
 
     def look(self, batch: int, *, now: int, matured: Matured) -> Look:
@@ -193,10 +184,13 @@ class UnitBook:
         named: dict[str, list[Counts]] = {}
         for part, found in zip(self.parts, cohorts, strict=True):
             counted, of = (aged, self._facts.beyond(part, self._batches, aged)) if part.is_aged else (complete, found)
-            named.setdefault(part.guardrail.name, []).append(self._facts.counts(part, counted, of))
+            named.setdefault(part.guardrail.name, []).append(
+                self._facts.counts(part, self._counting(part, counted), of)
+            )
         return Look(
             batch=batch,
             units=arms_of(self._facts.is_new[fresh]),
+            timed=arms_of(self._facts.is_new[fresh[self._facts.alone[fresh]]]),
             arms=arms_by_share(self._facts, self._turns, fresh),
             guardrails=tuple(Counted(name=name, parts=tuple(several)) for name, several in named.items()),
             coverage=coverage,
@@ -225,6 +219,7 @@ class UnitBook:
         # of equal places the last one written stays: the first of the rows
         self._facts.is_new[rows.units[mine]] = rows.is_new[mine]
         self._facts.first[rows.units[mine]] = rows.at[mine]
+        self._facts.alone[rows.units[mine]] = rows.alone[mine]
         self._facts.cohort[fresh] = place
         self._enrolled = self._made
         ends = ends_of(self._facts.first[fresh], self._terms.unit)
@@ -249,18 +244,23 @@ class UnitBook:
         self._facts.gone[leaving] = True
         known = leaving[self._facts.cohort[leaving] < len(self._batches) - 1]
         for place, part in enumerate(self.parts):
-            alive = known[self._facts.bad[known] & part.bit == 0]
-            np.subtract.at(
-                self._alive, (self._facts.cohort[alive], place, self._facts.is_new[alive].astype(np.intp)), 1
-            )
+            alive = self._counting(part, known[self._facts.bad[known] & part.bit == 0])
+            cells = 2 * self._facts.cohort[alive] + self._facts.is_new[alive]
+            self._alive[:, place] -= np.bincount(cells, minlength=2 * len(self._alive)).reshape(-1, 2)
+
+    def _counting(self, part: Part, units: Numbers) -> Numbers:
+        """Those of the units that count for the part."""
+        return units[self._facts.alone[units]] if part.is_timed else units
 
     def _begin_cohort(self, fresh: Numbers) -> None:
-        new = self._facts.is_new[fresh[~self._facts.gone[fresh]]]
+        here = fresh[~self._facts.gone[fresh]]
         cohort = len(self._batches) - 1
         if cohort >= len(self._alive):
             more = np.zeros((max(64, len(self._alive)), len(self.parts), 2), np.int64)
             self._alive = np.concatenate([self._alive, more])
-        self._alive[cohort] = len(new) - int(new.sum()), int(new.sum())
+        for place, part in enumerate(self.parts):
+            new, old = arms_of(self._facts.is_new[self._counting(part, here)])
+            self._alive[cohort, place] = old, new
 
     def _found(self, rows: Rows) -> list[tuple[Cohort, ...]]:
         """For each part the cohorts in which a unit has become bad."""
@@ -268,7 +268,10 @@ class UnitBook:
         units, bits = united(rows.units[bad], rows.bits[bad])
         newly = bits & ~self._facts.bad[units]
         self._facts.bad[units] |= bits
-        return [self._cohorts(place, units[newly & part.bit != 0]) for place, part in enumerate(self.parts)]
+        return [
+            self._cohorts(place, self._counting(part, units[newly & part.bit != 0]))
+            for place, part in enumerate(self.parts)
+        ]
 
     def _cohorts(self, place: int, units: Numbers) -> tuple[Cohort, ...]:
         """The cohorts of `units`, which are newly bad: how many were not bad before, and how many are now."""
@@ -322,24 +325,6 @@ def ends_of(first: Numbers, unit: UnitKind) -> Numbers:
     return (first // DAY_US + 1) * DAY_US if unit == "subject_day" else first + DAY_US
 
 
-def in_order(frames: Sequence[Frame]) -> Rows:
-    """The rows of all frames, in the order of their moments."""
-    if not frames:
-        return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.uint32))
-    frames = sorted(frames, key=lambda frame: frame.order)
-    sizes = [len(frame.units) for frame in frames]
-    if all(isinstance(frame.bits, int) for frame in frames):
-        bits = np.repeat(np.array([frame.bits for frame in frames], np.uint32), sizes)
-    else:
-        bits = np.concatenate([np.broadcast_to(np.uint32(frame.bits), len(frame.units)) for frame in frames])
-    return Rows(
-        np.concatenate([frame.units for frame in frames]),
-        np.repeat(np.array([frame.at for frame in frames], np.int64), sizes),
-        np.repeat(np.array([frame.is_new for frame in frames], np.bool_), sizes),
-        bits,
-    )
-
-
 def arms_by_share(facts: Facts, turns: Sequence[tuple[int, float]], fresh: Numbers) -> tuple[Arms, ...]:
     """Units by the share that the new version had when they were first seen, but for those seen so soon after a turn
     that not every worker may have known of it."""
@@ -353,16 +338,6 @@ def arms_by_share(facts: Facts, turns: Sequence[tuple[int, float]], fresh: Numbe
         Arms(turns[place][1], *arms_of(facts.is_new[fresh[settled & (turn == place)]]))
         for place in np.unique(turn[settled]).tolist()
     )
-
-
-def united(units: Numbers, bits: Bits) -> tuple[Numbers, Bits]:
-    """Each unit once, with all the bits of its rows."""
-    if not len(units):
-        return units, bits
-    order = np.argsort(units, kind="stable")
-    units, bits = units[order], bits[order]
-    starts = np.flatnonzero(np.concatenate([[True], units[1:] != units[:-1]]))
-    return units[starts], np.bitwise_or.reduceat(bits, starts)
 
 
 def arms_of(is_new: Flags) -> tuple[int, int]:

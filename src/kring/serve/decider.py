@@ -27,6 +27,9 @@ REJECTED: Final = "rejected"
 UNANSWERED: Final = "nobody"
 """Who answered a row of a batch that neither a version nor the baseline could answer, without a declared default."""
 
+SELDOM: Final = 16
+"""In one of so many batches the first row is asked alone, while one version answers everything."""
+
 Guard = Callable[[Rows], Mapping[int, list[str]]]
 
 
@@ -36,6 +39,8 @@ class Asked(NamedTuple):
     arm: Arm
     at: int
     kind: RecordClass
+    alone: bool = False
+    """Whether this is the first row of a batch, by itself."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Decider(Generic[Rows]):
     `versions` holds every opened version by id, `baseline` the live version's own baseline chain.
     `read` turns raw columns into what the prepare path wants, `guard` names the broken contract
     rules per row, `impute` takes the values that break one as missing, `subject` is the column that names the
-    unit (empty: each row is its own unit).
+    unit (empty: each row is its own unit). `timed` says that versions are compared by how long they take.
     Another pointer is another Decider: no answer ever sees half a change.
     """
 
@@ -91,6 +96,7 @@ class Decider(Generic[Rows]):
     subject: str
     monotonic: Callable[[], float]
     impute: Imputer[Rows] | None = None
+    timed: bool = False
 
     def decide(self, batch: Batch, *, at: int, kind: RecordClass) -> list[Decided[Rows]]:
         """Answer all rows: a record for each who was asked and each who answered, complete but not yet durable.
@@ -103,9 +109,7 @@ class Decider(Generic[Rows]):
         default can answer, which for an online batch is `Unavailable`.
         """
         return [
-            one
-            for arm, rows in self._arms(batch, at)
-            for one in self._answer(_some(batch, rows), rows, Asked(arm, at, kind))
+            one for rows, asked in self._asks(batch, at, kind) for one in self._answer(_some(batch, rows), rows, asked)
         ]
 
     def serve(
@@ -116,10 +120,9 @@ class Decider(Generic[Rows]):
         Never raises because of a row: of one that nobody could answer, the record says so.
         """
         decided: list[Decided[Rows]] = []
-        for arm, rows in self._arms(batch, at):
+        for rows, asked in self._asks(batch, at, kind):
             mine = _some(batch, rows)
             theirs = fired if len(rows) == batch.n else guards_of(fired, rows)
-            asked = Asked(arm, at, kind)
             decided += self._laddered(
                 mine, self.read(mine), rows=rows, fired=theirs, asked=asked, default=self._default_or_nothing
             )
@@ -147,16 +150,23 @@ class Decider(Generic[Rows]):
             refers=ids,
         )
 
-    def _arms(self, batch: Batch, at: int) -> list[tuple[Arm, NDArray[np.int64]]]:
-        """The rows of each arm that has any."""
-        if not self.pointer.canary or not self.pointer.share:
-            return [("live", np.arange(batch.n))]
-        canary = self._canary_rows(batch, at)
-        arms: list[tuple[Arm, NDArray[np.int64]]] = [
-            ("live", np.flatnonzero(~canary)),
-            ("canary", np.flatnonzero(canary)),
+    def _asks(self, batch: Batch, at: int, kind: RecordClass) -> list[tuple[NDArray[np.int64], Asked]]:
+        """The rows that are asked together, and how. Of a system that is `timed` the first row is asked alone while two
+        versions answer, and now and then before: how long many rows take together says more of how many there are, and
+        so of a version's share, than of the version."""
+        rows, pointer = np.arange(batch.n), self.pointer
+        is_compared = bool(pointer.canary and pointer.share)
+        alone = int(self.timed and batch.n > 0 and (is_compared or batch.n == 1 or at % SELDOM == 0))
+        if not (is_compared or alone):
+            return [(rows, Asked("live", at, kind))]
+        canary = self._canary_rows(batch, at) if is_compared else np.zeros(batch.n, np.bool_)
+        rest = rows[alone:]
+        arms: list[tuple[NDArray[np.int64], Asked]] = [
+            (rows[:alone], Asked("canary" if canary[:1].any() else "live", at, kind, alone=True)),
+            (rest[~canary[alone:]], Asked("live", at, kind)),
+            (rest[canary[alone:]], Asked("canary", at, kind)),
         ]
-        return [(arm, rows) for arm, rows in arms if len(rows)] or arms[:1]
+        return [(mine, asked) for mine, asked in arms if len(mine)] or [(rows, Asked("live", at, kind))]
 
     def _canary_rows(self, batch: Batch, at: int) -> NDArray[np.bool_]:
         """Where nobody is named each request is drawn for itself, by its moment and its row: whoever asks again with
@@ -203,6 +213,7 @@ class Decider(Generic[Rows]):
                 latency_us=latency_us,
                 fallback=part.reason,
                 guards=joined(guards_of(fired, part.rows), part.guards),
+                alone=asked.alone,
             )
             decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
         return decided

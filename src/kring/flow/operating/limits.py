@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import isinf
 from typing import Final
@@ -55,7 +56,7 @@ class Habits:
         self._kinds = system.rollout.guardrails
         self._version, self._task, self._policy = version, task, policy
         self._awaited = Awaited(label_age(system)) if self._needs_losses else None
-        self._taken: list[NDArray[np.float64]] = []
+        self._taken: list[tuple[int, int]] = []
         self._paid: list[NDArray[np.float64]] = []
 
     def hear(self, logged: Logged) -> None:
@@ -68,7 +69,7 @@ class Habits:
         self.first, self.last = self.first or record.at, record.at
         self.rows += record.n
         self._count(record)
-        self._taken.append(np.full(record.n, float(record.latency_us)))
+        self._taken.append((0 if record.alone else record.n, record.latency_us))
         self._paid.append(np.full(record.n, record.cost / max(record.n, 1)))
         if self._awaited is not None:
             self._awaited.wait(logged.place, record, end=record.at)
@@ -77,9 +78,10 @@ class Habits:
     def limits(self) -> Limits:
         """By guardrail, once all was heard; nothing of one about which too little is known."""
         found: Limits = {}
-        for kind, values in (("latency", self._taken), ("cost", self._paid)):
-            if kind in self._kinds and self.rows >= LEAST:
-                found[kind] = quantiles(np.concatenate(values), MEASURED[kind])
+        if "latency" in self._kinds and self.rows >= LEAST:
+            found["latency"] = quantiles(fewest(self._taken), MEASURED["latency"])
+        if "cost" in self._kinds and self.rows >= LEAST:
+            found["cost"] = quantiles(np.concatenate(self._paid), MEASURED["cost"])
         if "outcome" in self._kinds and self._awaited is None:
             found["outcome"] = ()
         if self._awaited is not None:
@@ -139,6 +141,15 @@ def limits_of(project: Project, *, version: str, policy: Policy) -> Limits:
     if not any(kind in MEASURED for kind in kinds) and not isinf(project.task.largest_mistake):
         return {"outcome": ()}
     return habits_of(project, version=version, policy=policy).limits
+
+
+def fewest(taken: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    """How long the smallest groups of rows took, of (rows, microseconds): rows that were asked alone, which are 0 here,
+    if there are enough of them. A rollout compares such rows."""
+    rows, spans = np.array(taken, dtype=np.float64).T
+    small = np.sort(rows)[min(LEAST, len(rows)) - 1]
+    found: NDArray[np.float64] = spans[rows <= small]
+    return found
 
 
 def quantiles(values: NDArray[np.float64], shares: tuple[float, ...]) -> tuple[float, ...]:

@@ -122,6 +122,7 @@ class Opener:
             subject=system.data.subject,
             monotonic=clock.monotonic,
             impute=row_imputer(self.served.contract),
+            timed="latency" in system.rollout.guardrails,
         )
 
     def open(self, id: str, *, needed: bool = False) -> bool:
