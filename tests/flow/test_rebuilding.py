@@ -51,3 +51,15 @@ def test_a_shadow_is_compared_from_the_log(lived: Lived) -> None:
     assert 0.5 < compared.agreement <= 1
     rollout = next(one for one in lived.replay.rollouts if one.version == second)
     assert rollout.state in ("baking", "done")
+
+
+def test_what_a_shadow_said_in_an_earlier_rollout_does_not_count_in_a_later_one(lived: Lived) -> None:
+    second = lived.replay.versions[1].id
+    log = adapters.read_log(lived.project.home.log, system="loans").read()
+    said = [
+        one.record.at for one in log
+        if isinstance(one.record, Decisions) and one.record.kind == "shadow" and one.record.version == second
+    ]  # fmt: skip
+    windows, middle = again(lived), sorted(said)[len(said) // 2]
+    assert 0 < windows.compared(second, since=middle).rows < windows.compared(second).rows
+    assert windows.compared(second, since=max(said) + 1).rows == 0

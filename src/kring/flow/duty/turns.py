@@ -23,7 +23,7 @@ from kring.flow.operating.rounds import Rounds
 from kring.flow.operating.telling import telling
 from kring.flow.operating.training import Trainer
 from kring.flow.operator.alarms import open_metrics
-from kring.flow.operator.rollouts import stage_of
+from kring.flow.operator.rollouts import begun_at, stage_of
 from kring.flow.probing import probes_due, run_probes
 from kring.flow.project import Project, open_project
 from kring.flow.watching.keeping import read_seen, write_seen
@@ -181,7 +181,7 @@ class Duty:
         if rollout is None or stage_of(rollout) != "shadow" or not self._is_due("shadow", self._shadow_s):
             return []
         began = self.project.clock.monotonic()
-        said = self._watcher.monitors.windows.compared(rollout.version)
+        said = self._watcher.monitors.windows.compared(rollout.version, since=begun_at(rollout))
         self._shadow_s = min(RARELY * (self.project.clock.monotonic() - began), MINUTE_S)
         known = state.shadow
         if not said.rows or said == known:

@@ -284,6 +284,11 @@ def stage_of(rollout: Rollout) -> RolloutState:
     return rollout.before or rollout.state
 
 
+def begun_at(rollout: Rollout) -> int:
+    """When it began (microseconds UTC), whatever it has gone through since."""
+    return rollout.terms.at if rollout.terms else rollout.since
+
+
 def is_canary(rollout: Rollout) -> bool:
     """Whether its version answers a share beside the one that was there before."""
     return stage_of(rollout) == "step" and rollout.state in ("step", "held")

@@ -20,7 +20,7 @@ from kring.flow.operating.limits import Limits, limits_of
 from kring.flow.operating.operator import Operator, failed, no_retraining, open_operator
 from kring.flow.operating.rounds import Rounds
 from kring.flow.operator.alarms import open_metrics
-from kring.flow.operator.rollouts import stage_of
+from kring.flow.operator.rollouts import begun_at, stage_of
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
@@ -348,7 +348,7 @@ def close_window(stage: Stage, end: int) -> None:
     if end % watch.judge_every_us < watch.window_us:
         events += judged_quality(stage, state.pointer.live, end)
     if state.rollout is not None and state.rollout.state == "shadow":
-        events.append(stage.windows.compared(state.rollout.version))
+        events.append(stage.windows.compared(state.rollout.version, since=begun_at(state.rollout)))
     stage.operator.step(events)
 
 

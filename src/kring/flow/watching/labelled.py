@@ -67,8 +67,8 @@ class Labelled(Windows):
                 for series in (*self._policies, LIVE, BASELINE, FROZEN):
                     self._counts(series, window, inputs.changes)
         gone = {id(frame) for frame in self._matcher.forget(before)}
-        for version, frames in self._shadows.items() if gone else ():
-            self._shadows[version] = [frame for frame in frames if id(frame) not in gone]
+        for version, said in self._shadows.items() if gone else ():
+            self._shadows[version] = [(at, frame) for at, frame in said if id(frame) not in gone]
 
     def _group_counts(self, version: str, window: int, changes: int) -> Counts:
         known = self._grouped.get((version, window))

@@ -70,7 +70,7 @@ class Windows:
         self._matcher = Matcher()
         self._inputs: dict[int, Inputs] = defaultdict(Inputs)
         self._counted: dict[tuple[str, int], Counted] = {}
-        self._shadows: dict[str, list[Waiting]] = defaultdict(list)
+        self._shadows: dict[str, list[tuple[int, Waiting]]] = defaultdict(list)
         self._answered_by: dict[int, str] = {}
         self._policies: dict[str, Policy] = {}
         self.groupings: dict[str, dict[str, Grouping]] = {}
@@ -112,7 +112,7 @@ class Windows:
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
         """Remember a shadow's answers to the same rows."""
         waiting.outputs[record.version] = self._outputs(record)
-        self._shadows[record.version].append(waiting)
+        self._shadows[record.version].append((record.at, waiting))
 
     def outcomes(self, ids: Sequence[bytes], values: Sequence[Value], *, at: int) -> None:
         """What turned out to be true, as it was known at `at`, in the windows of the decisions, not of the outcomes."""
@@ -176,9 +176,10 @@ class Windows:
             effect=done if done is not None and done.metric else None,
         )
 
-    def compared(self, version: str) -> ShadowCompared:
-        """A shadow beside whoever was live, on the same inputs."""
-        frames = self._shadows[version]
+    def compared(self, version: str, *, since: int = 0) -> ShadowCompared:
+        """A shadow beside whoever was live, on the same inputs; what it said before `since` (microseconds UTC) belongs
+        to another rollout of the same version."""
+        frames = [frame for at, frame in self._shadows[version] if at >= since]
         rows = sum(frame.n for frame in frames)
         if not rows:
             return ShadowCompared(version=version, rows=0, failures=0, agreement=0.0, mean_difference=0.0)
