@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -171,6 +172,38 @@ def test_a_damaged_file_changes_nothing_for_who_has_read_it(tmp_path: Path) -> N
     file.path.unlink()
     assert file.has_changed()
     assert file.pulled == ()
+
+
+def test_a_file_that_cannot_be_read_changes_nothing_and_is_tried_again(tmp_path: Path) -> None:
+    """What belongs to somebody else, or lies on a disk that fails; here a folder in its place."""
+    file = PullFile(tmp_path, files=LocalFiles())
+    file.add(said("v_2"))
+    assert file.has_changed()
+    kept = file.path.rename(tmp_path / "kept")
+    file.path.mkdir()
+    assert not file.has_changed()
+    assert ([one.version for one in file.pulled], "pulled.json" in file.trouble) == (["v_2"], True)
+    fresh = PullFile(tmp_path, files=LocalFiles())
+    assert not fresh.has_changed()
+    file.path.rmdir()
+    kept.rename(file.path)
+    assert fresh.has_changed()
+    assert ([one.version for one in fresh.pulled], fresh.trouble) == (["v_2"], "")
+    file.has_changed()
+    assert file.trouble == ""
+
+
+def test_what_an_administrator_pulls_belongs_to_whom_the_folder_belongs_to(tmp_path: Path) -> None:
+    """Workers of another user have to read it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    if os.geteuid() == 0:
+        os.chown(home, 12345, 12346)
+    file = PullFile(home, files=LocalFiles())
+    file.add(said("v_2"))
+    file.tell(said("v_2"), generation=7)
+    owner = (home.stat().st_uid, home.stat().st_gid)
+    assert {(one.stat().st_uid, one.stat().st_gid) for one in home.iterdir()} == {owner}
 
 
 def test_of_those_that_the_ledger_knows_some_are_kept(tmp_path: Path) -> None:

@@ -112,6 +112,17 @@ def test_a_damaged_file_changes_nothing_for_who_has_read_it(project: Project) ->
     assert (file.off(), file.read()) == (frozenset(), Switches())
 
 
+def test_a_file_that_cannot_be_read_changes_nothing(project: Project) -> None:
+    file = SwitchFile(project.home.root, files=project.files)
+    file.set(Switch(flag="greeting", off=True, at=1, by="test"))
+    assert file.off() == {"greeting"}
+    file.path.unlink()
+    file.path.mkdir()
+    assert file.off() == {"greeting"}
+    file.path.rmdir()
+    assert file.off() == frozenset()
+
+
 def test_what_is_no_flag(project: Project) -> None:
     with pytest.raises(NotFound) as refused:
         switch_flag(project, "greting", off=True)

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import IntegrityError, NotFound
+from kring.errors import IntegrityError, KringError, NotFound
 from kring.flow.switching import taking_turns
 from kring.ports.files import Files
 from kring.record.pulled import Pulled, PulledOut
@@ -38,10 +38,11 @@ class PullFile:
         self._files = files
         self._stamp: Stamp | None = None
         self.pulled: tuple[Pulled, ...] = ()
+        self.trouble = ""
 
     def has_changed(self) -> bool:
         """Look at the file's stamp, and read it when it is another: whether other versions are `pulled` than before. A
-        file that can't be read changes nothing."""
+        file that can't be read changes nothing, and is tried again at the next look; until then `trouble` says why."""
         try:
             there = os.stat(self.path)
             stamp: Stamp | None = (there.st_mtime_ns, there.st_ino, there.st_size)
@@ -50,12 +51,14 @@ class PullFile:
         except OSError:
             return False
         if stamp == self._stamp:
+            self.trouble = ""
             return False
         try:
             now = self.read()
-        except (IntegrityError, OSError):
+        except KringError as error:
+            self.trouble = error.message
             return False
-        before, self.pulled, self._stamp = self.pulled, now, stamp
+        before, self.pulled, self._stamp, self.trouble = self.pulled, now, stamp, ""
         return now != before
 
     def read(self) -> tuple[Pulled, ...]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from kring.errors import Busy, IntegrityError, NotFound
+from kring.errors import Busy, IntegrityError, KringError, NotFound
 from kring.host.turns import alone
 from kring.ports.files import Files
 from kring.record.switch import Switch, Switches
@@ -50,7 +50,7 @@ class SwitchFile:
         if stamp != self._stamp:
             try:
                 self._known = self.read() if stamp is not None else Switches()
-            except (IntegrityError, OSError):
+            except KringError:
                 return self._off
             self._stamp = stamp
             self._off = frozenset(name for name, one in self._known.switches.items() if one.off)
@@ -89,10 +89,11 @@ class SwitchFile:
 
 @contextmanager
 def taking_turns(path: Path, *, busy: str) -> Iterator[None]:
-    """Change the file `path` alone; whoever else wants to waits for some seconds. `Busy` then."""
-    until = time.monotonic() + PATIENCE_S
+    """Change the file `path` alone; whoever else wants to waits for some seconds. `Busy` then. What the administrator
+    writes belongs to whom the folder belongs to: workers of another user read it."""
+    until, lock = time.monotonic() + PATIENCE_S, path.with_suffix(".lock")
     while True:
-        turn = alone(path.with_suffix(".lock"), busy=busy)
+        turn = alone(lock, busy=busy)
         try:
             turn.__enter__()
             break
@@ -103,4 +104,14 @@ def taking_turns(path: Path, *, busy: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if os.geteuid() == 0:
+            hand_over(path, lock)
         turn.__exit__(None, None, None)
+
+
+def hand_over(*paths: Path) -> None:
+    """Give files to whom their folders belong to, as far as they are there and the disk knows owners."""
+    for path in paths:
+        with suppress(OSError):
+            folder = os.stat(path.parent)
+            os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)

@@ -110,7 +110,7 @@ class Worker:
             generation = page.generation(kind)  # type: ignore[arg-type]
             if generation != self._known[kind] and self._took(take):
                 self._known[kind] = generation
-        if any([file.has_changed() for file in self._pulls.values()]):
+        if self._has_pulled():
             self._known["pointers"] = -1 if not self._took(self._read_pointers) else self._known["pointers"]
         read_only = page.read_only
         for name, line in self.desk.lines.items():
@@ -124,6 +124,17 @@ class Worker:
             self._took(self._read_pointers)
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
+
+    def _has_pulled(self) -> bool:
+        """Whether other versions were pulled than before. A file that can't be read is told of."""
+        changed = [file.has_changed() for file in self._pulls.values()]
+        trouble = next((file.trouble for file in self._pulls.values() if file.trouble), "")
+        if trouble != self.desk.notes.get("pulled", ""):
+            self.say(f"pulled versions are as they were known: {trouble}" if trouble else "pulled versions are read again")
+        self.desk.notes.pop("pulled", None)
+        if trouble:
+            self.desk.notes["pulled"] = trouble
+        return any(changed)
 
     def _say_crowded(self, name: str, crowded: str) -> None:
         """Once when there is no room left, and once when there is some again."""
