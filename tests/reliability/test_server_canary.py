@@ -72,6 +72,25 @@ def test_a_rollback_needs_neither_the_ledger_nor_every_worker(canary: Released) 
     assert (after.live, after.canary, after.generation) == (before.live, "", before.generation + 1)
 
 
+def test_pulled_versions_that_cannot_be_read_end_no_worker(canary: Released) -> None:
+    """The file belongs to somebody else, or its disk fails (here a folder is in its place): what was known goes on,
+    also in a worker that starts meanwhile, and readiness tells of it."""
+    file, one = canary.folder / ".kring" / "pulled.json", state_of(canary.folder).pointer
+    assert one is not None
+    with serving([canary.folder], workers=1) as server:
+        server.key = canary.key
+        file.mkdir()
+        until(lambda: "pulled" in server.ask("GET", "/readyz").body.decode(), "a word about it", log=server.log)
+        before = workers(canary.folder)[0]
+        assert set(versions(server)) <= {one.live, one.canary}
+        os.kill(before, signal.SIGKILL)
+        until(lambda: workers(canary.folder).get(0, before) != before, "another worker", log=server.log)
+        until(lambda: one.live in versions(server), "an answer", log=server.log)
+        file.rmdir()
+        until(lambda: "pulled" not in server.ask("GET", "/readyz").body.decode(), "nothing to tell", log=server.log)
+        assert server.log.read_text().count("pulled versions are read again") == 1
+
+
 def pulled(system: Released) -> tuple[Pulled, ...]:
     return PullFile(system.folder / ".kring", files=LocalFiles()).read()
 
