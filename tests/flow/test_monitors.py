@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from kring.flow import adapters
 from kring.flow.project import Project
 from kring.flow.watching.keeping import ALL, read_seen, unwatched, write_seen
 from kring.flow.watching.monitors import Monitors
-from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
+from kring.flow.watching.watcher import AGAIN_US, Known, Watcher, rehearsed, watcher_of
 from kring.ports.decision_log import Logged
 from kring.record.decision import Decisions, Outcomes
 from kring.record.drift import DriftSeen
@@ -44,6 +45,27 @@ def watched(lived: Lived, *, live: int = 0, **changes: object) -> tuple[Watcher,
 
 def msgspec_replaced(project: Project, **changes: object) -> Project:
     return replace(project, system=msgspec.structs.replace(project.system, **changes))
+
+
+def test_a_version_that_can_t_be_opened_is_looked_for_seldom(lived: Lived) -> None:
+    project, hidden = lived.project, lived.replay.versions[0].id
+    with project.ledger() as ledger:
+        watcher = watcher_of(project, ledger)
+        known_of, asked = watcher._known_of, list[int]()
+        at = heard = 0
+
+        def now_and_then(version: str) -> Known | None:
+            if version == hidden:
+                asked.append(at)
+            return None if version == hidden and len(asked) < 3 else known_of(version)
+
+        watcher._known_of = now_and_then
+        for one in frames(project):
+            at = one.record.at
+            watcher.hear(one)
+            heard += isinstance(one.record, Decisions) and one.record.version == hidden
+    assert len(asked) == 3 < heard, "then it could be opened"
+    assert all(later - sooner >= AGAIN_US for sooner, later in itertools.pairwise(asked))
 
 
 def test_every_window_is_closed_once_and_in_order(lived: Lived) -> None:

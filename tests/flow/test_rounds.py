@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kring.errors import Busy, Conflict
+from kring.errors import Busy, Conflict, IntegrityError
 from kring.flow import adapters, history
 from kring.flow.operating.asking import ask_rollout, roll_back
 from kring.flow.operating.operator import LEADER, open_operator
@@ -19,10 +19,13 @@ from kring.flow.project import open_project
 from kring.flow.replaying.rollouts import moves
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
+from kring.metrics.ids import decision_block
 from kring.record.alarm import Alarm
+from kring.record.decision import Outcomes
 from kring.record.operator import BatchSealed, OperatorEvent, OperatorState, RollbackAsked
-from systems import day, write_loans
-from worlds import HOUR, PLAN, World, passed
+from kring.record.version import Policy
+from systems import DAY, day, write_loans
+from worlds import HOUR, PLAN, World, answered, passed
 
 
 class Killed(BaseException):
@@ -133,6 +136,112 @@ def test_a_version_that_is_deleted_waits_and_the_live_one_answers(made: Callable
     assert "its folder is gone" in world.rollout.reason
     assert (world.pointer.live, world.pointer.canary) == ("v_1", "")
     assert [one.metric for one in history.all_of(world.ledger, Alarm)] == ["held"]
+
+
+@pytest.fixture
+def judged(made: Callable[..., World]) -> Judged:
+    """A shadow that is proven by outcomes, pair by pair."""
+    world = made(
+        plan=msgspec.structs.replace(PLAN, guardrails=("error", "outcome"), shadow_us=10 * DAY, label_after_us=HOUR)
+    )
+    world.operator.step([passed("v_1")])
+    world.hour()
+    for _ in range(25):
+        world.hour(units=0)
+    world.operator.step([msgspec.structs.replace(passed("v_2"), limits={"outcome": ()})])
+    return Judged(world)
+
+
+class Judged:
+    """A world in which answers are followed by a shadow's and by outcomes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.start()
+
+    def start(self) -> None:
+        """A new process: no version has been opened yet."""
+        self.world.start()
+        self.world.rounds._policy_of = self.policy_of
+
+    def policy_of(self, version: str) -> Policy:
+        if not (self.world.project.home.versions / version).is_dir():
+            raise IntegrityError(f"version {version} can't be verified")
+        return Policy(output="probability", threshold=0.5, labels=("no", "yes"), cost={}, currency="")
+
+    def hours(self, number: int) -> None:
+        world = self.world
+        assert isinstance(world.clock, SimulatedClock)
+        for _ in range(number):
+            now = world.clock.now()
+            for at in range(now, now + 120_000, 1000):
+                said = answered("v_1", "v_1", f"p{at}", at=at)
+                id = decision_block(world.logs[0].append(said), 1).tobytes()
+                world.logs[0].append(
+                    msgspec.structs.replace(
+                        said, version="v_2", answered_by="v_2", arm="shadow", kind="shadow", subjects=[], refers=[id]
+                    )
+                )
+                world.logs[0].append(Outcomes(system="loans", ids=[id], values=["yes"], at=at + 1, source="test"))
+            world.logs[0].commit()
+            world.clock.advance(now + 2 * HOUR)
+            world.turn()
+
+    @property
+    def pairs(self) -> int:
+        progress = self.world.operator.state.progress
+        return progress.paired_rows if progress else 0
+
+
+def test_a_version_that_is_deleted_with_its_proof_in_hand_stops_no_turn(judged: Judged) -> None:
+    world = judged.world
+    judged.hours(2)
+    before = judged.pairs
+    assert before > 0
+    there = world.project.home.versions / "v_2"
+    shutil.move(there, there.with_name("kept"))
+    judged.hours(2)
+    assert world.rollout.state == "held"
+    assert "its folder is gone" in world.rollout.reason
+    judged.start()
+    judged.hours(2)
+    assert judged.pairs == before, "what can't be judged is not counted"
+    shutil.move(there.with_name("kept"), there)
+    assert ask_rollout(world.project, "resume", reason="put back", actor="duty").state == "shadow"
+    judged.hours(2)
+    assert judged.pairs > before
+
+
+def test_a_version_that_is_deleted_while_nobody_operates_is_held(judged: Judged) -> None:
+    world = judged.world
+    judged.hours(2)
+    shutil.rmtree(world.project.home.versions / "v_2")
+    judged.start()
+    judged.hours(1)
+    assert world.rollout.state == "held"
+    assert ask_rollout(world.project, "abort", reason="it is gone", actor="duty").state == "aborted"
+
+
+def test_a_clock_that_jumped_while_nothing_was_on_its_way_holds_nothing(made: Callable[..., World]) -> None:
+    world = made()
+    world.operator.step([passed("v_1")])
+    world.until("done", hours=30, units=0)
+    world.rounds.turn(lambda: world.follower.cursors, brakes=("clock",))
+    assert world.operator.state.brakes == ()
+    world.operator.step([passed("v_2")])
+    world.hour()
+    assert (world.rollout.state, world.rollout.brakes) == ("step", ())
+
+
+def test_a_new_rollout_begins_without_the_brakes_of_the_one_before(made: Callable[..., World]) -> None:
+    world = made()
+    world.begin()
+    world.rounds.turn(lambda: world.follower.cursors, brakes=("clock",))
+    assert (world.rollout.state, world.rollout.brakes) == ("held", ("clock",))
+    world.operator.step([passed("v_3")])
+    (world.project.home.versions / "v_3").mkdir()
+    world.hour()
+    assert (world.rollout.version, world.rollout.state) == ("v_3", "step")
 
 
 def test_a_second_version_waits_for_the_first(made: Callable[..., World]) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kring.errors import KringError
 from kring.flow.operating.awaiting import Answers, Awaited, mistakes_of
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
@@ -33,7 +34,8 @@ PolicyOf = Callable[[str], Policy]
 
 
 class RolloutBook:
-    """Hears the log of one rollout. Told the same up to the same cuts, it looks the same.
+    """Hears the log of one rollout. Told the same up to the same cuts, it looks the same, as long as both versions can
+    be opened.
 
     `policy_of` says by which policy a version decides.
     """
@@ -86,7 +88,7 @@ class RolloutBook:
         for writer, segment, sequence in self._seen:
             self._ends[writer] = max(self._ends.get(writer, (-1, -1)), (segment, sequence))
         self._seen.clear()
-        over = self._awaited.matured(now)
+        over = self._judged(self._awaited.matured(now))
         matured = self._matured([answers for answers in over if answers.units is not None])
         look = self._units.look(batch, now=now, matured=matured)
         return Looked(rollout=self.rollout, look=look, paired=self._pairs(batch, over))
@@ -124,6 +126,15 @@ class RolloutBook:
         answers = self._awaited.found(record.refers[0]) if self._is_paired else None
         if answers is not None and answers.n == record.n and answers.version == self._old:
             answers.shadow = record.outputs
+
+    def _judged(self, over: list[Answers]) -> list[Answers]:
+        """Those that are held against their outcomes: none while one of the two versions can't be opened."""
+        try:
+            for version in (self._new, self._old) if over else ():
+                self._policy_of(version)
+        except KringError:
+            return []
+        return over
 
     def _matured(self, over: list[Answers]) -> Matured:
         """Rows whose outcomes count now, and what they show."""

@@ -10,6 +10,7 @@ from kring.flow import history
 from kring.flow.operating.following import Cursors, cursors_since, frames_to
 from kring.flow.operating.operator import Operator
 from kring.flow.operating.rollout_book import PolicyOf, RolloutBook
+from kring.flow.operator.rollouts import is_over
 from kring.ports.decision_log import DecisionHistory, Logged
 from kring.ports.task import Task
 from kring.record.operator import BatchSealed, Braked, Command, Cursor, Looked, OperatorEvent, VersionLost
@@ -135,12 +136,13 @@ class Rounds:
             book.turned(share, at=pointer.at)
 
     def _braked(self, brakes: tuple[Brake, ...]) -> Iterator[OperatorEvent]:
+        """What keeps a rollout from going on; without one there is nothing to keep."""
         state = self.operator.state
-        on = {*brakes}
-        if self._is_silent():
-            on.add("no_data")
-        on |= {brake for brake in state.brakes if brake == "clock"}
-        if state.rollout is not None and tuple(sorted(on)) != state.brakes:
+        on = set[Brake]()
+        if state.rollout is not None and not is_over(state.rollout):
+            on = {*brakes, *(brake for brake in state.brakes if brake == "clock")}
+            on |= {"no_data"} if self._is_silent() else set()
+        if tuple(sorted(on)) != state.brakes:
             yield Braked(brakes=tuple(sorted(on)))
 
     def _is_silent(self) -> bool:

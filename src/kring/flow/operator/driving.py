@@ -12,6 +12,7 @@ from kring.flow.operator.rollouts import (
     braking,
     forward,
     held,
+    is_over,
     moved_to,
     resumed,
     rolled_back,
@@ -67,9 +68,12 @@ def on_looked(moment: Moment, state: OperatorState, event: Looked) -> Step:
 
 
 def on_braked(moment: Moment, state: OperatorState, event: Braked) -> Step:
-    """Which brakes the world pulls. A clock that jumped once is doubtful until a person has looked at it."""
+    """Which brakes the world pulls at a rollout. A clock that jumped once is doubtful until a person has looked at it,
+    or until the rollout is over: the next one goes by the clock as it is then."""
     del moment
-    jumped = [brake for brake in state.brakes if brake == "clock" and state.rollout is not None]
+    if state.rollout is None or is_over(state.rollout):
+        return msgspec.structs.replace(state, brakes=()), []
+    jumped = [brake for brake in state.brakes if brake == "clock"]
     return msgspec.structs.replace(state, brakes=tuple(sorted({*event.brakes, *jumped}))), []
 
 

@@ -53,7 +53,7 @@ def started(
         state, alarm = told(moment, state, "refused", f"{version} can't be released: {error.message}", since=now)
         return state, commands + alarm
     progress = judging.started(id, terms) if terms else None
-    state = msgspec.structs.replace(state, rollout=draft, progress=progress, sealed=None, shadow=None)
+    state = msgspec.structs.replace(state, rollout=draft, progress=progress, sealed=None, shadow=None, brakes=())
     commands.append(MoveRollout(rollout=draft))
     if terms is None:
         state, moved = promoted(state, ("validating",), "the first version: nothing to shadow", now)
@@ -116,7 +116,7 @@ def on_rollout_asked(moment: Moment, state: OperatorState, event: RolloutAsked) 
 def why_not(moment: Moment, state: OperatorState, what: str) -> str:
     """Why a rollout can't be held, resumed or aborted now, and what can be done; empty when it can."""
     rollout = state.rollout
-    if rollout is None or rollout.state in (*rollouts.FINAL, "done"):
+    if rollout is None or is_over(rollout):
         return "no rollout is under way: kring release starts one"
     if what == "hold":
         return "it is held already: kring resume lets it go on" if rollout.state == "held" else ""
@@ -223,7 +223,7 @@ def without_canary(state: OperatorState, now: int, *, actor: str = ACTOR) -> Ste
 def replaced_rollout(state: OperatorState, version: str, now: int) -> Step:
     """End what is still under way before another rollout starts."""
     rollout = state.rollout
-    if rollout is None or rollout.state in (*rollouts.FINAL, "done"):
+    if rollout is None or is_over(rollout):
         return state, []
     if rollout.state == "held" and rollout.before in ("promoted", "baking"):
         state, commands = moved_to(state, (rollout.before,), f"replaced by {version}", now)
@@ -287,6 +287,11 @@ def stage_of(rollout: Rollout) -> RolloutState:
 def begun_at(rollout: Rollout) -> int:
     """When it began (microseconds UTC), whatever it has gone through since."""
     return rollout.terms.at if rollout.terms else rollout.since
+
+
+def is_over(rollout: Rollout) -> bool:
+    """Whether nothing of it is left to be tested or to be ended."""
+    return rollout.state in (*rollouts.FINAL, "done")
 
 
 def is_canary(rollout: Rollout) -> bool:

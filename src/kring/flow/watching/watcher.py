@@ -24,6 +24,9 @@ from kring.watch.drift import references_in
 from kring.watch.matching import Waiting
 from kring.watch.windows import window_start
 
+AGAIN_US: Final = 600_000_000
+"""So long by the log a version that can't be opened is not looked for again."""
+
 REMEMBERED: Final = 1 << 14
 """Frames whose shadows may still come."""
 
@@ -41,8 +44,9 @@ KnownOf = Callable[[str], Known | None]
 
 
 class Watcher:
-    """Hears every frame once, and closes windows as time passes. `known_of` is asked once for each version. `seen` is
-    what whoever watched before has handed over to it and to `monitors`: the windows up to there are not closed again.
+    """Hears every frame once, and closes windows as time passes. `known_of` is asked once for each version, and now and
+    then for one that can't be opened. `seen` is what whoever watched before has handed over to it and to `monitors`:
+    the windows up to there are not closed again.
     """
 
     def __init__(self, monitors: Monitors, *, known_of: KnownOf, window_us: int, seen: DriftSeen | None = None) -> None:
@@ -50,6 +54,7 @@ class Watcher:
         self._known_of = known_of
         self._window_us = window_us
         self._told: set[str] = set()
+        self._refused: dict[str, int] = {}
         self._frames: OrderedDict[tuple[int, int, int], Waiting] = OrderedDict()
         self._seen = seen or DriftSeen()
         self._counted = dict(self._seen.heard)
@@ -65,8 +70,8 @@ class Watcher:
             return
         elif record.arm == "shadow":
             self._shadow(record)
-        elif self._tell(record.version):
-            self._tell(record.answered_by)
+        elif self._tell(record.version, at=record.at):
+            self._tell(record.answered_by, at=record.at)
             self._next = self._next or window_start(record.at, width=self._window_us)
             waiting = self.monitors.decisions(place, record, drifts=not self._was_counted(logged))
             self._frames[place.writer, place.segment, place.sequence] = waiting
@@ -78,7 +83,7 @@ class Watcher:
         found, and now and then realised quality. Afterwards rows that are too old to be judged are let go."""
         if not live or not self._next:
             return []
-        self._tell(live)
+        self._tell(live, at=now)
         events: list[OperatorEvent] = []
         while self._next + self._window_us <= now:
             events += self._close(self._next, live=live, seed=seed, alarmed=alarmed)
@@ -103,12 +108,15 @@ class Watcher:
         self.monitors.forget(end - watch.quality_us - watch.maturity_us)
         return events
 
-    def _tell(self, version: str) -> bool:
+    def _tell(self, version: str, *, at: int) -> bool:
         """Tell the monitors of a version, once; whether they know it."""
         if version in self._told:
             return True
-        known = self._known_of(version) if version.startswith("v_") and "/" not in version else None
+        if not version.startswith("v_") or "/" in version or at < self._refused.get(version, at):
+            return False
+        known = self._known_of(version)
         if known is None:
+            self._refused[version] = at + AGAIN_US
             return False
         self.monitors.knows(version, known.policy, evidence=known.evidence, references=known.references)
         self._told.add(version)
@@ -116,7 +124,7 @@ class Watcher:
 
     def _shadow(self, record: Decisions) -> None:
         """A shadow's answers belong to the frame that their first row refers to; those of probes to none."""
-        if not record.refers or not self._tell(record.version.partition("/")[0]):
+        if not record.refers or not self._tell(record.version.partition("/")[0], at=record.at):
             return
         first = decision_place(record.refers[0])
         waiting = self._frames.get((first.writer, first.segment, first.sequence))
@@ -126,6 +134,7 @@ class Watcher:
 
 def watcher_of(project: Project, ledger: Ledger, *, seen: DriftSeen | None = None) -> Watcher:
     """A watcher that knows versions by the ledger and by their verified bytes; it goes on after what was `seen`."""
+    refused = set[str]()
 
     def known_of(version: str) -> Known | None:
         made = history.newest_with(ledger, Version, version)
@@ -134,7 +143,9 @@ def watcher_of(project: Project, ledger: Ledger, *, seen: DriftSeen | None = Non
         try:
             loaded = verified(project, version)
         except KringError as error:
-            project.say(f"version {version} can't be watched: {error.message}")
+            if version not in refused:
+                project.say(f"version {version} can't be watched: {error.message}")
+            refused.add(version)
             return None
         evidence = next((one for one in history.all_of(ledger, Evidence) if one.run == made.run), None)
         return Known(loaded.manifest.chain.policy, evidence, references_in(loaded.files))
