@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -17,11 +18,11 @@ from kring.errors import NotFound, Refused, Unreachable, UserError
 from kring.flow import adapters, history
 from kring.flow.alarming import alarms, handle, meant
 from kring.flow.operating.operator import operating
-from kring.flow.operating.telling import GIVEN_UP_US, LONGEST_US, Teller, after_failure, send_test, telling
+from kring.flow.operating.telling import GIVEN_UP_US, LONGEST_US, Teller, after_failure, send_test, tell_on, telling
 from kring.flow.project import Project, open_project
 from kring.host.clock import SimulatedClock
 from kring.record.alarm import Breach
-from kring.record.message import Delivery
+from kring.record.message import Delivery, Message
 from kring.record.operator import Watched
 from kring.record.running import Notify
 from systems import write_loans
@@ -29,6 +30,7 @@ from targets import Target, http_target, silent_target
 
 HOUR = 3_600_000_000
 START = 1_700_000_000_000_000
+KINDS: tuple[Literal["alertmanager", "webhook"], ...] = ("alertmanager", "webhook")
 SECRET = "a secret of sixteen signs and more"
 
 
@@ -80,6 +82,13 @@ def deliveries(project: Project) -> list[Delivery]:
     return list(last.values())
 
 
+def wait_for(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert holds()
+
+
 def later(project: Project, us: int) -> Project:
     return replace(project, clock=SimulatedClock(project.clock.now() + us))
 
@@ -118,6 +127,115 @@ def test_while_a_target_fails_what_came_later_waits(project: Project, target: Ta
     assert tell(later(project, HOUR)) == 2
     names = [json.loads(one.body)["data"]["alarms"][0]["feature"] for one in target.asked]
     assert names == ["age", "age", "amount"]
+
+
+def test_something_new_is_a_reason_to_try_at_once_and_the_order_stays(project: Project, target: Target) -> None:
+    """A page does not wait an hour behind what failed while the target was away; a target that still fails is asked
+    once for each that is new, and that is no reason to wait longer."""
+
+    def opened(one: Notify) -> Any:
+        return adapters.open_notifier(one, environ={"NIGHT": SECRET}, clock=project.clock)
+
+    target.status = 503
+    ring(project, watched("age"))
+    with project.ledger() as ledger:
+        teller = Teller(project, ledger, project.system.notify[0], open_target=opened)
+        assert (teller.round(), len(target.asked)) == (0, 1)
+        (first,) = deliveries(project)
+        ring(project, watched("amount", start=START))
+        assert (teller.round(), teller.round(), len(target.asked)) == (0, 0, 2)
+        assert deliveries(project)[0] == first, "nothing is known that was not known before"
+        target.status = 204
+        assert (teller.round(), len(target.asked)) == (0, 2), "nothing is new"
+        ring(project, watched("income", start=START + HOUR))
+        assert (teller.round(), len(target.asked)) == (3, 5)
+    names = [json.loads(one.body)["data"]["alarms"][0]["feature"] for one in target.asked[2:]]
+    assert names == ["age", "amount", "income"]
+
+
+def test_alertmanager_is_told_of_every_alarm_and_people_of_the_first(project: Project, target: Target) -> None:
+    """What it is not told of is not there, and what it is not told the end of does not end."""
+    whom = [Notify(name=to, to=to, url=f"http://127.0.0.1:{target.port}", inner=True, least="note") for to in KINDS]
+    both = told_by(project, *whom)
+    ring(both, watched(*(f"x{number:03}" for number in range(120))))
+    assert tell(both) == 2
+    ring(
+        both,
+        *(watched(start=START + n * HOUR, looked=tuple(f"drift/share/x{i:03}/" for i in range(120))) for n in (0, 1)),
+    )
+    assert tell(both) == 2
+    bodies = [json.loads(one.body) for one in target.taken]
+    alerts = [body for body in bodies if isinstance(body, list)]
+    assert [len({one["labels"]["feature"] for one in body}) for body in alerts] == [120, 120]
+    assert all(datetime.fromisoformat(one["endsAt"]).timestamp() <= START / 1e6 for one in alerts[1])
+    named = [(len(body["data"]["alarms"]), body["data"]["more"]) for body in bodies if isinstance(body, dict)]
+    assert named == [(50, 70), (50, 70)]
+
+
+def test_a_mounted_secret_with_its_line_end_signs_as_without(project: Project, target: Target) -> None:
+    with telling(project, environ={"NIGHT": SECRET + "\n"}, say=lambda _: None):
+        ring(project, watched("age"))
+        wait_for(lambda: bool(target.taken))
+    assert target.taken[0].headers["webhook-signature"].startswith("v1,")
+
+
+class Broken:
+    """A notifier with a fault of its own, whose words hold what it was shown."""
+
+    def __init__(self, faults: int) -> None:
+        self.faults = faults
+        self.sent: list[str] = []
+
+    def send(self, message: Message) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise ValueError(f"Invalid header value b'Bearer {SECRET}'")
+        self.sent.append(message.id)
+
+
+def test_a_fault_of_a_notifier_is_tried_again_and_repeats_nothing(project: Project) -> None:
+    """One message that can't be told keeps neither its thread from the next nor its secret from nobody."""
+    broken = Broken(faults=1)
+    ring(project, watched("age"))
+
+    def round_of(at: Project) -> int:
+        with at.ledger() as ledger:
+            return Teller(at, ledger, at.system.notify[0], open_target=lambda _: broken).round()
+
+    assert round_of(project) == 0
+    (late,) = deliveries(project)
+    assert (late.state, late.reason) == ("waiting", "the target night could not be told: ValueError")
+    assert SECRET.encode() not in project.home.ledger.read_bytes()
+    assert round_of(later(project, HOUR)) == 1
+    assert len(broken.sent) == 1
+
+
+def test_a_thread_that_tells_outlives_every_fault_and_says_only_its_kind(project: Project) -> None:
+    said: list[str] = []
+    stopped = threading.Event()
+    real, faults = project.ledger, [ValueError(SECRET), ValueError(SECRET), RuntimeError(SECRET)]
+    broken = Broken(faults=0)
+
+    class Faulty(Project):
+        def ledger(self) -> Any:
+            if faults:
+                raise faults.pop()
+            return real()
+
+    harmed = Faulty(**vars(project))
+    ring(project, watched("age"))
+    thread = threading.Thread(
+        target=tell_on,
+        args=(harmed, project.system.notify[0], stopped),
+        kwargs={"open_target": lambda _: broken, "say": said.append},
+    )
+    thread.start()
+    try:
+        wait_for(lambda: bool(broken.sent))
+    finally:
+        stopped.set()
+        thread.join()
+    assert said == ["night can't be told: RuntimeError", "night can't be told: ValueError"]
 
 
 def test_a_no_is_given_up_and_said(project: Project, target: Target) -> None:

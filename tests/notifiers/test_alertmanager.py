@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from kring.errors import UserError
 from kring.host.clock import SystemClock
 from kring.notifiers import alertmanager
 from kring.ports.notifier import Notifier
@@ -40,9 +41,9 @@ POSTABLE = {
 NOW = 1_700_000_100_000_000
 
 
-def opened(url: str, *, seconds: float = 1.0) -> Notifier:
+def opened(url: str, *, secret: str = SECRET, seconds: float = 1.0) -> Notifier:
     target = Notify(name="am", to="alertmanager", url=url, inner=True)
-    return alertmanager.open_notifier(target, secret=SECRET, clock=SystemClock(), seconds=seconds)
+    return alertmanager.open_notifier(target, secret=secret, clock=SystemClock(), seconds=seconds)
 
 
 @pytest.fixture
@@ -73,6 +74,24 @@ def test_it_is_posted_where_alerts_go_with_the_token(target: Target) -> None:
     assert heard.path == "/prefix/api/v2/alerts"
     assert heard.headers["authorization"] == f"Bearer {SECRET}"
     jsonschema.validate(json.loads(heard.body), POSTABLE)
+
+
+def test_the_line_end_of_a_mounted_token_is_not_part_of_it(target: Target) -> None:
+    opened(f"http://127.0.0.1:{target.port}", secret=SECRET + "\n").send(message())
+    assert target.taken[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("token", ["t0ken\r\nx: y", "t0ken-€", "t0ken-ü", "t0ken\x00", "t0ken\udcff", "\n"])
+def test_a_token_that_no_header_takes_is_found_out_before_and_not_repeated(token: str) -> None:
+    with pytest.raises(UserError, match="the secret of the target am can't be sent") as raised:
+        opened("https://am.example", secret=token)
+    assert "t0ken" not in f"{raised.value}{raised.value!r}{raised.value.__cause__!r}{raised.value.__context__!r}"
+
+
+def test_an_address_that_can_not_be_asked_is_found_out_before() -> None:
+    for url in ("https://am.example/ü", "https://u@am.example", "am.example"):
+        with pytest.raises(UserError):
+            opened(url)
 
 
 def ends(alert: dict[str, Any]) -> float:

@@ -147,6 +147,19 @@ def test_a_name_wants_a_secret_and_a_secret_a_name() -> None:
             opened(url, secret=secret)
 
 
+@pytest.mark.parametrize("secret", ["pässwort", "pass\nword", "pass\x00word", "pass\udcff", "\n"])
+def test_a_password_that_can_not_be_sent_is_found_out_before_and_not_repeated(secret: str) -> None:
+    with pytest.raises(UserError, match="the secret of the target desk can't be sent") as raised:
+        opened("smtps://ada@x.example", secret=secret)
+    assert "pass" not in f"{raised.value}{raised.value!r}{raised.value.__cause__!r}{raised.value.__context__!r}"
+
+
+@pytest.mark.parametrize("name", ["ad%C3%A4", "ada%00", "ada%0D%0AQUIT"])
+def test_a_name_that_can_not_be_sent_is_found_out_before(name: str) -> None:
+    with pytest.raises(UserError, match="the name of the target desk can't be sent"):
+        opened(f"smtps://{name}@x.example", secret=SECRET)
+
+
 def test_outside_nothing_is_said_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kring.notifiers.mail.resolved", lambda *_, **__: ["127.0.0.1"])
     kept = Kept()
@@ -192,7 +205,9 @@ def test_starttls_then_sign_in(both: tuple[ssl.SSLContext, ssl.SSLContext]) -> N
         assert "another" not in f"{raised.value!r}{raised.value.__cause__!r}"
         with pytest.raises(Refused, match="certificate"):
             opened(f"smtp://localhost:{port}").send(message())
-    assert len(kept.mails) == 1
+        mounted = SECRET + "\n"
+        opened(f"smtp://ada@localhost:{port}", secret=mounted, context=both[1]).send(message())
+    assert len(kept.mails) == 2
 
 
 def test_tls_from_the_first_byte(both: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

@@ -1,12 +1,12 @@
-"""Numbers and moments as people read them; the same in every page."""
+"""Numbers and moments as people read them, the same in every page; and moments as programs do."""
 
 from __future__ import annotations
 
 import math
 import re
 import textwrap
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from kring.record.evidence import Measure
 
@@ -18,6 +18,7 @@ WIDTH: Final = 98
 GLUED: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d %|(?<=kring )\w+ \w+|[<>]=? [\d.]+")
 """What a line is not broken in."""
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UNPRINTABLE: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -58,6 +59,11 @@ def day(at: int) -> str:
 def moment(at: int) -> str:
     """Microseconds UTC as `2013-04-01 18:00 UTC`."""
     return datetime.fromtimestamp(at / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def rfc3339(at: int, *, to: Literal["milliseconds", "microseconds"] = "milliseconds") -> str:
+    """Microseconds UTC as `2013-04-01T18:00:00.000Z`, for programs. `OverflowError` beyond the years 1 to 9999."""
+    return (EPOCH + timedelta(microseconds=at)).isoformat(timespec=to).replace("+00:00", "Z")
 
 
 def lines(text: str, *, first: str = "", rest: str = "", width: int = WIDTH) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from kring.charts.words import EPOCH, rfc3339
+
 MICROSECOND: Final = timedelta(microseconds=1)
 FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
@@ -40,11 +41,6 @@ class Moment(click.ParamType[int]):
 MOMENT = Moment()
 
 
-def rfc3339(at: int) -> str:
-    """`at` (microseconds UTC) as RFC 3339 with Z, for programs."""
-    return (EPOCH + at * MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def with_moments(value: object) -> object:
     """Built-in values with every field of `MOMENTS` in RFC 3339, and null where 0 means never.
 
@@ -65,4 +61,4 @@ def _moment(value: object, *, never: bool) -> object:
         return with_moments(value)
     if value == 0 and never:
         return None
-    return rfc3339(value) if FIRST <= value <= LAST else value
+    return rfc3339(value, to="microseconds") if FIRST <= value <= LAST else value

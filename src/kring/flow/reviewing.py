@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from kring.charts.words import rfc3339
 from kring.errors import UserError
 from kring.flow import adapters
 from kring.flow.operating.following import cursors_since
@@ -15,7 +16,7 @@ from kring.flow.policies import Policies
 from kring.flow.project import Project
 from kring.flow.recording import unsealed
 from kring.flow.reporting import Delivery, report_outcomes, target_of
-from kring.flow.viewing.decisions import moment, row_of
+from kring.flow.viewing.decisions import row_of
 from kring.learn.review import Made, Wanted, sureness, wanted
 from kring.metrics.agreement import Agreement, cohen, fleiss, krippendorff
 from kring.metrics.ids import decision_block, decision_id, decision_raw
@@ -138,7 +139,7 @@ def to_review(project: Project, one: Wanted, *, by: tuple[str, ...]) -> ToReview
     inputs = row_of(record.inputs, row, types=project.types)
     return ToReview(
         id=one.made.id,
-        at=moment(record.at),
+        at=rfc3339(record.at),
         why=one.why,
         inputs={names.get(name, name): value for name, value in inputs.items()},
         guards=tuple(record.guards.get(row, ())),

@@ -38,11 +38,11 @@ def parts_of(url: str, *, schemes: dict[str, int], target: str) -> tuple[SplitRe
         bad = parts.scheme not in schemes or not parts.hostname or parts.password is not None
     except ValueError:
         parts, port, bad = SplitResult("", "", "", "", ""), 0, True
-    if bad or not url.isprintable() or " " in url:
+    if bad or not url.isprintable() or " " in url or not f"{parts.path}{parts.query}".isascii():
         raise UserError(
             f"the target {target} has no address that can be used",
             got=repr(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")[:80],
-            allowed=", ".join(f"{scheme}://host" for scheme in schemes) + ", without a password",
+            allowed=", ".join(f"{scheme}://host" for scheme in schemes) + ", without a password; ASCII behind the host",
             next="mend url in [[notify]]; a secret stands in the environment",
             key="notify.url",
         )

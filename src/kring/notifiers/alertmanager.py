@@ -6,12 +6,13 @@ and is set to the moment of the resolution then. https://github.com/prometheus/a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from kring.notifiers.post import post
+from kring.charts.words import rfc3339
+from kring.notifiers.post import address_of, post
+from kring.notifiers.secret import sendable
 from kring.ports.clock import Clock
 from kring.ports.notifier import Notifier
 from kring.record.alarm import Alarm
@@ -45,8 +46,11 @@ class Alertmanager:
 
 
 def open_notifier(target: Notify, *, secret: str, clock: Clock, seconds: float = 10.0) -> Notifier:
-    """An Alertmanager; a `secret` is the token that it is shown. An answer has to come within `seconds`."""
-    return Alertmanager(target, token=secret, clock=clock, seconds=seconds)
+    """An Alertmanager; a `secret` is the token that it is shown. An answer has to come within `seconds`. `UserError`
+    for an address or a token that can't be used."""
+    address_of(target.url, target=target.name)
+    token = sendable(secret, what="secret", target=target.name)
+    return Alertmanager(target, token=token, clock=clock, seconds=seconds)
 
 
 def alerts_of(message: Message, *, now: int) -> list[Alert]:
@@ -104,10 +108,6 @@ def _alert(labels: dict[str, str], notes: dict[str, str], *, since: int, until: 
     return {
         "labels": {name: value[:LONGEST] for name, value in labels.items()},
         "annotations": {name: value[:LONGEST] for name, value in notes.items() if value},
-        "startsAt": _rfc3339(since),
-        "endsAt": _rfc3339(until),
+        "startsAt": rfc3339(since),
+        "endsAt": rfc3339(until),
     }
-
-
-def _rfc3339(at: int) -> str:
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from kring.errors import KringError, Refused, Unreachable, UserError
 from kring.notifiers.address import connected, encrypted, parts_of, resolved
 from kring.notifiers.bounded import bounded
+from kring.notifiers.secret import sendable
 from kring.ports.clock import Clock
 from kring.ports.notifier import Notifier
 from kring.record.message import Message
@@ -66,7 +67,7 @@ class Mail:
         self._clock = clock
         self._context = context
         self._parts, self._port = parts_of(target.url, schemes=SCHEMES, target=target.name)
-        self._user = unquote(self._parts.username or "")
+        self._user = sendable(unquote(self._parts.username or ""), what="name", target=target.name)
 
     def send(self, message: Message) -> None:
         """See `Notifier.send`."""
@@ -134,11 +135,12 @@ class Mail:
 def open_notifier(
     target: Notify, *, secret: str, clock: Clock, seconds: float = 20.0, context: ssl.SSLContext | None = None
 ) -> Notifier:
-    """A mail server; `secret` is the password of the name in its address. `UserError` for addresses that are none, and
-    for a name without a password. All of it takes at most `seconds`."""
+    """A mail server; `secret` is the password of the name in its address. `UserError` for addresses that are none, for
+    a name without a password, and for either that can't be sent. All of it takes at most `seconds`."""
     for address in (target.sender, *target.recipients):
         require_address(address, target.name)
-    mail = Mail(target, password=secret, clock=clock, seconds=seconds, context=context)
+    password = sendable(secret, what="secret", target=target.name)
+    mail = Mail(target, password=password, clock=clock, seconds=seconds, context=context)
     if bool(mail._user) != bool(secret):
         raise UserError(
             f"the target {target.name} signs in with a name and a secret", got="one of the two",

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import SplitResult
 
 from kring.errors import Refused, Unreachable, UserError
 from kring.notifiers.address import connected, encrypted, parts_of, resolved
@@ -37,12 +38,7 @@ def post(
     `Unreachable` or `Late` when trying again may help, `Refused` for every other answer, redirects among them, and for
     addresses that must not be reached; `UserError` for what is no address. Plain http only where `inner` allows it.
     """
-    parts, port = parts_of(url, schemes=SCHEMES, target=target)
-    if parts.username is not None:
-        raise UserError(
-            f"the target {target} has a name in its address", allowed="https://host/path",
-            next="a secret stands in the environment, secret in [[notify]] names it", key="notify.url",
-        )  # fmt: skip
+    parts, port = address_of(url, target=target)
     if parts.scheme == "http" and not inner:
         raise Refused(
             f"the target {target} would be told in clear",
@@ -75,6 +71,17 @@ def post(
             for one in reversed(made):
                 one.close()
     _require_taken(status, target)
+
+
+def address_of(url: str, *, target: str) -> tuple[SplitResult, int]:
+    """The parts of `url` and its port. `UserError` for what can't be asked by HTTP, and for a name in it."""
+    parts, port = parts_of(url, schemes=SCHEMES, target=target)
+    if parts.username is not None:
+        raise UserError(
+            f"the target {target} has a name in its address", allowed="https://host/path",
+            next="a secret stands in the environment, secret in [[notify]] names it", key="notify.url",
+        )  # fmt: skip
+    return parts, port
 
 
 def _exchanged(connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]) -> int:

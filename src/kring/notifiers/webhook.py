@@ -9,14 +9,15 @@ import base64
 import binascii
 import hashlib
 import hmac
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
+from kring.charts.words import rfc3339
 from kring.errors import UserError
-from kring.notifiers.post import post
+from kring.notifiers.post import address_of, post
+from kring.notifiers.secret import line_of
 from kring.ports.clock import Clock
 from kring.ports.notifier import Notifier
 from kring.record.message import Message
@@ -47,7 +48,9 @@ class Webhook:
 
 
 def open_notifier(target: Notify, *, secret: str, clock: Clock, seconds: float = 10.0) -> Notifier:
-    """A webhook that answers within `seconds`; with a `secret` it signs. `UserError` for one too short to be one."""
+    """A webhook that answers within `seconds`; with a `secret` it signs. `UserError` for one too short to be one, and
+    for an address that can't be used."""
+    address_of(target.url, target=target.name)
     return Webhook(target, key=key_of(secret, target.name), clock=clock, seconds=seconds)
 
 
@@ -78,8 +81,9 @@ def signature(key: bytes, id: str, body: bytes, *, at: int) -> dict[str, str]:
 
 def key_of(secret: str, target: str) -> bytes:
     """The key in a secret: base64 behind `whsec_`, or the text itself."""
+    line = line_of(secret)
     try:
-        key = base64.b64decode(secret[len(CODED) :], validate=True) if secret.startswith(CODED) else secret.encode()
+        key = base64.b64decode(line[len(CODED) :], validate=True) if line.startswith(CODED) else line.encode()
     except (binascii.Error, ValueError):
         key = b""
     if secret and len(key) < SHORTEST:
@@ -100,8 +104,3 @@ def told(value: object) -> object:
         name: (rfc3339(one) if one else None) if name in MOMENTS and isinstance(one, int) else told(one)
         for name, one in value.items()
     }
-
-
-def rfc3339(at: int) -> str:
-    """Microseconds UTC."""
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import KringError, NotFound
+from kring.errors import KringError, NotFound, Unreachable
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
@@ -101,20 +101,25 @@ class Teller:
 
     def round(self) -> int:
         """Send what is due, in the order in which it was asked for; how many arrived. After one that has to be tried
-        again the others wait as long as it does."""
-        self._read_on()
+        again the others wait as long as it does, or until something new is to be told: then it is tried once before
+        its time, and if that is in vain nothing has changed."""
+        is_new = self._read_on()
         sent = 0
         for delivery in list(self._waiting.values()):
-            if delivery.due > self._project.clock.now():
+            is_due = delivery.due <= self._project.clock.now()
+            if not (is_due or is_new):
                 break
             after = self._attempt(delivery)
-            self._keep(after)
+            if is_due or after.state != "waiting":
+                self._keep(after)
             if after.state == "waiting":
                 break
             sent += after.state == "sent"
         return sent
 
-    def _read_on(self) -> None:
+    def _read_on(self) -> bool:
+        """Whether something waits now that did not at the last look, and was never tried."""
+        known = {*self._waiting}
         for event in self._ledger.read(after=self._after, kind=history.KINDS[Delivery]):
             self._after = event.seq
             delivery = history.decode(event, Delivery)
@@ -124,6 +129,7 @@ class Teller:
                 self._waiting[delivery.id] = delivery
             else:
                 self._waiting.pop(delivery.id, None)
+        return any(not one.attempts for id, one in self._waiting.items() if id not in known)
 
     def _attempt(self, delivery: Delivery) -> Delivery:
         notify = delivery.notify
@@ -131,8 +137,8 @@ class Teller:
         try:
             self._notifier = self._notifier or self._open(self._target)
             self._notifier.send(message_of(notify, system=self._project.system.name, at=delivery.since))
-        except KringError as error:
-            return after_failure(delivery, error, now=self._project.clock.now())
+        except Exception as error:  # noqa: BLE001  the edge: whatever is wrong with it, the next is told
+            return after_failure(delivery, failure_of(error, self._target.name), now=self._project.clock.now())
         return msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, reason="", notify=None)
 
     def _keep(self, delivery: Delivery) -> None:
@@ -142,6 +148,13 @@ class Teller:
             self._waiting.pop(delivery.id, None)
         now = self._project.clock.now()
         self._ledger.append([history.entry(delivery, id=delivery.id, actor=ACTOR, at=now)])
+
+
+def failure_of(error: Exception, target: str) -> KringError:
+    """An error of ours as it is; of a fault only its kind: its words may hold the secret, or what was to be sent."""
+    if isinstance(error, KringError):
+        return error
+    return Unreachable(f"the target {target} could not be told: {type(error).__name__}")
 
 
 def after_failure(delivery: Delivery, error: KringError, *, now: int) -> Delivery:
@@ -195,8 +208,9 @@ def tell_on(
                 while not stopped.wait(LOOK_S):
                     teller.round()
                     said = ""
-        except KringError as error:
-            if error.message != said:
-                say(f"{target.name} can't be told: {error.message}")
-            said = error.message
+        except Exception as error:  # noqa: BLE001  the edge: nobody else tells this target
+            why = error.message if isinstance(error, KringError) else type(error).__name__
+            if why != said:
+                say(f"{target.name} can't be told: {why}")
+            said = why
             stopped.wait(LOOK_S)

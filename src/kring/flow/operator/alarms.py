@@ -20,6 +20,9 @@ from kring.watch import alarms as ladder
 NAMED: Final = 50
 """Alarms that one message names at the most."""
 
+NAME_ALL: Final = frozenset({"alertmanager"})
+"""Kinds of target that keep each alarm by itself: what they are not told of is not there, or never ends."""
+
 OF_A_VERSION: Final[frozenset[AlarmKind]] = frozenset(
     {
         "quality", "fallback", "drift", "prediction_drift", "estimated_quality", "calibration", "fairness", "latency",
@@ -48,6 +51,17 @@ PROPOSALS: Final[dict[AlarmKind, str]] = {
     "drill": "run the drill: kring drill",
     "trial": "read the trial and end it: kring trial show",
 }
+OF_METRIC: Final[dict[str, str]] = {
+    "release/held": "see why, and go on, give it up or go back as kring rollout show says",
+    "release/rolled_back": "nothing at once; in the day find out what it did worse before the next one is released",
+    "release/failures": "nothing at once; in the day find out why it could not answer, and release another",
+    "release/refused": "read the reason, mend it, then kring release",
+    "release/waiting": "let the one on its way come to its end, or end it (kring abort); then kring release",
+    "release/gate": "see how far it is from its limits (kring compare); mend what is wrong with the data or the "
+    "candidates, or leave it: it is trained again when it is due",
+    "retraining/waiting": "say yes (kring retrain --approve) or no (kring retrain --refuse)",
+}
+"""What is proposed where the metric says more than the kind."""
 
 
 def on_watched(moment: Moment, state: OperatorState, event: Watched) -> Step:
@@ -163,7 +177,7 @@ def opened(
         since=breach.since,
         at=now,
         owner=owner or system.accountable("data" if breach.kind == "data_quality" else "operate"),
-        proposal=PROPOSALS[breach.kind],
+        proposal=OF_METRIC.get(f"{breach.kind}/{breach.metric}", PROPOSALS[breach.kind]),
         tier=tier,
         feature=breach.feature,
         slice=breach.slice,
@@ -231,8 +245,8 @@ def notices(moment: Moment, state: OperatorState, commands: Sequence[Command]) -
             alarms = ladder.by_urgency(urgent)
             if alarms:
                 id = digest_id("n", digest(moment.system.name, str(state.seq), target.name, news, group))
-                more = max(0, len(alarms) - NAMED)
-                named = tuple(alarms[:NAMED])
+                named = tuple(alarms if target.to in NAME_ALL else alarms[:NAMED])
+                more = len(alarms) - len(named)
                 notify = Notify(id=id, target=target.name, news=news, alarms=named, more=more, roles=roles)
                 told.append(notify)
     return told

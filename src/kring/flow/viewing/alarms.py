@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from kring.charts.versions import Roles
+from kring.charts.words import rfc3339
 from kring.flow.alarming import Alarms
-from kring.flow.viewing.decisions import moment
 from kring.record.alarm import Alarm, Effect
 from kring.record.message import Delivery
 from kring.watch import wording
@@ -88,4 +88,4 @@ def untold_view(late: Delivery) -> UntoldView:
 
 def when(at: int) -> str:
     """A moment as ISO 8601; nothing for one that has not been."""
-    return moment(at) if at else ""
+    return rfc3339(at) if at else ""

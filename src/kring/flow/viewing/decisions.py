@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import msgspec
 
+from kring.charts.words import rfc3339
 from kring.flow import adapters
 from kring.flow.deciding import verified
 from kring.flow.project import Project
@@ -99,7 +100,7 @@ def decision_view(project: Project, id: str) -> DecisionView:
     return DecisionView(
         id=id,
         system=project.system.name,
-        at=moment(record.at),
+        at=rfc3339(record.at),
         decision=outputs.pop("decision", None),
         outputs=outputs,
         inputs=row_of(record.inputs, row, types=types),
@@ -121,7 +122,7 @@ def decision_view(project: Project, id: str) -> DecisionView:
 
 
 def outcome_view(record: Outcomes, row: int) -> OutcomeView:
-    return OutcomeView(value=record.values[row], at=moment(record.at), source=record.source)
+    return OutcomeView(value=record.values[row], at=rfc3339(record.at), source=record.source)
 
 
 def row_of(columns: Mapping[str, list[Value]], row: int, *, types: Mapping[str, LogicalType]) -> dict[str, Value]:
@@ -133,15 +134,10 @@ def written(value: Value, type: LogicalType | None) -> Value:
     """A value as it is told: microseconds as a moment, days as a day, what is no number as nothing."""
     if isinstance(value, int) and not isinstance(value, bool):
         if type == "timestamp":
-            return moment(value)
+            return rfc3339(value)
         if type == "date":
             return (EPOCH + timedelta(days=value)).isoformat()
     return None if isinstance(value, float) and value != value else value  # noqa: PLR0124  NaN
-
-
-def moment(at: int) -> str:
-    """Microseconds UTC as ISO 8601."""
-    return datetime.fromtimestamp(at / 1e6, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Follower:
@@ -174,7 +170,7 @@ class Follower:
             while self._counts and self._counts[0][0] < since:
                 self._counts.popleft()
             decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
-            return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=moment(since))
+            return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=rfc3339(since))
 
     def budgets(self) -> list[Budget]:
         """What is left of the error budgets of the promised service."""
@@ -206,7 +202,7 @@ class Follower:
             self._rows.append(
                 DecisionRow(
                     id=id,
-                    at=moment(record.at),
+                    at=rfc3339(record.at),
                     decision=written(said[row], types.get("decision")),
                     version=record.version,
                     arm=record.arm,

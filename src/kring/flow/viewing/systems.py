@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from kring.charts.words import rfc3339
 from kring.flow import history
 from kring.flow.alarming import all_alarms, roles_on
 from kring.flow.checking import snapshots_on
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.viewing.alarms import AlarmView, alarm_view
-from kring.flow.viewing.decisions import DecisionRow, Follower, Lately, moment
+from kring.flow.viewing.decisions import DecisionRow, Follower, Lately
 from kring.flow.viewing.shadows import ShadowView
 from kring.flow.watching.keeping import unwatched
 from kring.ports.ledger import Ledger
@@ -191,7 +192,7 @@ def system_view(project: Project, follower: Follower) -> SystemView:
                 state=rollout.state,
                 reason=rollout.reason,
                 actor=rollout.actor,
-                since=moment(rollout.since),
+                since=rfc3339(rollout.since),
             )
             if rollout
             else None,
@@ -228,7 +229,7 @@ def version_rows(ledger: Ledger, state: OperatorState | None) -> tuple[VersionRo
         VersionRow(
             id=one.id,
             candidate=one.candidate,
-            at=moment(one.at),
+            at=rfc3339(one.at),
             role=roles.get(one.id, ""),
             verdict=one.verdict,
             evidence=one.evidence,
@@ -249,7 +250,7 @@ def gate_view(ledger: Ledger, version: str) -> GateView | None:
     return GateView(
         verdict=verdict.id,
         result=verdict.result,
-        at=moment(verdict.at),
+        at=rfc3339(verdict.at),
         rows=evidence.rows if evidence else 0,
         lines=verdict.lines,
     )
