@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from kring.metrics.ids import decision_bytes, decision_id, decision_ids, decisio
 from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.stores import file as store
+from kring.stores import reading
 from kring.stores.file import FileLog, free_writer, open_log
 from kring.stores.reading import read_log, writers_in
 from kring.testing.decision_log import START, SYSTEM, closed, decisions, outcomes
@@ -228,6 +230,7 @@ def test_when_every_writer_is_taken_it_says_so(tmp_path: Path, monkeypatch: pyte
 TAKES = """
 import sys
 from pathlib import Path
+from typing import BinaryIO
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_ids
 from kring.stores.file import free_writer
@@ -259,3 +262,37 @@ def test_processes_at_once_lose_nothing_and_share_no_id(tmp_path: Path) -> None:
     assert {decision_place(decision_raw(id)).writer for id in ids} == {0, 1, 2, 3}
     assert all(log.find(id)[1] in range(5) for id in ids)
     assert sum(logged.record.n for logged in log.read() if isinstance(logged.record, Decisions)) == 400
+
+
+@pytest.mark.parametrize("meanwhile", ["sealed", "written", "sealed and begun anew"])
+def test_who_reads_zeros_looks_again_before_it_calls_them_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Zeros lie ready behind an open segment. Between the moment in which a reader takes them and the one in which it
+    asks what they are, the writer may do anything."""
+    log = open_log(tmp_path, files=LocalFiles(), system=SYSTEM)
+    log.append(decisions(1, at=START))
+    log.commit()
+    take, acted = reading._take, []
+
+    def slowly(file: BinaryIO, offset: int, length: int) -> bytes:
+        data = take(file, offset, length)
+        if data and not data.strip(b"\0") and not acted:
+            acted.append(True)
+            if meanwhile == "written":
+                log.append(decisions(2, at=START + 1))
+                log.commit()
+            else:
+                log.seal()
+            if meanwhile == "sealed and begun anew":
+                log.append(decisions(2, at=START + 1))
+                log.commit()
+        return data
+
+    monkeypatch.setattr(reading, "_take", slowly)
+    first = list(read_log(tmp_path, system=SYSTEM).read())
+    rest = list(read_log(tmp_path, system=SYSTEM).read({0: first[-1].cursor}))
+    assert acted
+    rows = [one.record.n for one in (*first, *rest) if isinstance(one.record, Decisions)]
+    assert rows == ([1] if meanwhile == "sealed" else [1, 2])
+    log.close()

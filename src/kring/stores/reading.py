@@ -28,6 +28,7 @@ from kring.stores.segment import (
     near,
     payload,
     torn,
+    unpack,
     walk,
 )
 
@@ -152,20 +153,20 @@ class LogReader:
         with _opened(self.path(place.segment)) as file:
             begin, end = self._range(file, place)
             data = _take(file, begin, end - begin)
-        position = max(0, near(data, place.sequence))
-        stopped = begin
-        for frame in walk(data, offset=begin, position=position):
-            if frame.kind in HOLDS and frame.first <= place.sequence < frame.first + frame.rows:
-                return self._row(frame, data, begin=begin, place=place)
-            stopped = frame.end
-        if stopped < begin + len(data):
-            self._judge(data[stopped - begin :], place.segment, stopped)
+            position = max(0, near(data, place.sequence))
+            stopped = begin
+            for frame in walk(data, offset=begin, position=position):
+                if frame.kind in HOLDS and frame.first <= place.sequence < frame.first + frame.rows:
+                    return self._row(file, frame, data, begin=begin, place=place)
+                stopped = frame.end
+            if stopped < begin + len(data):
+                self._is_whole(file, place.segment, stopped)
         raise _missing(id, writer=self._writer, system=self._system)
 
-    def _row(self, frame: Frame, data: bytes, *, begin: int, place: Place) -> tuple[Decisions, int]:
+    def _row(self, file: BinaryIO, frame: Frame, data: bytes, *, begin: int, place: Place) -> tuple[Decisions, int]:
         found = payload(data, frame, offset=begin)
         if found is None:
-            self._judge(data[frame.offset - begin :], place.segment, frame.offset)
+            self._is_whole(file, place.segment, frame.offset)
         if found is None or frame.at // 1000 != place.at_ms:
             place_told = f"sequence {place.sequence} of segment {place.segment} at {place.at_ms} ms"
             raise _missing(place_told, writer=self._writer, system=self._system)
@@ -204,19 +205,24 @@ class LogReader:
                         break
                     place = frame.end
                     yield frame, found
-                if place == base and need <= taken:
-                    self._judge(_take(file, base, end - base), number, base)
+                if place == base and need <= taken and not self._is_whole(file, number, base):
                     return
             if not body and not newest:
                 raise damaged(self.path(number).stem, 0, "a segment without its head")
 
-    def _judge(self, rest: bytes, number: int, offset: int) -> None:
-        """`rest` begins with something that is no whole frame. Right only at the end of the newest
-        segment of a log that another process writes, or wrote when it died. Zeros lie ready there for what comes."""
+    def _is_whole(self, file: BinaryIO, number: int, offset: int) -> bool:
+        """What was read at `offset` was no whole frame; whether it is one by now. No is right only at the end of the
+        newest segment of a log that another process writes, or wrote when it died: zeros lie ready there for what
+        comes, until the segment is cut to its length and sealed. `IntegrityError` anywhere else."""
         newest = number not in self.committed and not self.path(number + 1).exists()
         sealed = self.path(number).with_suffix(".seal").exists()
-        if sealed or not newest or not torn(rest, offset=offset):
+        rest = _take(file, offset, self._end(file, number) - offset)  # now: what is sealed stays as it is
+        frame = unpack(rest, 0, offset=offset)
+        if frame is not None and payload(rest, frame, offset=offset) is not None:
+            return True
+        if rest and (sealed or not newest or not torn(rest, offset=offset)):
             raise damaged(self.path(number).stem, offset, "bytes that are no whole frame")
+        return False
 
     def _logged(self, frame: Frame, found: memoryview, *, number: int) -> Logged:
         place = Place(at_ms=frame.at // 1000, writer=self._writer, segment=number, sequence=frame.first)
