@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -105,6 +107,30 @@ def test_nothing_opens_when_the_key_is_gone(sealer: KeyedSealer, vault: SqliteVa
     assert again["name"][2] == sealed["name"][2]
     assert again["name"][0] != sealed["name"][0]
     assert sealer.unseal(sealed, subjects) == {"name": [ERASED, None, "Bob"]}
+
+
+def test_who_is_forgotten_while_another_thread_seals_stops_nobody(vault: SqliteVault) -> None:
+    """The vault takes its time over a new subject; meanwhile all keys in memory are let go."""
+    asked, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Fixed):
+        def keys(self, values: list[str], *, make: bool = True) -> list[bytes | None]:
+            if "bob" in values:
+                asked.set()
+                assert goes_on.wait(30)
+            return vault.keys(values, make=make)
+
+    sealer, columns = KeyedSealer(Slow()), {"name": ["Ada", "Bob"]}
+    sealer.seal({"name": ["Ada"]}, ["ada"])
+    with ThreadPoolExecutor(1) as beside:
+        sealed = beside.submit(sealer.seal, columns, ["ada", "bob"])
+        assert asked.wait(30)
+        sealer.forget_all()
+        goes_on.set()
+        assert sealed.result(30) == KeyedSealer(vault).seal(columns, ["ada", "bob"])
+    asked.clear()
+    sealer.seal({"name": ["Bob"]}, ["bob"])
+    assert asked.is_set(), "no key is kept of who was forgotten"
 
 
 def sealing(folder: Path, *, key_by: str = "who", hide: bool = False) -> SealingLog:

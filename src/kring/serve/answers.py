@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ from kring.serve.decider import UNANSWERED, Decided
 NOBODY: Final = "nothing can answer: every version and the baseline failed, and no default is declared"
 OWN: Final = ("decision", "reason")
 """Columns of the outputs that an answer has a name of its own for."""
+
+_log: Final = logging.getLogger("kring.serve")
 
 
 def answers_of(parts: Sequence[tuple[Decided[Batch], Place]], *, rows: int) -> list[Answer | KringError]:
@@ -78,3 +81,11 @@ def without_room(name: str, error: NoRoom) -> NoRoom:
         got=error.got,
         next="ask again in a while: it goes on by itself when the server has room",
     )
+
+
+def broken(error: Exception) -> KringError:
+    """What is told of whatever went wrong: of a fault of Kring's own no more than that it was one, which is logged."""
+    if isinstance(error, KringError):
+        return error
+    _log.error("a fault of Kring's own while a request was decided", exc_info=error)
+    return Unavailable("a fault of Kring's own", next="look at the server's log")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from kring.errors import Conflict, KringError, Overloaded, ReadOnly, StorageError
+from kring.errors import Conflict, KringError, Overloaded, ReadOnly
 from kring.metrics.claims import claim_tags
 from kring.metrics.ids import decision_id, decision_raw
 from kring.ports.claims import Claim, Claimed, Claims, Differs, Owner, Pending, Taken, Won
@@ -18,7 +18,7 @@ from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.record.answer import Answer
 from kring.record.decision import Decisions
-from kring.serve.answers import told_of
+from kring.serve.answers import broken, told_of
 
 LOOK_S: Final = 0.02
 
@@ -34,8 +34,21 @@ class Key(NamedTuple):
         return claim_tags(self.name, self.digest, rows)
 
 
+class Ended(NamedTuple):
+    """What became of requests, to be written: the ids of those that were decided, and the keys of those that were not.
+    All that was decided stands in the log before `cursor`."""
+
+    settled: list[tuple[str, Sequence[bytes]]]
+    released: list[str]
+    cursor: tuple[int, int]
+
+
+NOTHING: Final = Ended([], [], (0, 0))
+
+
 class Claiming:
-    """The claims of one line. `find` reads a decision and its row from the log of any writer of the system."""
+    """The claims of one line; for the loop's thread, which hands what is to be written to a thread of its own. `find`
+    reads a decision and its row from the log of any writer of the system."""
 
     def __init__(
         self,
@@ -55,6 +68,7 @@ class Claiming:
         self._asked: list[tuple[Claim, asyncio.Future[Claimed]]] = []
         self._settled: list[tuple[str, Sequence[bytes]]] = []
         self._released: list[str] = []
+        self._unwritten = NOTHING
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="claims")
         self._is_due = False
 
@@ -90,7 +104,7 @@ class Claiming:
 
     def close(self) -> None:
         """Return when what was settled is written."""
-        self._write()
+        self._pool.submit(self._run, [], self._ended())
         self._pool.shutdown()
 
     async def _claim(self, key: Key) -> Claimed:
@@ -116,31 +130,36 @@ class Claiming:
     def _next(self) -> None:
         self._is_due = False
         asked, self._asked = self._asked, []
-        self._pool.submit(self._run, asked)
+        self._pool.submit(self._run, asked, self._ended())
 
-    def _run(self, asked: Sequence[tuple[Claim, asyncio.Future[Claimed]]]) -> None:
-        self._write()
-        if not asked:
-            return
-        claimed: Sequence[Claimed | KringError]
-        try:
-            claimed = self._claims.claim_many([one for one, _ in asked], owner=self._owner, now=self._clock.now())
-        except KringError as error:
-            claimed = [error] * len(asked)
-        self._loop.call_soon_threadsafe(self._told, asked, claimed)
-
-    def _write(self) -> None:
-        """What could not be written is tried again with the next."""
+    def _ended(self) -> Ended:
         settled, self._settled = self._settled, []
         released, self._released = self._released, []
+        return Ended(settled, released, self._log.cursor())
+
+    def _run(self, asked: Sequence[tuple[Claim, asyncio.Future[Claimed]]], ended: Ended) -> None:
+        """In the thread beside the loop, one after the other."""
+        claimed: Sequence[Claimed | KringError] = ()
+        try:
+            self._write(ended)
+            if asked:
+                claimed = self._claims.claim_many([one for one, _ in asked], owner=self._owner, now=self._clock.now())
+        except Exception as error:  # noqa: BLE001  the edge: whoever asked is waiting for a word
+            claimed = [broken(error)] * len(asked)
+        if asked:
+            self._loop.call_soon_threadsafe(self._told, asked, claimed)
+
+    def _write(self, ended: Ended) -> None:
+        """What could not be written is tried again with the next."""
+        before, self._unwritten = self._unwritten, NOTHING
+        settled, released = [*before.settled, *ended.settled], [*before.released, *ended.released]
         try:
             if settled:
-                self._claims.settle_many(settled, owner=self._owner, cursor=self._log.cursor())
+                self._claims.settle_many(settled, owner=self._owner, cursor=ended.cursor)
             if released:
                 self._claims.release(released)
-        except StorageError:
-            self._settled += settled
-            self._released += released
+        except KringError:
+            self._unwritten = Ended(settled, released, ended.cursor)
 
     @staticmethod
     def _told(asked: Sequence[tuple[Claim, asyncio.Future[Claimed]]], claimed: Sequence[Claimed | KringError]) -> None:

@@ -21,7 +21,7 @@ from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place
 from kring.record.serving import Served
 from kring.serve.admission import Admission
-from kring.serve.answers import answers_of, closed, late, without_room
+from kring.serve.answers import answers_of, broken, closed, late, without_room
 from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
@@ -134,12 +134,6 @@ class Line:
         """
         if key is None or self._claiming is None:
             return await self._join(rows, kind, [])
-        until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
-        known = await self._claiming.claim(key, until=until)
-        if known is not None:
-            if self._spans is not None and (span := asked_in(self.served)) is not None:
-                span.decided(known)
-            return known
         return await asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
 
     async def note(self, record: Record) -> Place:
@@ -170,6 +164,12 @@ class Line:
 
     async def _ask_once(self, rows: Rows, kind: Kind, key: Key, claiming: Claiming) -> list[Answer]:
         """Goes on when the caller has gone away: the next one with this key gets what came of it."""
+        until = self._clock.monotonic() + self.served.system.guard.timeout_us / 1e6
+        known = await claiming.claim(key, until=until)
+        if known is not None:
+            if self._spans is not None and (span := asked_in(self.served)) is not None:
+                span.decided(known)
+            return known
         try:
             answers = await self._join(rows, kind, key.tags(len(rows.values)))
         except KringError as error:
@@ -215,8 +215,8 @@ class Line:
                 self._beside.work(lambda: durable(clerk, written), done)
                 return
             clerk.commit()
-        except KringError as error:
-            done(None, error)
+        except Exception as error:  # noqa: BLE001  the edge: a line that tells nobody would stand still for ever
+            done(None, broken(error))
             return
         done(written, None)
 

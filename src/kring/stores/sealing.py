@@ -46,13 +46,13 @@ class KeyedSealer:
         self._known: dict[str, Keys] = {}
 
     def seal(self, columns: Mapping[str, Sequence[Value]], subjects: Sequence[str]) -> dict[str, list[Value]]:
-        self._learn(subjects, make=True)
-        keys = [self._known[subject] for subject in subjects]
+        known = self._learn(subjects, make=True)
+        keys = [known[subject] for subject in subjects]
         return {name: _sealed(name.encode(), column, keys) for name, column in columns.items()}
 
     def unseal(self, columns: Mapping[str, Sequence[Value]], subjects: Sequence[str]) -> dict[str, list[Value]]:
-        self._learn(subjects, make=False)
-        keys = [self._known.get(subject) for subject in subjects]
+        known = self._learn(subjects, make=False)
+        keys = [known.get(subject) for subject in subjects]
         return {
             name: [_opened(name.encode(), value, key) for value, key in zip(column, keys, strict=True)]
             for name, column in columns.items()
@@ -62,23 +62,27 @@ class KeyedSealer:
         return self._vault.tokens(subjects)
 
     def forget_all(self) -> None:
-        self._known.clear()
+        """Another thread may be sealing: it ends what it began with the keys that it has."""
+        self._known = {}
 
     def close(self) -> None:
-        self._known.clear()
+        self._known = {}
         self._vault.close()
 
-    def _learn(self, subjects: Sequence[str], *, make: bool) -> None:
-        new = [subject for subject in dict.fromkeys(subjects) if subject not in self._known]
+    def _learn(self, subjects: Sequence[str], *, make: bool) -> dict[str, Keys]:
+        """The keys that are known now, those of `subjects` among them as far as there are any."""
+        known = self._known
+        new = [subject for subject in dict.fromkeys(subjects) if subject not in known]
         if not new:
-            return
-        if len(self._known) + len(new) > MOST_KEYS:
-            self._known.clear()
+            return known
+        if len(known) + len(new) > MOST_KEYS:
+            known = self._known = {}
             new = list(dict.fromkeys(subjects))
         for subject, key in zip(new, self._vault.keys(new, make=make), strict=True):
             if key is not None:
                 cipher, nonces = (hmac.digest(key, use, "sha256") for use in (b"kring seal", b"kring nonce"))
-                self._known[subject] = Keys(AESGCM(cipher), nonces)
+                known[subject] = Keys(AESGCM(cipher), nonces)
+        return known
 
 
 class SealingLog:

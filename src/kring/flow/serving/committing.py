@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from kring.errors import KringError
+from kring.serve.answers import broken
 from kring.serve.group import Written
 
 Job = Callable[[], Written]
@@ -39,8 +40,10 @@ class Committer:
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
+            written: Written | None = None
+            error: KringError | None = None
             try:
-                written, error = order.job(), None
-            except KringError as caught:
-                written, error = None, caught
+                written = order.job()
+            except Exception as caught:  # noqa: BLE001  the edge: a thread that ends would leave everybody waiting
+                error = broken(caught)
             self._loop.call_soon_threadsafe(order.done, written, error)
