@@ -41,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.text(), st.text(), st.text(), st.binary(), st.integers(1, 40))
 def test_tags_say_what_they_were_made_of(system: str, scope: str, key: str, body: bytes, rows: int) -> None:
-    name, digest = claim_name(system, scope, key), body_digest(body)
+    name, digest = claim_name(system, scope, key), body_digest(body, key=key)
     tags = claim_tags(name, digest, rows)
     assert [read_tag(tag) for tag in tags] == [Tag(name, digest, row, rows) for row in range(rows)]
     assert len(name) == len(digest) == 22

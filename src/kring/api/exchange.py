@@ -93,7 +93,7 @@ class Request(msgspec.Struct, frozen=True):
 
 def key_of(line: Line, text: str | None, *, who: str, body: bytes) -> Key | None:
     """The idempotency key that `who` gave with `body`, if there is one."""
-    return Key(claim_name(line.name, who, text), body_digest(body)) if text else None
+    return Key(claim_name(line.name, who, text), body_digest(body, key=text)) if text else None
 
 
 def one_system(first: str, second: str) -> str:

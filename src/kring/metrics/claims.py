@@ -3,11 +3,15 @@
 A name is the first 128 bits of SHA-256 over system, scope and key, in base64 (22 characters of the alphabet for
 addresses): a key may be anything, and may hold what is personal. A tag is name, digest of the request's body, the place
 of a row in the request and the number of its rows, joined by dots.
+
+The digest is an HMAC (RFC 2104) with the key, whose text is written nowhere: who reads the log of somebody who is
+forgotten can't try bodies against it, as long as the key can't be guessed either.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from base64 import urlsafe_b64encode
 from typing import Final, NamedTuple
 
@@ -26,12 +30,13 @@ class Tag(NamedTuple):
 def claim_name(system: str, scope: str, key: str) -> str:
     """The name of `key` as `scope` (whoever asks) gave it to `system`; none of another three is the same."""
     parts = [part.encode("utf-8", "surrogatepass") for part in (system, scope, key)]
-    return _short(b"".join(len(part).to_bytes(4, "big") + part for part in parts))
+    framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return _written(hashlib.sha256(framed).digest())
 
 
-def body_digest(body: bytes) -> str:
-    """What tells a request's body from another one, 22 characters."""
-    return _short(body)
+def body_digest(body: bytes, *, key: str) -> str:
+    """What tells a request's body from another one that comes with the same `key`, 22 characters."""
+    return _written(hmac.digest(key.encode("utf-8", "surrogatepass"), body, "sha256"))
 
 
 def claim_tags(name: str, digest: str, rows: int) -> list[str]:
@@ -47,5 +52,5 @@ def read_tag(text: str) -> Tag | None:
     return Tag(name, digest, int(row), int(rows))
 
 
-def _short(data: bytes) -> str:
-    return urlsafe_b64encode(hashlib.sha256(data).digest()[:BYTES]).rstrip(b"=").decode()
+def _written(digest: bytes) -> str:
+    return urlsafe_b64encode(digest[:BYTES]).rstrip(b"=").decode()

@@ -23,7 +23,7 @@ OTHER: Final = Owner(SYSTEM, 1)
 
 def claim(key: str, *, body: bytes = b"{}") -> Claim:
     """A request with that key and body, for tests."""
-    return Claim(claim_name(SYSTEM, "caller", key), body_digest(body))
+    return Claim(claim_name(SYSTEM, "caller", key), body_digest(body, key=key))
 
 
 def logged(log: FileLog, asked: Claim, rows: int = 1, *, at: int = START, parts: int = 1) -> tuple[bytes, ...]:
