@@ -107,6 +107,52 @@ def test_too_many_rows_and_as_many_as_there_may_be(face: Face, server: Server) -
     assert server.ask("POST", face.at(), face.rows(1000)).status == 200
 
 
+CROWDS: Final[dict[str, tuple[str, str, bytes]]] = {
+    "tensorflow rows": ("tensorflow", "application/json", b'{"instances": [' + b"0," * 3_000_000 + b"0]}"),
+    "tensorflow columns": (
+        "tensorflow",
+        "application/json",
+        b'{"inputs": {"amount": [' + b"0," * 3_000_000 + b'0], "b": 1}}',
+    ),
+    "tensorflow examples": (
+        "tensorflow classify",
+        "application/json",
+        b'{"examples": [' + b"{}," * 2_000_000 + b"{}]}",
+    ),
+    "mlflow table": (
+        "mlflow",
+        "application/json",
+        b'{"dataframe_split": {"columns": ["amount"], "data": [' + b"0," * 3_000_000 + b"0]}}",
+    ),
+    "mlflow rows": ("mlflow", "application/json", b'{"instances": [' + b"0," * 3_000_000 + b"0]}"),
+    "csv": ("mlflow", "text/csv", b"x\n" * 3_000_000),
+    "json lines": ("mlflow", "application/jsonlines", b"x\n" * 3_000_000),
+    "tensors": (
+        "open inference",
+        "application/json",
+        b'{"inputs": [{"name": "a", "shape": [3000000], "datatype": "FP64", "data": [' + b"{}," * 2_000_000 + b"{}]}]}",
+    ),
+    "vertex": ("vertex", "application/json", b'{"instances": [' + b"0," * 3_000_000 + b"0]}"),
+    "native": ("native", "application/json", b'{"inputs": [' + b"0," * 3_000_000 + b"0]}"),
+}
+"""Millions of rows, each of them broken: who speaks of a row has looked at it."""
+
+
+@pytest.mark.parametrize("name", CROWDS)
+def test_a_crowd_of_rows_is_refused_before_one_is_looked_at(server: Server, name: str) -> None:
+    face, media, body = FACES[CROWDS[name][0]], *CROWDS[name][1:]
+    told = server.ask("POST", face.at(), body, headers={"content-type": media})
+    assert "row 0" not in refused(face, told, "1,000", status=(400,))
+    unharmed(face, server)
+
+
+def test_a_context_that_every_row_repeats_is_small(server: Server) -> None:
+    face = FACES["tensorflow classify"]
+    examples, context = [{}] * 1000, {"email": "x" * 8192}
+    refused(face, server.ask("POST", face.at(), {"examples": examples, "context": context}), "8,192", status=(400,))
+    unharmed(face, server)
+
+
 def test_a_request_that_is_cut_anywhere(face: Face, server: Server) -> None:
     whole = json.dumps(face.good).encode()
     for at in range(0, len(whole), 29):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kring.api.mlflow import from_inputs
 from kring.api.tables import from_columns, from_csv, from_table, from_values, outputs_of, predictions
 from kring.api.tensors import DATATYPES, NUMPY, Tensor, outputs, packed, parameters, rows_of, tensor, unpacked
 from kring.errors import UserError
@@ -232,3 +233,19 @@ def test_one_value_alone_is_a_row_of_a_system_that_asks_for_one() -> None:
     assert from_values(line(("a", "string")), ["x", ["y"]]) == [{"a": "x"}, {"a": "y"}]
     with pytest.raises(UserError, match="does not fit"):
         from_values(line(("a", "string"), ("b", "string")), ["x"])
+
+
+def test_more_axes_than_anybody_needs_are_not_multiplied() -> None:
+    with pytest.raises(UserError) as told:
+        tensor("a", [1] * 9, "BOOL", [True])
+    assert "8 axes" in told.value.allowed
+    with pytest.raises(UserError) as told:
+        unpacked("a", [1 << 61] * 100_000, "BOOL", b"")
+    assert "8 axes" in told.value.allowed
+
+
+def test_more_columns_than_there_are_fields_are_not_read() -> None:
+    asked = line(("a", "string"), ("b", "string"))
+    assert from_inputs(asked, {"a": ["x"], "b": ["y"]}) == [{"a": "x", "b": "y"}]
+    with pytest.raises(UserError, match="more columns"):
+        from_inputs(asked, {"a": ["x"], "b": ["y"], "c": ["z"]})

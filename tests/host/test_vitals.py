@@ -6,8 +6,9 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
-from kring.host.vitals import Usage, file_limit, open_files, start_of
+from kring.host.vitals import Usage, file_limit, machine_memory, open_files, start_of
 
 
 def test_memory_that_is_taken_is_counted() -> None:
@@ -64,3 +65,17 @@ def test_a_start_names_one_process() -> None:
         assert start_of(child.pid) >= mine > 0
         child.communicate(b"\n")
     assert start_of(child.pid) == 0
+
+
+def test_a_control_group_may_allow_less_than_the_machine_has(tmp_path: Path) -> None:
+    of = tmp_path / "cgroup"
+    nowhere = machine_memory(tmp_path, of)
+    assert nowhere == machine_memory(tmp_path, tmp_path / "none") > 64 << 20
+    (tmp_path / "pods" / "one").mkdir(parents=True)
+    (tmp_path / "memory.max").write_text("max\n")
+    of.write_text("1:cpu:/\n0::/pods/one\n")
+    assert machine_memory(tmp_path, of) == nowhere
+    (tmp_path / "pods" / "memory.max").write_text(f"{48 << 20}\n")
+    assert machine_memory(tmp_path, of) == 48 << 20
+    (tmp_path / "pods" / "one" / "memory.max").write_text(f"{32 << 20}\n")
+    assert machine_memory(tmp_path, of) == 32 << 20

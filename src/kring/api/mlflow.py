@@ -11,7 +11,7 @@ import kring
 from kring.api.exchange import Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.health import Readiness
-from kring.api.tables import Raws, decoded, from_columns, from_table, from_values
+from kring.api.tables import Raws, decoded, few, from_columns, from_table, from_values, known
 from kring.errors import KringError, UserError
 from kring.record.decision import Value
 from kring.serve.line import Line
@@ -90,7 +90,7 @@ def raws_of(line: Line, body: bytes) -> Raws:
 
 def from_instances(line: Line, instances: list[Any]) -> Raws:
     """Rows as objects of fields, or as lists of values without names."""
-    if instances and all(isinstance(one, dict) for one in instances):
+    if few(instances) and all(isinstance(one, dict) for one in instances):
         return instances
     return from_values(line, instances)
 
@@ -98,9 +98,9 @@ def from_instances(line: Line, instances: list[Any]) -> Raws:
 def from_inputs(line: Line, inputs: object) -> Raws:
     """Columns by name, each a list; one row of named values; or rows as `from_instances` takes them."""
     if isinstance(inputs, dict):
-        lists = [isinstance(column, list) for column in inputs.values()]
+        lists = [isinstance(column, list) for column in known(line, inputs).values()]
         if all(lists):
-            return from_columns({name: [single(one) for one in column] for name, column in inputs.items()})
+            return from_columns({name: [single(one) for one in few(column)] for name, column in inputs.items()})
         if any(lists):
             raise UserError(
                 "some inputs are lists and some are not",

@@ -13,7 +13,7 @@ import msgspec
 
 from kring.api.exchange import JSON, Headers
 from kring.api.mlflow import Predictions, from_instances
-from kring.api.tables import Raws
+from kring.api.tables import Raws, few
 from kring.errors import UserError
 from kring.record.decision import Value
 from kring.serve.line import Line
@@ -29,7 +29,7 @@ _encoder: Final = msgspec.json.Encoder()
 def raws_of_lines(line: Line, body: bytes) -> Raws:
     """Rows of JSON Lines: each line an object of fields, or a list of values in the contract's order."""
     try:
-        rows: list[Any] = [msgspec.json.decode(one) for one in body.splitlines() if one.strip()]
+        rows: list[Any] = [msgspec.json.decode(one) for one in few([one for one in body.splitlines() if one.strip()])]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(
             "the body is not JSON Lines", got=str(error)[:200], allowed="one JSON value per line"

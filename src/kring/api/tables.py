@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from kring.serve.reading import HasReader, Rows, named_rows
 Kind = Literal["number", "integer", "boolean", "text"]
 Raws = list[dict[str, object]]
 Body = TypeVar("Body")
+Item = TypeVar("Item")
 
 KINDS: Final[dict[LogicalType, Kind]] = {"number": "number", "integer": "integer", "boolean": "boolean"}
 """Every other type is written as a text."""
@@ -92,8 +94,33 @@ def read(line: Line, raws: Any) -> Rows:
     return line.read(named_rows(raws, most=MOST_ROWS))
 
 
+def few(rows: Sequence[Item]) -> Sequence[Item]:
+    """Rows, or a column, as they are: asked for before anything is made of each. `UserError` when they are too many."""
+    if len(rows) > MOST_ROWS:
+        raise UserError(
+            "these are too many rows",
+            got=f"more than {MOST_ROWS:,}",
+            allowed=f"1 to {MOST_ROWS:,}",
+            next="send fewer rows at a time, or score a file with kring score",
+        )
+    return rows
+
+
+def known(line: HasReader, columns: dict[str, Any]) -> dict[str, Any]:
+    """Columns as they are. `UserError` when they are more than the contract has fields."""
+    if len(columns) > len(line.reader.names):
+        raise UserError(
+            "these are more columns than the contract has fields",
+            got=f"{len(columns):,}",
+            allowed=", ".join(line.reader.names)[:MOST_SHOWN],
+        )
+    return columns
+
+
 def from_columns(columns: Mapping[str, Sequence[object]]) -> Raws:
     """Rows out of columns. `UserError` unless all of them are equally long."""
+    for column in columns.values():
+        few(column)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
@@ -108,24 +135,27 @@ def from_table(names: Sequence[object], rows: Sequence[object]) -> Raws:
         raise UserError(
             "a heading has one name per column", got=repr(list(names))[:MOST_SHOWN], allowed="each name once"
         )
-    return [_row(texts, row, place) for place, row in enumerate(rows)]
+    return [_row(texts, row, place) for place, row in enumerate(few(rows))]
 
 
 def from_values(line: HasReader, rows: Sequence[object]) -> Raws:
     """Rows of values without names, which are the fields that a caller has to name, in the contract's order. One value
     alone is a row of a system that asks for one."""
     names = line.reader.asked
-    return [_row(names, row if isinstance(row, list) or len(names) > 1 else [row], at) for at, row in enumerate(rows)]
+    return [
+        _row(names, row if isinstance(row, list) or len(names) > 1 else [row], at) for at, row in enumerate(few(rows))
+    ]
 
 
 def from_csv(line: Line, body: bytes) -> Raws:
     """Rows of a CSV file in UTF-8; an empty cell is a missing value. The first line is a heading if nothing but names
     of fields stands in it."""
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        rows = list(islice(filter(None, lines), MOST_ROWS + 2))  # a heading, and one row too many
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError("the body is not CSV", got=str(error)[:200], allowed="CSV in UTF-8") from error
-    table: list[list[str | None]] = [[cell or None for cell in row] for row in lines if row]
+    table: list[list[str | None]] = [[cell or None for cell in row] for row in rows]
     if table and set(table[0]) <= set(line.reader.names):
         return from_table(table[0], table[1:])
     return from_values(line, table)

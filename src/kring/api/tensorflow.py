@@ -19,7 +19,9 @@ from kring.api.tables import (
     Kind,
     Raws,
     decoded,
+    few,
     inputs_of,
+    known,
     outputs_of,
     policy_of,
     predictions,
@@ -38,6 +40,9 @@ DTYPES: Final[dict[Kind, str]] = {
     "boolean": "DT_BOOL",
     "text": "DT_STRING",
 }
+MOST_CONTEXT: Final = 8192
+"""Bytes of a context, which every row repeats."""
+
 ROWS: Final = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -55,7 +60,7 @@ class Predict(msgspec.Struct):
 
 
 class Examples(msgspec.Struct):
-    """Rows of named features; what `context` holds is the same in each."""
+    """Rows of named features; what `context` holds is the same in each, and therefore small."""
 
     examples: list[dict[str, Any]]
     context: dict[str, Any] = {}
@@ -153,20 +158,20 @@ def require_signature(name: str) -> None:
 def raws_of(line: Line, asked: Predict) -> Raws:
     """The rows of a request to predict."""
     if isinstance(asked.instances, list):
-        rows = from_instances(line, [plain(one) for one in asked.instances])
+        rows = from_instances(line, [plain(one) for one in few(asked.instances)])
     else:
-        rows = from_inputs(line, decoded_columns(asked.inputs))
+        rows = from_inputs(line, decoded_columns(line, asked.inputs))
     return [{name: single(plain(value)) for name, value in row.items()} for row in rows]
 
 
-def decoded_columns(inputs: object) -> object:
+def decoded_columns(line: Line, inputs: object) -> object:
     """Columns, or one value, with base64 read."""
     found = plain(inputs)
     if not isinstance(found, dict):
         return found
     return {
-        name: [plain(one) for one in column] if isinstance(column, list) else plain(column)
-        for name, column in found.items()
+        name: [plain(one) for one in few(column)] if isinstance(column, list) else plain(column)
+        for name, column in known(line, found).items()
     }
 
 
@@ -175,8 +180,12 @@ def examples_of(request: Request) -> Raws:
     require_media(request.headers)
     asked = decoded(request.body, _examples)
     require_signature(asked.signature_name)
+    size = len(_encode(asked.context))
+    if size > MOST_CONTEXT:
+        raise UserError("the context is too large", got=f"{size:,} bytes", allowed=f"{MOST_CONTEXT:,}", key="context")
     return [
-        {name: single(plain(value)) for name, value in (asked.context | example).items()} for example in asked.examples
+        {name: single(plain(value)) for name, value in (asked.context | example).items()}
+        for example in few(asked.examples)
     ]
 
 

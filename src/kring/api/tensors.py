@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from kring.api.native import MOST_ROWS
 from kring.api.tables import Kind, Raws, from_columns, from_values, outputs_of
 from kring.errors import UserError
 from kring.record.answer import Answer
@@ -22,6 +23,7 @@ FLOATS: Final = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 NUMPY: Final = {name: f"<{'u' if name[0] == 'U' else 'i'}{int(name.lstrip('UINT')) // 8}" for name in INTEGERS} | FLOATS
 DATATYPES: Final = ("BOOL", *sorted(NUMPY), "BYTES")
 OF_KIND: Final[dict[Kind, str]] = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "text": "BYTES"}
+MOST_AXES: Final = 8
 CONTENT_TYPES: Final = ("pd", "np", "str")
 SHOWN: Final = 80
 
@@ -139,7 +141,10 @@ def _matrix(line: HasReader, one: Tensor) -> Raws:
 
 def _count(name: str, shape: Sequence[int]) -> int:
     if not shape or any(size < 1 for size in shape):
-        raise _unfit(name, f"shape {list(shape)}"[:SHOWN], "sizes of at least 1, the number of rows first")
+        raise _unfit(name, f"shape {list(shape[:MOST_AXES])}"[:SHOWN], "sizes of at least 1, the number of rows first")
+    if len(shape) > MOST_AXES or shape[0] > MOST_ROWS:
+        got, allowed = f"shape {list(shape[:MOST_AXES])}"[:SHOWN], f"up to {MOST_ROWS:,} rows in up to {MOST_AXES} axes"
+        raise _unfit(name, got, allowed)
     return math.prod(shape)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 STATM: Final = "/proc/self/statm"
 FILES: Final = "/proc/self/fd"
+GROUPS: Final = Path("/sys/fs/cgroup")
 STARTED: Final = 19
 """Where the moment of a process's start stands behind its name in /proc/PID/stat."""
 
@@ -49,6 +51,21 @@ def open_files() -> int:
 def file_limit() -> int:
     """How many files this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def machine_memory(groups: Path = GROUPS, of: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes of memory that there are for this process: the machine's, or less where a control group it is in (version
+    2, as in containers) allows less."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * PAGE]
+    try:
+        inside = next((line[3:].strip("/") for line in of.read_text().splitlines() if line.startswith("0::")), "")
+    except OSError:  # a system without control groups
+        return sizes[0]
+    place = groups / inside
+    for group in (place, *place.parents):
+        with suppress(OSError, ValueError):  # no such limit, or "max"
+            sizes.append(int((group / "memory.max").read_text()))
+    return min(sizes)
 
 
 def start_of(pid: int) -> int:

@@ -17,7 +17,7 @@ from kring.flow.cleaning import repairs_of_rows
 from kring.flow.keys import NewKey, ensure_dev_key
 from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
-from kring.flow.serving.keeping import Patience, Spec
+from kring.flow.serving.keeping import MEGABYTE, Patience, Spec
 from kring.flow.serving.listening import listenable
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.publish import Publisher, require_apart
@@ -26,9 +26,14 @@ from kring.flow.serving.supervise import Supervisor, end_survivors
 from kring.host.clock import SystemClock
 from kring.host.page import MappedPage, new_page
 from kring.host.turns import alone
+from kring.host.vitals import machine_memory
 from kring.record.serving import Plan
 
 WORKER: Final = "kring.api.serve"
+WORKERS_SHARE: Final = 0.75
+"""The part of the machine's memory that the data workers may hold between them. One that holds more than its part of
+this is replaced before the machine has to end somebody."""
+
 OTHERS: Final = {
     "control": ("kring.console.serve", 0),
     "render": ("kring.flow.serving.render", 10),
@@ -98,12 +103,14 @@ def say_beyond_rows(projects: Sequence[Project], *, say: Callable[[str], None]) 
 def processes(plan: Plan) -> list[Spec]:
     """What is to be kept running: data workers, and beside them what looks after them."""
     where = str(Meeting(Path(plan.state)).plan)
+    memory_mb = int(machine_memory() * WORKERS_SHARE / plan.workers) // MEGABYTE
     workers = [
         Spec(
             name=f"worker {seat}",
             argv=(sys.executable, "-m", WORKER, where, str(seat)),
             seat=seat,
             stop_grace=plan.drain_s,
+            memory_mb=memory_mb,
         )
         for seat in range(plan.workers)
     ]
