@@ -18,6 +18,7 @@ from granian._granian import RSGIProtocolClosed
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
 from kring.access.roles import may
+from kring.api.budget import Budget
 from kring.api.exchange import JSON, Action, Header, Headers, Request, Response, Route, Streamed, one_system
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
@@ -28,9 +29,17 @@ from kring.serve.desk import Desk
 from kring.serve.line import Line
 
 MOST_BYTES: Final = 8 << 20
+ENDLESS: Final = 1 << 62
 SYSTEM: Final = "x-kring-system"
 SINGLE: Final = ("host", "origin", SYSTEM, "idempotency-key")
 """Headers that decide something, and therefore come once and can be read."""
+
+STRANGERS_BYTES: Final = 64 << 10
+"""How large a body may be that goes to the control process for somebody who shows no key that is known here."""
+
+PASSED_BODIES: Final = 4
+"""How many of the largest bodies may be on their way to the control process at a time; those of strangers together may
+be as large as one."""
 
 SLOWEST_S: Final = 10.0
 """How long a body may take to arrive."""
@@ -164,6 +173,7 @@ class Door:
         self._most = most_bytes
         self._behind_proxy = behind_proxy
         self._reading: dict[asyncio.Task[Any], float] = {}
+        self._passed, self._strange = Budget(most_bytes * PASSED_BODIES), Budget(most_bytes)
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         if scope.proto != "http":
@@ -215,7 +225,7 @@ class Door:
             lines.principal = self.gate.authenticate(
                 headers, now=self.clock.now(), tick=began, address=self._address(scope.client, headers)
             )
-        body = await self._body(headers, proto, began) if route.method in ("POST", "PUT") else b""
+        body = await self._body(headers, proto, began, most=self._most) if route.method in ("POST", "PUT") else b""
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
@@ -238,7 +248,7 @@ class Door:
         """Where the request comes from, as far as it can be known."""
         return client_address(peer.rpartition(":")[0], headers, behind_proxy=self._behind_proxy)
 
-    async def _body(self, headers: Any, proto: Any, began: float) -> bytes:
+    async def _body(self, headers: Any, proto: Any, began: float, *, most: int) -> bytes:
         coding = headers.get("content-encoding")
         if coding not in (None, "", "identity"):
             raise UserError(
@@ -249,39 +259,43 @@ class Door:
         assert task is not None
         self._reading[task] = began
         try:
-            if length is not None and length.isdecimal() and int(length) <= self._most:
+            if length is not None and length.isdecimal() and int(length) <= most:
                 return bytes(await proto())
-            return await self._counted(length, proto)
+            return await counted(length, proto, most=most)
         except asyncio.CancelledError:
             raise UserError("the body did not arrive in time", allowed=f"{SLOWEST_S:.0f} s") from None
         finally:
             del self._reading[task]
-
-    async def _counted(self, length: str | None, proto: Any) -> bytes:
-        """A body of unknown length, as far as it may go."""
-        parts, size = [], int(length) if length is not None and length.isdecimal() else 0
-        if size <= self._most:
-            async for part in proto:
-                size += len(part)
-                parts.append(part)
-                if size > self._most:
-                    break
-        if size > self._most:
-            raise TooMuch(
-                "the body is too large", got=f"more than {self._most:,} bytes", allowed=f"{self._most:,} bytes",
-                next="send fewer rows at a time, or score a file with kring score",
-            )  # fmt: skip
-        return b"".join(parts)
 
     async def _pass_on(self, scope: Any, proto: Any) -> None:
         """A path of the control process, or of nobody."""
         try:
             require_single(scope.headers)
             self._check(scope.headers)
-            body = await self._body(scope.headers, proto, self.clock.monotonic())
-            await self._beyond.pass_on(scope, proto, body)
+            with self._room_for(scope) as most:
+                body = await self._body(scope.headers, proto, self.clock.monotonic(), most=most)
+                await self._beyond.pass_on(scope, proto, body)
         except KringError as error:
             await self._send(proto, native(error, status_of(error)))
+
+    @contextmanager
+    def _room_for(self, scope: Any) -> Iterator[int]:
+        """Hold room for a body that is passed on; how many bytes it may have. The control process says who asks, and
+        has to be asked first; so strangers get little."""
+        length = announced(scope.headers)
+        most = self._most if length > STRANGERS_BYTES and self._is_known(scope) else min(STRANGERS_BYTES, self._most)
+        with (self._passed if most > STRANGERS_BYTES else self._strange).held(min(length, most)):
+            yield most
+
+    def _is_known(self, scope: Any) -> bool:
+        """Whether whoever asks shows a key or a token that is known here."""
+        address = self._address(scope.client, scope.headers)
+        now, tick = self.clock.now(), self.clock.monotonic()
+        try:
+            self.gate.authenticate(scope.headers, now=now, tick=tick, address=address)
+        except Unauthenticated:
+            return False
+        return True
 
     async def _send(self, proto: Any, response: Response | Streamed) -> None:
         headers = [*MEDIA[response.media], *response.headers] if response.headers else MEDIA[response.media]
@@ -293,6 +307,32 @@ class Door:
         transport = proto.response_stream(response.status, headers)
         async for chunk in response.chunks:
             await transport.send_bytes(chunk)
+
+
+def announced(headers: Any) -> int:
+    """How many bytes a request says that its body has, or so many that it is too large where it does not say."""
+    length = headers.get("content-length")
+    if length is not None and length.isdecimal():
+        return int(length)
+    return ENDLESS if "transfer-encoding" in headers else 0
+
+
+async def counted(length: str | None, proto: Any, *, most: int) -> bytes:
+    """A body of unknown length, as far as it may go."""
+    parts, size = [], int(length) if length is not None and length.isdecimal() else 0
+    if size <= most:
+        async for part in proto:
+            size += len(part)
+            parts.append(part)
+            if size > most:
+                break
+    if size > most:
+        strange = most == STRANGERS_BYTES
+        raise TooMuch(
+            "the body is too large", got=f"more than {most:,} bytes", allowed=f"{most:,} bytes",
+            next="show a key" if strange else "send fewer rows at a time, or score a file with kring score",
+        )  # fmt: skip
+    return b"".join(parts)
 
 
 def require_single(headers: Any) -> None:
