@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kring.flow.operating.operator import operating
 from kring.flow.project import open_project
 from kring.record.alarm import Breach, Effect
 from kring.record.operator import Watched
+from kring.watch import wording
 from systems import Told, kring, write_loans
 from targets import Target, http_target
 
@@ -116,3 +118,27 @@ def test_what_could_not_be_told_is_said(loans: Path, target: Target) -> None:
     target.status = 503
     busy = kring("alarms", "test", "night", loans, "--json")
     assert (busy.code, busy.json["error"]["code"]) == (3, "unreachable")
+
+
+REMEDIES = sorted({command for cures in wording.REMEDIES.values() for _, command in cures})
+
+
+@pytest.mark.parametrize("command", REMEDIES)
+def test_what_may_help_is_a_command_that_there_is(command: str) -> None:
+    told = kring(*shlex.split(command.format(" here")), "--help")
+    assert told.code == 0, told.err
+
+
+def test_no_line_is_wider_than_a_terminal(loans: Path) -> None:
+    ring(loans, *(f"a_rather_long_name_of_a_column_{number}" for number in range(5)))
+    said = kring("alarms", loans).out.replace(str(loans), "loans")
+    assert max(map(len, said.splitlines())) <= 100
+    group = of(kring("alarms", loans, "--json"))[-1]["group"]
+    assert f"kring alarms ack {group} {loans}\n" in kring("alarms", loans).out
+
+
+def test_programs_get_the_same_words(loans: Path) -> None:
+    ring(loans, "age")
+    told = kring("alarms", loans, "--json").json
+    assert set(told) == {"system", "alarms", "untold", "means", "roles"}
+    assert {*told["means"]} == {one["id"] for one in told["alarms"]}

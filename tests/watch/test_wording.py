@@ -110,9 +110,9 @@ def test_an_effect_says_whether_that_is_worse(effect: Effect, said: str) -> None
 
 def test_money_that_is_the_metric_is_said_once() -> None:
     lost = Effect(
-        metric="expected_cost", value=0.3, low=0.2, high=0.4, money=0.3, currency="EUR", conditions="as against 0.3"
+        metric="expected_cost", value=0.3, low=0.2, high=0.4, money=0.3, currency="EUR", conditions="than at 0.3"
     )
-    assert told(alarm(effect=lost), "effect") == "worse, each decision costs 0.3 EUR more (+0.2 to +0.4) as against 0.3"
+    assert told(alarm(effect=lost), "effect") == "worse, each decision costs 0.3 EUR more (+0.2 to +0.4) than at 0.3"
 
 
 def test_limits_and_shares_are_said_in_words() -> None:

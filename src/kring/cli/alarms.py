@@ -162,7 +162,8 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         for one in members[:FIRST]:
             tell_one(output, one, roles=found.roles, like=members[0] if one is not members[0] else None)
         if len(members) > FIRST:
-            output.say(f"\n{wording.others(members[FIRST:])}", style=STYLES[members[0].tier])
+            rest = lines(wording.others(members[FIRST:]), rest="  ")
+            output.say("\n" + "\n".join(rest), style=STYLES[members[0].tier])
     say_commands(output, found.alarms, folder)
     for late in found.untold:
         again = f"tried again {moment(late.due)}" if late.state == "waiting" else "given up"

@@ -109,8 +109,8 @@ class ProbabilityEstimates:
             rows=lost.rows,
             groups=len(windows),
             better=FORMULAS[name].better,
-            method=f"as against a threshold of {least if least == most else f'{least} to {most}'} instead of "
-            f"{_threshold(policy):.3g}, which half of the windows choose and the other half tries",
+            method=f"than if a yes were said from {least if least == most else f'{least} to {most}'} on instead of "
+            f"{_threshold(policy):.3g} (found on one half of the windows, tried on the other)",
             unit=policy.currency if policy.cost else "",
         )
 

@@ -111,7 +111,7 @@ def moved_of(
 
 def told(moved: Moved) -> str:
     """One sentence, such as "temp is higher: 31.2% of values lie below 0.48, where 50.0% were expected (…)"."""
-    parts = "; ".join(f"{part.name} {part.was:.1%} → {part.now:.1%}" for part in moved.parts)
+    parts = "; ".join(f"{part.name}: {part.was:.1%} → {part.now:.1%}" for part in moved.parts)
     sentence = f"{moved.feature}{moved.lean}: {moved.now:.1%} {moved.what}, where {moved.was:.1%} were expected"
     return f"{sentence} ({parts})" if parts else sentence
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
@@ -38,8 +38,36 @@ OF_NO_VERSION: Final[frozenset[AlarmKind]] = frozenset({"retraining", "drill", "
 OVER_A_SPAN: Final[frozenset[AlarmKind]] = frozenset({"quality", "calibration", "fairness"})
 """Kinds that are judged over all that was answered since then, and may have begun later."""
 
+ROLLED_BACK: Final = "release/rolled_back/"
+OVER: Final = "over: it ended when the version was taken back; who is answered, and how well, is as before it came"
+SURE: Final = {"release/rolled_back": "proven by the tests of its rollout; how rarely they are wrong stands above"}
+"""How sure that is which was tested before it was told."""
+
 NOT_RELEASED: Final = "release/gate/"
 """Kinds, and the key, of alarms that only happened while some version was live."""
+
+
+RETRAIN: Final = ("retrain:", "retrain{} --now")
+GO_BACK: Final = ("go back:", "rollback{} --reason '…'")
+ROLLOUT: Final = ("the rollout:", "rollout show{}")
+EVIDENCE: Final = ("its tests:", "compare{}")
+REMEDIES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "quality": (RETRAIN, GO_BACK),
+    "fallback": (GO_BACK,),
+    "release": (ROLLOUT,),
+    "release/gate": (EVIDENCE,),
+    "retraining": (("the trainings:", "retrain{}"),),
+    "retraining/waiting": (("say yes:", "retrain{} --approve"), ("say no:", "retrain{} --refuse")),
+    "drift": (RETRAIN,),
+    "prediction_drift": (GO_BACK,),
+    "calibration": (RETRAIN,),
+    "fairness": (RETRAIN,),
+    "cost": (GO_BACK,),
+    "outliers": (RETRAIN,),
+    "probes": (GO_BACK,),
+    "trial": (("the trials:", "trial list{}"),),
+}
+"""What may help, beside saying that one has seen it; `{}` is the place of the folder."""
 
 
 def facts(alarm: Alarm, *, roles: Roles | None = None) -> list[tuple[str, str]]:
@@ -47,9 +75,9 @@ def facts(alarm: Alarm, *, roles: Roles | None = None) -> list[tuple[str, str]]:
     told = [
         ("means", means(alarm)),
         ("since", seen(alarm)),
-        ("sure", alarm.sure),
+        ("sure", SURE.get(f"{alarm.kind}/{alarm.metric}", alarm.sure)),
         ("measured", measured(alarm)),
-        ("effect", effect(alarm.effect, kind=alarm.kind)),
+        ("effect", OVER if alarm.key.startswith(ROLLED_BACK) else effect(alarm.effect, kind=alarm.kind)),
         ("of", subject_of(alarm)),
         ("owner", alarm.owner),
         ("do", alarm.proposal),
@@ -139,7 +167,7 @@ def effect(found: Effect | None, *, kind: AlarmKind | None = None) -> str:
         return f"{UNKNOWN_EFFECT}: {found.conditions}" if found.conditions else UNKNOWN_EFFECT
     beside = "" if kind is None or kind in UNLIKE_BEFORE else "compared with its tests before release: "
     words = beside + ", ".join(parts)
-    joined = " " if found.conditions.startswith(("than ", "as against ")) else "; "
+    joined = " " if found.conditions.startswith("than ") else "; "
     return f"{words}{joined}{found.conditions}" if found.conditions else words
 
 
@@ -183,7 +211,7 @@ def standing(alarm: Alarm) -> str:
         return f"silent until {moment(alarm.until)}{by}{why}"
     if alarm.state == "resolved":
         return f"over since {moment(alarm.ended)}{by}{why}"
-    return f"{alarm.state}{by}{why}"
+    return f"{alarm.state}{by}{why}" if alarm.by or alarm.state != "open" else "open, and nobody is at it yet"
 
 
 def subject(system: str, alarms: Sequence[Alarm], *, news: News, more: int = 0) -> str:
@@ -220,7 +248,11 @@ def others(alarms: Sequence[Alarm]) -> str:
 
 def text(alarms: Sequence[Alarm], *, more: int = 0, roles: Roles | None = None) -> str:
     """Each alarm with all that is known of it, and how to go on; without `roles` versions are named by ids alone."""
-    parts = ["\n".join([*head, *told]) for head, told in (block(one, roles=roles) for one in alarms)]
+    parts, first = [], dict[str, Alarm]()
+    for one in alarms:
+        head, told = block(one, roles=roles, like=first.get(one.kind))
+        first.setdefault(one.kind, one)
+        parts.append("\n".join([*head, *told]))
     if more:
         parts.append(f"{more:,} more are not named here: kring alarms shows them")
     ringing = [one for one in alarms if one.state != "resolved"]
@@ -237,9 +269,11 @@ def commands(alarms: Sequence[Alarm], *, folder: str = "") -> list[str]:
     id = groups.pop() if len(groups) == 1 else "ID"
     id = alarms[0].id if len(alarms) == 1 else id
     where = f" {folder}" if folder else ""
-    told = {
-        "you are at it:": f"kring alarms ack {id}{where}",
-        "not now:": f"kring alarms silence {id}{where} --for 2h",
-        "it is over:": f"kring alarms resolve {id}{where} --because '…'",
-    }
-    return [f"  {when:<15} {command}" for when, command in told.items()]
+    told = [
+        ("you are at it:", f"kring alarms ack {id}{where}"),
+        ("not now:", f"kring alarms silence {id}{where} --for 2h"),
+        ("it is over:", f"kring alarms resolve {id}{where} --because '…'"),
+    ]
+    cures = [cure for one in alarms for cure in REMEDIES.get(f"{one.kind}/{one.metric}", REMEDIES.get(one.kind, ()))]
+    told += [(when, f"kring {command.format(where).strip()}") for when, command in dict.fromkeys(cures)]
+    return [f"  {when:<15} {command}" for when, command in told]
