@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kring.flow.operating.showing import show as shown
 from kring.flow.project import open_project
 from kring.host.clock import SimulatedClock
 from kring.host.random import SeededRandom
@@ -53,8 +55,34 @@ def test_a_step_says_who_answers_what_is_missing_and_what_to_do(world: World) ->
     assert "v_1 (live) answers 80 %; the new one, v_2 (canary, 20 %), the rest." in page
     assert "Evidence of harm stands at 1, where 1 is none; at 20 a version is rolled back by itself." in page
     assert "of 200 units of the new version at 20 %" in page
-    assert "Nothing: it goes on, or back, by itself." in page
+    assert "None seems to run" in page, "the world of the test ended years ago"
+    assert f"kring operate {world.project.folder}\n" in page
     assert f"kring rollback {world.project.folder} --reason '…'\n" in page
+
+
+def test_what_runs_goes_on_by_itself_and_what_nobody_runs_does_not(world: World) -> None:
+    world.begin()
+    world.hour()
+    found = shown(world.project)
+    assert "Nothing: it goes on, or back, by itself." in found.todo
+    assert any(one.startswith("Without proof by 2024-01-0") for one in found.missing)
+    assert found.roles == {"v_1": "live", "v_2": "canary, 20 %"}
+    late = shown(replace(world.project, clock=SimulatedClock(world.clock.now() + 3 * 86_400_000_000)))
+    assert "Nothing: it goes on, or back, by itself." not in late.todo
+    assert any("None seems to run" in one for one in late.missing)
+
+
+def test_a_rollback_is_told_before_it_is_done(world: World) -> None:
+    world.begin()
+    world.hour()
+    told = kring("rollback", world.project.folder, "--reason", "trying it")
+    assert told.code == 0, told.err
+    assert told.out.startswith("v_2 (canary, 20 %) goes, v_1 (live) answers everything; the rollout of v_2 ends.\n")
+    assert "next: kring status" in told.out
+    again = kring("rollback", world.project.folder, "--reason", "again")
+    assert (again.code, again.out) == (1, "")
+    assert "nothing was changed" in again.err
+    assert "which goes on answering" in again.err
 
 
 def test_a_rollback_says_by_what_proof(world: World) -> None:

@@ -12,7 +12,7 @@ from kring.charts.versions import Roles, with_roles
 from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.operating.asking import Asked, ask_rollout
-from kring.flow.operating.showing import GuardrailShown, RolloutShown, show
+from kring.flow.operating.showing import GuardrailShown, RolloutShown, Transition, show
 from kring.flow.project import Project, open_project
 from kring.release.words import told_e
 
@@ -52,10 +52,19 @@ def tell(output: Output, found: RolloutShown) -> None:
     heading(output, "What is missing to go on", found.missing, roles)
     heading(output, "What to do", found.todo, roles)
     output.say("\nHow it came to this", style="bold")
-    for one in found.transitions[-LAST:]:
+    for one in told_once(found.transitions)[-LAST:]:
         step = f" {one.step} %" if one.step and one.state in ("step", "held") else ""
         said = f"{moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})"
         output.say(paragraph(said, roles, first="  ", rest=" " * 24), style="dim")
+
+
+def told_once(moves: tuple[Transition, ...]) -> list[Transition]:
+    """The transitions but those that another one followed at once, for the same reason."""
+    return [
+        one
+        for one, after in zip(moves, (*moves[1:], None), strict=True)
+        if after is None or (after.at, after.reason) != (one.at, one.reason)
+    ]
 
 
 def heading(output: Output, title: str, said: tuple[str, ...], roles: Roles) -> None:

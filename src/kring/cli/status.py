@@ -70,11 +70,8 @@ def show_versions(output: Output, found: Status, *, folder: str) -> None:
         line(output, found, "previous", f"{found.previous}: kring rollback {folder} --reason '…' brings it back")
     if found.rollout:
         rollout = found.rollout
-        at = (
-            f"{rollout.state} at {rollout.step} %"
-            if rollout.state in ("step", "held") and rollout.step
-            else rollout.state
-        )
+        state = rollout.state.replace("_", " ")
+        at = f"{state} at {rollout.step} %" if rollout.state in ("step", "held") and rollout.step else state
         line(output, found, "rollout", f"of {rollout.version}: {at} since {moment(rollout.since)}, {rollout.reason}")
         output.say(f"            kring rollout show {folder}")
 

@@ -26,6 +26,10 @@ from kring.release.words import told_e
 
 FEW_HOURS: Final = 48
 HOUR_US: Final = 3_600_000_000
+GRACE_US: Final = HOUR_US
+"""An operator that runs judges far sooner than this after the time of a step."""
+
+OPERATE: Final = "kring operate "
 ENDED: Final = ("done", "rolled_back", "aborted")
 
 
@@ -205,9 +209,27 @@ def what_is_missing(rollout: Rollout, found: Judged | None, *, now: int) -> Iter
     left = rollout.since + wait - now
     if wait and left > 0 and rollout.state != "held":
         yield f"time: {span(left)} are left of its {'shadow' if stage == 'shadow' else 'bake'}"
-    over = rollout.since + wait + terms.step_us - now
-    if rollout.state != "held":
-        yield f"(without proof by {moment(now + over)} it is held, and a person decides)"
+    if rollout.state == "held":
+        return
+    ends = deadline(rollout)
+    if is_forgotten(rollout, now=now):
+        yield f"an operator: its time was over {moment(ends)}, and nobody has judged it since. None seems to run."
+    else:
+        yield f"Without proof by {moment(ends)} it is held, and a person decides."
+
+
+def deadline(rollout: Rollout) -> int:
+    """When it is held if nothing is proven; 0 where it has no tests, or no end."""
+    terms = rollout.terms
+    if terms is None or rollout.state not in ("shadow", "step", "baking"):
+        return 0
+    wait = {"shadow": terms.shadow_us, "baking": terms.bake_us}.get(rollout.state, 0)
+    return rollout.since + wait + terms.step_us
+
+
+def is_forgotten(rollout: Rollout, *, now: int) -> bool:
+    """Whether its time is over, and no operator has held it."""
+    return deadline(rollout) > 0 and deadline(rollout) + GRACE_US < now
 
 
 def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folder: str) -> Iterator[str]:
@@ -238,7 +260,12 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
                 "To give the version up; the live one goes on answering", f"kring abort {folder} --reason '…'"
             )
     else:
-        yield "Nothing: it goes on, or back, by itself."
+        if is_forgotten(rollout, now=at_work.now):
+            yield from _command(
+                "First let it be operated again, until then it goes neither on nor back", OPERATE + folder
+            )
+        else:
+            yield "Nothing: it goes on, or back, by itself."
         yield from _command("To keep it where it is until somebody has looked", f"kring hold {folder} --reason '…'")
     back = "the version before it answers again" if stage in ("promoted", "baking") else "the new one answers nothing"
     yield from _command(f"To go back at once: {back}", f"kring rollback {folder} --reason '…'")
