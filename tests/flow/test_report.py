@@ -5,8 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kring.charts.page import Table
-from kring.flow.replaying.report import Saving, alarms, compared_cost, money_figure, page_of, point, saving, story
+from kring.charts.page import Steps
+from kring.flow.alarming import roles
+from kring.flow.replaying.report import (
+    Saving,
+    alarms,
+    compared_cost,
+    money_figure,
+    next_commands,
+    page_of,
+    point,
+    saving,
+    story,
+)
 from kring.flow.watching.windows import BASELINE, FROZEN, LIVE
 from kring.record.evidence import Measure
 from kring.record.replay import Period, Replay
@@ -78,13 +89,23 @@ def test_a_life_is_told_from_its_whole_span(lived: Lived) -> None:
 
 
 def test_an_alarm_says_how_urgent_it_is_of_what_since_when_how_sure_and_what_it_does(lived: Lived) -> None:
-    [table] = alarms(lived.replay)
-    assert isinstance(table, Table)
-    said = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    assert len(said) == len(lived.replay.alarms) > 0
-    for row, alarm in zip(said, lived.replay.alarms, strict=True):
-        assert row["alarm"].startswith(f"{alarm.tier}: ")
-        assert row["how sure"] == alarm.sure != ""
-        assert row["of"] in {alarm.feature, alarm.slice, alarm.metric}
-        assert row["since"] <= row["found"]
-    assert any("per decision" in row["effect"] or row["effect"][0].islower() for row in said)
+    [_, steps] = alarms(lived.replay)
+    assert isinstance(steps, Steps)
+    assert len(steps.steps) == len(lived.replay.alarms) > 0
+    for step, alarm in zip(steps.steps, lived.replay.alarms, strict=True):
+        facts = dict(step.facts)
+        assert step.name.startswith(f"{alarm.tier}: ")
+        assert facts["means"]
+        assert facts["sure"]
+        assert facts["do"] == alarm.proposal
+        assert facts["effect"][0].islower()
+
+
+def test_what_to_try_next_are_commands_that_work(lived: Lived) -> None:
+    told = next_commands(lived.project, lived.replay, folder="here")
+    commands = [command for _, command in told]
+    assert all(command.startswith("kring ") and "#" not in command for command in commands)
+    assert any(command.startswith("kring alarms here") for command in commands)
+    assert any(command.startswith("kring rollout show here") for command in commands)
+    has_previous = any("kring rollback" in command for command in commands)
+    assert has_previous == ("previous" in roles(lived.project).values())

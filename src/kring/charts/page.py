@@ -71,12 +71,13 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, tag="chart"):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One station of a way: what it is, its id or date, and what was found there."""
+    """One station of a way: what it is, its id or date, and what was found there, in words or as (label, text)."""
 
     name: str
     label: str = ""
     detail: str = ""
     tone: Tone = "plain"
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, tag="steps"):

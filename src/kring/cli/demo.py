@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from kring.cli.output import Output, answers
-from kring.cli.told import as_story, show_replay
+from kring.cli.told import as_story, paragraph, show_replay
 from kring.cli.trace import show_lineage
 from kring.flow.demo import demo, traced
+from kring.flow.operating.showing import typed
+from kring.flow.replaying.report import ADDRESS, next_commands, point
 
 
 @click.command(short_help="Take a real system once round the circle.")
@@ -28,9 +30,15 @@ def command(output: Output, out: Path, short: bool, seed: int) -> None:
     output.say("")
     output.say("One decision, traced:", style="bold")
     show_lineage(output, traced(made))
+    following = next_commands(made.project, made.replay, folder=typed(made.folder))
+    output.say("")
+    output.say(paragraph(f"What came of it: {point(made.replay, currency=made.project.system.frame.currency)}"))
+    output.say("\nWhat to do next; each line can be pasted here:", style="bold")
+    for what, command in following:
+        output.say(paragraph(f"{what}:", first="  ", rest="  "), style="dim")
+        output.say(f"    {command}")
     output.say("")
     output.say(f"report: {made.report.as_uri()}", style="bold green")
-    output.say(f"next:   kring status {made.folder}")
-    output.say(f"        kring trace {made.replay.trace_id} {made.folder}")
-    output.say(f"        kring rollback {made.folder} --reason 'trying it'")
-    output.result(as_story(made.replay, report=made.report))
+    output.say(f"pages:  {ADDRESS} as soon as kring serve runs", style="bold green")
+    story = as_story(made.replay, report=made.report)
+    output.result(story | {"folder": made.folder, "next": [command for _, command in following]})

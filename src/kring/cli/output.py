@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TextIO, TypeVar
+from unicodedata import category
 
 import click
 import msgspec
@@ -159,8 +160,10 @@ def discard(stream: object) -> None:
 
 
 def visible(text: str) -> str:
-    """`text` without the control characters by which data could speak to a terminal."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in text)
+    """`text` without the control characters by which data could speak to a terminal; every blank is a plain one."""
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else " " if category(sign) == "Zs" else "�" for sign in text
+    )
 
 
 def _cell(value: object) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kring.charts.words import day, interval, moment
+from kring.charts.words import day, interval, lines, moment
 from kring.cli.output import Output
 from kring.metrics.measured import LIFT
 from kring.record.replay import Comparison, Period, Replay
 from kring.record.shadowed import ShadowReplay
+from kring.watch.meaning import metric_words
 
 MOST_DIFFERING = 5
+BASELINE = "the simple rule of kring.toml"
 
 
 def show_replay(output: Output, replay: Replay) -> None:
@@ -25,12 +27,17 @@ def show_replay(output: Output, replay: Replay) -> None:
         since = f"live from {moment(version.live_from)}" if version.live_from else "never live"
         output.say(f"  version {version.id} of {version.candidate}: {since}")
     for alarm in replay.alarms:
-        output.say(f"  alarm   {moment(alarm.at)} {alarm.kind}: {alarm.what}")
+        said = f"{moment(alarm.at)} {alarm.kind.replace('_', ' ')}: {alarm.what}"
+        output.say(paragraph(said, first=f"  {alarm.tier:<8}", rest=" " * 12))
     names = headline_metrics(replay)
     months = sorted(replay.months, key=lambda period: period.start)
     rows = [(day(period.start)[:7], period.series, *(shown(period, name) for name in names)) for period in months]
     if rows:
         output.table(("month", "series", *names), rows)
+        output.say(f"live: as it was decided; baseline: {BASELINE}; frozen: the first version, never retrained")
+        for name in names:
+            plain = metric_words(name)
+            output.say(paragraph(f"{name}: {plain}", rest="  ") if plain else name)
 
 
 def show_comparison(output: Output, comparison: Comparison) -> None:
@@ -82,6 +89,11 @@ def show_shadow(output: Output, found: ShadowReplay) -> None:
         inputs = ", ".join(f"{name} {value}" for name, value in one.inputs.items())
         known = f", it was {one.outcome}" if one.outcome is not None else ""
         output.say(f"  {one.id} {one.said.get('decision')} then, {one.shadow.get('decision')} now{known}: {inputs}")
+
+
+def paragraph(text: str, *, first: str = "", rest: str = "") -> str:
+    """Text no wider than a terminal."""
+    return "\n".join(lines(text, first=first, rest=rest))
 
 
 def some(number: int, word: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kring.charts.words import moment
+from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.project import open_project
 from kring.flow.tracing import trace
@@ -35,6 +35,6 @@ def show_lineage(output: Output, lineage: Lineage) -> None:
         output.say(f"   {moment(node.at)} · accountable: {node.owner}", style="dim")
         facts = list(node.facts.items())
         for name, value in facts[:MOST_FACTS]:
-            output.say(f"   {name}: {value}")
+            output.say("\n".join(lines(f"{name}: {value}", first="   ", rest="     ")))
         if len(facts) > MOST_FACTS:
             output.say(f"   … and {len(facts) - MOST_FACTS} more with --json", style="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from kring.charts import over_time
 from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step, Steps, Table, Text, Tone, html
 from kring.charts.points import Mark, Point, Volume
+from kring.charts.versions import Roles
 from kring.charts.words import count, day, interval, moment, number, percent
+from kring.flow.alarming import roles
 from kring.flow.project import Project
 from kring.flow.replaying.rollouts import rollout_blocks
 from kring.flow.tracing import trace
@@ -20,6 +23,8 @@ from kring.watch import wording
 
 COST = "expected_cost"
 LIFT = "lift_over_baseline."
+ADDRESS = "http://127.0.0.1:8000/"
+SAID = ("means", "since", "sure", "measured", "effect", "of", "owner", "do")
 NAMES = {LIVE: "live", BASELINE: "baseline", FROZEN: "never retrained"}
 
 
@@ -38,7 +43,8 @@ def page_of(project: Project, replay: Replay) -> Page:
         Section(title="What mistakes cost", blocks=tuple(cost_blocks(project, replay))),
         Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
         *how_released(replay),
-        Section(title="Versions and alarms", blocks=(versions(replay), *alarms(replay))),
+        Section(title="Versions", blocks=(versions(replay),)),
+        Section(title="Alarms", blocks=tuple(alarms(replay, roles=roles(project) or None))),
         Section(title="One decision, traced", blocks=(lineage(project, replay),)),
         Section(title="What to try next", blocks=(Code(text=next_steps(project, replay)),)),
     ]
@@ -304,26 +310,20 @@ def versions(replay: Replay) -> Table:
     return Table(columns=("version", "candidate", "live from", "rollout", "why"), rows=tuple(rows))
 
 
-def alarms(replay: Replay) -> list[Block]:
-    """Every alarm: how urgent, of what, since when, how sure, what it does; its owner and what is proposed."""
+def alarms(replay: Replay, *, roles: Roles | None = None) -> list[Block]:
+    """Every alarm in the words in which it is told: what it means, since when, how sure, what it does, what to do."""
     if not replay.alarms:
         return [Text(words="The data gave no cause for an alarm.", tone="good")]
-    rows = [
-        (
-            day(alarm.at),
-            f"{alarm.tier}: {alarm.kind.replace('_', ' ')}",
-            alarm.what,
-            alarm.feature or alarm.slice or alarm.metric,
-            day(alarm.since),
-            alarm.sure,
-            wording.effect(alarm.effect),
-            alarm.proposal,
-            alarm.owner,
+    steps = [
+        Step(
+            name=f"{alarm.tier}: {alarm.what}",
+            label=f"{alarm.kind.replace('_', ' ')}, {day(alarm.at)}",
+            facts=tuple(fact for fact in wording.facts(alarm, roles=roles) if fact[0] in SAID),
+            tone="bad" if alarm.tier == "page" else "warn",
         )
         for alarm in replay.alarms
     ]
-    columns = ("found", "alarm", "what", "of", "since", "how sure", "effect", "proposal", "owner")
-    return [Table(columns=columns, rows=tuple(rows))]
+    return [Text(words=f"{some(len(steps), 'alarm')}, as they were told."), Steps(steps=tuple(steps))]
 
 
 def lineage(project: Project, replay: Replay) -> Steps:
@@ -342,14 +342,29 @@ def lineage(project: Project, replay: Replay) -> Steps:
 
 
 def next_steps(project: Project, replay: Replay) -> str:
-    folder = project.folder
-    home = f" --home {project.home.root}" if project.home.root != folder / ".kring" else ""
+    """Commands under a line that says what each is for."""
+    folder = shlex.quote(str(project.folder.resolve()))
     return "\n".join(
-        [
-            f"kring status {folder}{home} --verify    # where it stands; recompute the whole ledger",
-            f"kring trace {replay.trace_id} {folder}{home}    # one decision, back to its source",
-            f"kring rollback {folder}{home} --reason 'trying it'    # the previous version answers again",
-            f"$EDITOR {folder}/kring.toml    # another gate, another candidate, another schedule; then:",
-            f"kring replay {folder} --from {day(replay.start)} --to {day(replay.end)}    # what would have happened",
-        ]
+        line for what, command in next_commands(project, replay, folder=folder) for line in (f"# {what}", command)
     )
+
+
+def next_commands(project: Project, replay: Replay, *, folder: str) -> list[tuple[str, str]]:
+    """What can be done with what a replay has left, as (what for, command); only what would work."""
+    is_home = project.home.root == project.folder / ".kring"
+    where = folder if is_home else f"{folder} --home {shlex.quote(str(project.home.root))}"
+    told = [
+        ("what rang: what it means, how sure it is, what to do", f"kring alarms {where} --all"),
+        ("how the newest version came to answer, and how sure that is", f"kring rollout show {where}"),
+        ("where it stands; --verify recomputes the whole ledger", f"kring status {where} --verify"),
+        ("one decision, back to its source", f"kring trace {replay.trace_id} {where}"),
+    ]
+    if "previous" in roles(project).values():
+        told.append(("let the previous version answer again", f"kring rollback {where} --reason 'trying it'"))
+    ends = f"--from {day(replay.start)} --to {day(replay.end)}"
+    told.append(
+        (f"what would have happened otherwise: edit {folder}/kring.toml, then", f"kring replay {folder} {ends}")
+    )
+    if is_home:
+        told.append((f"its pages, at {ADDRESS} (sign in with the key that this shows once)", f"kring serve {folder}"))
+    return told
