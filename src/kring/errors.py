@@ -28,6 +28,7 @@ KringError                      what was got, what was allowed, what to do next
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import ClassVar, Final
 
 EXIT_DONE: Final = 0
@@ -73,6 +74,12 @@ class KringError(Exception):
         """`file:line key`, as far as known."""
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         return " ".join(part for part in (place, self.key) if part)
+
+    @property
+    def lasting(self) -> str:
+        """The message and its place, for what can't be erased or is sent away: what was got may be a row's value."""
+        place = PurePath(self.file).name + (f", line {self.line}" if self.line else "")
+        return f"{self.message} ({place})" if self.file else self.message
 
     def __str__(self) -> str:
         lines = [f"{self.where}: {self.message}" if self.where else self.message]

@@ -161,7 +161,7 @@ def refused(folder: Path) -> str:
     """Why the candidate was refused at its training."""
     (one,) = [found for found in trained(open_project(folder), "own") if found.run.candidate == "own"]
     assert one.run.state == "refused"
-    return one.run.reason
+    return one.why
 
 
 @pytest.mark.parametrize(

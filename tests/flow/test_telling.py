@@ -14,16 +14,17 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from kring.errors import NotFound, Refused, Unreachable, UserError
+from kring.errors import DataError, NotFound, Refused, Unreachable, UserError
 from kring.flow import adapters, history
 from kring.flow.alarming import alarms, handle, meant
-from kring.flow.operating.operator import operating
+from kring.flow.operating.operator import failed, operating
 from kring.flow.operating.telling import GIVEN_UP_US, LONGEST_US, Teller, after_failure, send_test, tell_on, telling
 from kring.flow.project import Project, open_project
+from kring.flow.retraining import Retraining, begun, told
 from kring.host.clock import SimulatedClock
 from kring.record.alarm import Breach
 from kring.record.message import Delivery, Message
-from kring.record.operator import Watched
+from kring.record.operator import OperatorState, Watched
 from kring.record.running import Notify
 from systems import write_loans
 from targets import Target, http_target, silent_target
@@ -127,6 +128,33 @@ def test_while_a_target_fails_what_came_later_waits(project: Project, target: Ta
     assert tell(later(project, HOUR)) == 2
     names = [json.loads(one.body)["data"]["alarms"][0]["feature"] for one in target.asked]
     assert names == ["age", "age", "amount"]
+
+
+def test_no_row_of_a_feed_is_told_or_stays_on_the_ledger(project: Project, target: Target) -> None:
+    """What can't be read may be somebody's; what broke, in which file and line, is enough to look there."""
+    name = "Jane Roe, 1 Elm Street"
+    config = project.folder / "kring.toml"
+    config.write_text(config.read_text().replace("feed.csv", "feed.jsonl"))
+    (project.folder / "feed.jsonl").write_text(f'{{"applicant": "John"}}\n{name} {{"applicant": \n')
+    said: list[str] = []
+    again = replace(told_by(open_project(project.folder), *project.system.notify), say=said.append)
+    training = Retraining(again, begun(again, id="t_1", trigger="schedule")).run()
+    assert training.reason == "a line that is not a JSON object (feed.jsonl, line 2)"
+    with again.ledger() as ledger:
+        ledger.append(
+            [history.entry(OperatorState(system="loans", retraining="schedule"), id="operator", actor="x", at=1)]
+        )
+    ring(again, told(training))
+    assert tell(again) == 1
+    (alarm,) = json.loads(target.taken[0].body)["data"]["alarms"]
+    assert alarm["what"].endswith("(feed.jsonl, line 2)")
+    everything = b"".join(one.read_bytes() for one in again.home.root.rglob("*") if one.is_file())
+    assert b"Jane" not in everything + target.taken[0].body + "".join(said).encode()
+
+
+def test_no_row_stays_of_a_training_that_could_not_begin() -> None:
+    error = DataError("a line that is not one", got="Jane Roe", file="/home/me/feed.jsonl", line=7)
+    assert failed("schedule", error).reason == "a line that is not one (feed.jsonl, line 7)"
 
 
 def test_something_new_is_a_reason_to_try_at_once_and_the_order_stays(project: Project, target: Target) -> None:

@@ -34,6 +34,16 @@ def broken(spec):
     raise RuntimeError("no idea")
 """
 
+SPEAKING = """
+from sklearn.linear_model import LogisticRegression
+
+def speaks(spec):
+    raise ValueError("could not convert string to float: 'Jane Roe'")
+
+def tried(spec):
+    return speaks(spec) if "C" in spec.params else LogisticRegression()
+"""
+
 
 def candidate(name: str, function: str) -> str:
     return f'\n[[candidate]]\nname = "{name}"\nfit = "models.py:{function}"\n'
@@ -93,7 +103,30 @@ def test_when_every_candidate_is_refused_the_answer_is_no(tmp_path: Path) -> Non
     told = kring("train", folder, "--candidate", "linear", "--json")
     assert told.code == 1
     assert [one["run"]["state"] for one in told.json["runs"]] == ["done", "refused"]
-    assert "no idea" in told.json["runs"][1]["run"]["reason"]
+    assert "no idea" in told.json["runs"][1]["why"], "for who asked"
+
+
+def test_what_a_function_says_of_a_row_stays_on_no_record(tmp_path: Path) -> None:
+    """Its error, and its errors in folds and settings: the place is kept, the words are for who sits there (law 11)."""
+    folder = write_prices(tmp_path / "prices")
+    (folder / "models.py").write_text(SPEAKING)
+    tuned = "tune = { ranges = { C = [0.1, 1.9] }, trials = 2 }\n"
+    more = "".join(
+        f'\n[[candidate]]\nname = "{name}"\nfit = "models.py:{name}"\ncolumns = ["demand"]\n{plan}'
+        for name, plan in (("speaks", ""), ("tried", tuned))
+    )
+    config = folder / "kring.toml"
+    config.write_text(config.read_text().replace("[gate]", f"{more}\n[gate]"))
+    project, snapshot = checked(folder)
+    trained = {one.run.candidate: one for one in train(project, snapshot, only=["speaks", "tried"], draws=20)}
+    assert "Jane Roe" in trained["speaks"].why
+    assert trained["speaks"].run.reason == "candidate speaks: models.py:speaks raised ValueError (models.py, line 5)"
+    searched = trained["tried"].run.tuned
+    assert searched is not None
+    assert {one.reason for one in searched.trials} == {"", trained["speaks"].run.reason.replace("speaks", "tried")}
+    kept = b"".join(one.read_bytes() for one in project.home.root.rglob("*") if one.is_file())
+    assert b"Jane Roe" not in kept
+    assert "models.py, line 5" in Path(kring("compare", folder, "--json").json["page"]).read_text()
 
 
 def test_a_rule_that_leaves_a_row_unanswered_is_refused_and_the_others_go_on(tmp_path: Path) -> None:

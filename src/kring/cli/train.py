@@ -26,7 +26,7 @@ def command(output: Output, folder: Path, candidates: tuple[str, ...], snapshot:
     show_trained(output, trained)
     output.say(f"next: kring compare {folder}")
     refused = all(one.evidence is None for one in trained if not one.run.baseline)
-    runs = [{"run": one.run, "evidence": one.evidence} for one in trained]
+    runs = [{"run": one.run, "evidence": one.evidence, "why": one.why} for one in trained]
     output.result({"runs": runs}, code=EXIT_NO if refused and len(trained) > 1 else 0)
 
 
@@ -35,7 +35,7 @@ def show_trained(output: Output, trained: list[Trained]) -> None:
     rows = []
     for one in trained:
         first = one.evidence.measures[0] if one.evidence else None
-        quality = f"{first.name} {first.value:.3f} [{first.low:.3f}, {first.high:.3f}]" if first else one.run.reason
+        quality = f"{first.name} {first.value:.3f} [{first.low:.3f}, {first.high:.3f}]" if first else one.why
         proof = f"{one.run.parity.largest:.1e}" if one.run.parity else "–"
         rows.append((one.run.candidate, one.run.kind, one.run.state, quality, proof, f"{one.run.fit_seconds:.1f}"))
     output.table(("candidate", "kind", "run", "on held-out rows", "export differs by", "seconds to fit"), rows)

@@ -64,8 +64,7 @@ class Retraining:
     def broke(self, error: KringError) -> None:
         """The end of a training that could not go on: about the data when the contract was broken."""
         broke_at: Stage = "data" if isinstance(error, Refused) else "experiment"
-        reason = "; ".join(part for part in (error.message, error.got) if part)
-        self.moved("ended", result="fail", reason=reason, broke_at=broke_at)
+        self.moved("ended", result="fail", reason=error.lasting, broke_at=broke_at)
 
 
 def take_data(retraining: Retraining) -> None:

@@ -203,5 +203,4 @@ def no_retraining(trigger: str) -> Retrained:
 def failed(trigger: str, error: KringError) -> Retrained:
     """A training that broke asks a person: about the data when the contract was, else about the experiment."""
     broke_at: Stage = "data" if isinstance(error, Refused) else "experiment"
-    reason = "; ".join(part for part in (error.message, error.got) if part)
-    return Retrained(trigger=trigger, result="fail", reason=reason, run="", broke_at=broke_at)
+    return Retrained(trigger=trigger, result="fail", reason=error.lasting, run="", broke_at=broke_at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kring.errors import Busy, KringError
+from kring.errors import KringError
 from kring.flow import history
 from kring.flow.doubting import DOUBTS
 from kring.flow.project import Project, open_project
@@ -112,11 +112,8 @@ def main(arguments: Sequence[str]) -> int:
     lifeline.ready()
     try:
         run(project, id)
-    except Busy as error:
-        say(error.message)
-        return 3
     except KringError as error:
-        say(f"{error.message}: {error.got}")
+        say(error.lasting)
         return 3
     return 0
 

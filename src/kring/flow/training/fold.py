@@ -94,7 +94,7 @@ def cross_validated(session: Session, candidate: Candidate) -> tuple[list[Measur
         outputs = out_of_fold(session, candidate)
         baseline = out_of_fold(session, session.project.system.baseline)
     except (CandidateError, DataError) as error:
-        return [], [], (f"not cross-validated: {' '.join(str(error).split())[:400]}",)
+        return [], [], (f"not cross-validated: {error.lasting}",)
     scores = [_scores(session, fold, outputs, baseline) for fold in folds]
     measures = [
         _measure(name, [each[name] for each in scores], folds, tuned=candidate.tune is not None)

@@ -31,10 +31,12 @@ DRAWS: Final = 1000
 
 @dataclass(frozen=True)
 class Trained:
-    """A run, and its evidence unless it was refused or failed."""
+    """A run, and its evidence unless it was refused or failed; `why` is then told to who asked for it, and kept nowhere:
+    what a function of the user says may hold a row's values."""
 
     run: Run
     evidence: Evidence | None
+    why: str = ""
 
 
 def train(
@@ -172,11 +174,11 @@ def remembered(
 def refused(project: Project, run: Run, error: KringError) -> Trained:
     """Record why a candidate ended without evidence."""
     state: RunState = "refused"
-    run = msgspec.structs.replace(run, state=state, reason=str(error))
+    run = msgspec.structs.replace(run, state=state, reason=error.lasting)
     project.say(f"train   {run.candidate}: refused: {error.message}")
     with project.ledger() as ledger:
         ledger.append([history.entry(run, id=run.id, actor=project.actor, at=run.at)])
-    return Trained(run=run, evidence=None)
+    return Trained(run=run, evidence=None, why=str(error))
 
 
 def headline(evidence: Evidence) -> str:

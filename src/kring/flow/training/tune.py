@@ -92,5 +92,5 @@ def _tried(
         value = float(np.mean(values)) if len(values) == len(folds) else None
         reason = "" if value is not None else f"{metric} is not defined in every fold"
     except CandidateError as error:
-        reason = " ".join(f"{error.message} {error.got}".split())[:400]
+        reason = error.lasting
     return Trial(params=params, value=value, seconds=stopwatch() - began, reason=reason)
