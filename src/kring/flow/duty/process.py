@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from kring.errors import KringError
-from kring.flow.duty.turns import Standby
+from kring.flow.duty.standby import Standby
 from kring.flow.project import Project, open_project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting

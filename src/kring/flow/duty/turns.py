@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -12,11 +13,11 @@ from typing import Final
 
 import msgspec
 
-from kring.errors import Busy, Conflict, KringError
+from kring.errors import Busy, Conflict, KringError, UserError
 from kring.flow import adapters
 from kring.flow.deciding import verified
 from kring.flow.operating.asking import record_pulled
-from kring.flow.operating.following import Follower, cursors_since
+from kring.flow.operating.following import Follower, Frames, Led, cursors_since
 from kring.flow.operating.limits import limits_of
 from kring.flow.operating.operator import LEADER, Operator, open_operator
 from kring.flow.operating.rounds import Rounds
@@ -68,7 +69,8 @@ class Duty:
         self._settled = project.clock.monotonic()
         self._policies: dict[str, Policy] = {}
         self._shadow_s = 0.0
-        self._config = b""
+        self._refused = ""
+        self._trainer = Trainer(project)
         try:
             self._open()
         except BaseException:
@@ -78,9 +80,10 @@ class Duty:
     def turn(self, *, read_only: bool = False) -> None:
         """What has come since the last turn, and what is due. `read_only` says that no decision can be recorded."""
         self._lead()
-        record_pulled(self.project)
+        with suppress(Busy):  # somebody else is at the ledger: it is told at a later turn
+            record_pulled(self.project)
         self._operator.refresh()
-        self._reconfigure()
+        self._go_by_file()
         now = self.project.clock.now()
         heard, left = now, MOST_FRAMES
         for logged in islice(self._follower.news(until=now), MOST_FRAMES):
@@ -101,6 +104,7 @@ class Duty:
         """Give the lead back. Closing twice is allowed."""
         with suppress(KringError, AttributeError):
             self._operator.ledger.lease(LEADER, holder=self._holder, ttl=0.0, now=self.project.clock.now())
+        self._trainer.stop()
         self._stack.close()
 
     def _open(self) -> None:
@@ -110,19 +114,17 @@ class Duty:
             project, ledger, holder=self._holder, retrain=None, seconds=LEASE_S, right=LEADER, patient=True
         )
         self._stack.enter_context(telling(project, environ=self._environ, say=self._say))
-        log = adapters.read_log(project.home.log, system=project.system.name)
+        self._log: Frames = Led(adapters.read_log(project.home.log, system=project.system.name), lead=self._lead)
         self._rounds = Rounds(
-            self._operator, task=project.task, policy_of=self._policy_of, log=log, folder=project.home.log
+            self._operator, task=project.task, policy_of=self._policy_of, log=self._log, folder=project.home.log
         )
         seen = read_seen(project)
         self._watcher: Watcher = watcher_of(project, ledger, seen=seen)
         self._kept = seen.until if seen is not None else 0
         watch = project.system.watch
         since = project.clock.now() - watch.quality_us - watch.maturity_us
-        self._follower = Follower(log, cursors_since(project.home.log, since=since))
-        self._trainer = Trainer(project)
-        self._stack.callback(self._trainer.stop)
-        self._config = project.files.read(project.folder / "kring.toml")
+        self._follower = Follower(self._log, cursors_since(project.home.log, since=since))
+        self._trainer.project = project
 
     def _lead(self) -> None:
         """Stay the one that leads."""
@@ -133,20 +135,33 @@ class Duty:
             if lease.token != self._operator.token:
                 raise Conflict("another operator has led this system meanwhile", next="begin again behind it")
 
-    def _reconfigure(self) -> None:
-        """Another `kring.toml` holds from now on; one that can't be read changes nothing. Read behind the state, so
-        that a rollout is held against the file by which it was started, or a later one."""
-        data = self.project.files.read(self.project.folder / "kring.toml")
-        if data == self._config:
-            return
-        self._config = data
+    def _go_by_file(self) -> None:
+        """Begin anew by another `kring.toml`; a training that runs goes on. The file is read behind the state, so that
+        a rollout is held against the one by which it was started, or a later one."""
+        while (changed := self._changed()) is not None:
+            self._say(f"{self.project.system.name} goes by another kring.toml from now on")
+            self._stack.close()
+            self.project = changed
+            self._open()
+
+    def _changed(self) -> Project | None:
+        """The project by `kring.toml`, if that is another than the one that is gone by. One that can't be read, or does
+        not hold, changes nothing and is said once."""
+        name = self.project.system.name
         try:
+            data = self.project.files.read(self.project.folder / "kring.toml")
+            if hashlib.sha256(data).hexdigest() == self.project.system.digest:
+                self._refused = ""
+                return None
             changed = open_project(self.project.folder, say=self._say)
+            require_same_name(changed.system.name, before=name)
         except KringError as error:
-            self._say(f"kring.toml of {self.project.system.name} is not gone by as it is now: {error.message}")
-            return
-        self.project = replace(self.project, system=changed.system, contract=changed.contract)
-        self._operator.project = self.project
+            if error.message != self._refused:
+                self._say(f"kring.toml of {name} is not gone by as it is now: {error.message}")
+            self._refused = error.message
+            return None
+        self._refused = ""
+        return replace(self.project, system=changed.system, contract=changed.contract, task=changed.task)
 
     def _keep_seen(self) -> None:
         """What drift has seen of the windows whose findings are committed."""
@@ -219,7 +234,12 @@ class Duty:
         pointer = self._operator.state.pointer
         if ended.result != "pass" or pointer is None:
             return ended
-        limits = limits_of(self.project, version=pointer.live, policy=self._policy_of(pointer.live))
+        try:
+            policy = self._policy_of(pointer.live)
+        except KringError as error:
+            self._say(f"nothing is known of the limits of {pointer.live}: {error.message}")
+            return ended
+        limits = limits_of(self.project, version=pointer.live, policy=policy)
         return msgspec.structs.replace(ended, limits=limits)
 
     def _policy_of(self, version: str) -> Policy:
@@ -241,39 +261,12 @@ class Duty:
         return True
 
 
-class Standby:
-    """A duty whenever nobody else has it."""
-
-    def __init__(
-        self, project: Project, *, holder: str, environ: Mapping[str, str], say: Callable[[str], None]
-    ) -> None:
-        self.project = project
-        self._holder, self._environ = holder, environ
-        self._say, self._said = say, ""
-        self._duty: Duty | None = None
-
-    def turn(self, *, read_only: bool = False) -> None:
-        """One turn of the duty, if it can be had. What is in its way is said once."""
-        name = self.project.system.name
-        try:
-            if self._duty is None:
-                self._duty = Duty(self.project, holder=self._holder, environ=self._environ, say=self._say)
-                self._say(f"{name} is operated here")
-            self._duty.turn(read_only=read_only)
-        except Busy as error:
-            self._leave(f"{name} is operated elsewhere: {error.message}")
-        except KringError as error:
-            self._leave(f"{name} is not operated for the moment: {error.message}")
-        else:
-            self._said = ""
-
-    def close(self) -> None:
-        if self._duty is not None:
-            self._duty.close()
-            self._duty = None
-
-    def _leave(self, why: str) -> None:
-        self.close()
-        if why != self._said:
-            self._say(why)
-        self._said = why
+def require_same_name(name: str, *, before: str) -> None:
+    """`UserError` for what would be another system, with other versions."""
+    if name != before:
+        raise UserError(
+            "another name is another system",
+            got=name,
+            allowed=before,
+            next="put the name back, or end whoever operates it and start anew",
+        )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from kring.flow import history
-from kring.flow.operating.following import Cursors, cursors_since, frames_to
+from kring.flow.operating.following import Cursors, Frames, cursors_since, frames_to
 from kring.flow.operating.operator import Operator
 from kring.flow.operating.rollout_book import PolicyOf, RolloutBook
 from kring.flow.operator.rollouts import is_over
-from kring.ports.decision_log import DecisionHistory, Logged
+from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.operator import BatchSealed, Braked, Command, Cursor, Looked, OperatorEvent, VersionLost
 from kring.record.progress import Ranges
@@ -35,7 +35,7 @@ class Rounds:
         *,
         task: Task,
         policy_of: PolicyOf,
-        log: DecisionHistory | None = None,
+        log: Frames | None = None,
         folder: Path | None = None,
     ) -> None:
         self.operator = operator
