@@ -28,6 +28,7 @@ KringError                      what was got, what was allowed, what to do next
 
 from __future__ import annotations
 
+import traceback
 from pathlib import PurePath
 from typing import ClassVar, Final
 
@@ -231,3 +232,15 @@ class IntegrityError(Unavailable):
 
 class NewerFormat(Unavailable):
     code = "newer_format"
+
+
+def way_of(error: BaseException) -> str:
+    """The kinds of an error and of its causes, each with the lines of code on its way, for a log: not their words,
+    which may hold a row's value."""
+    ways, seen = [], set[int]()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        ways.append("".join([*traceback.format_tb(one.__traceback__), type(one).__name__]))
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\nafter this:\n".join(reversed(ways))

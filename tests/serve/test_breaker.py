@@ -221,6 +221,8 @@ def test_what_fails_opens_it_and_is_not_asked_again(says: BaseException) -> None
         runtime.answer(ROWS)
     assert inner.calls == 3
     assert "1.0 s" in refused.value.next
+    known = says.message if isinstance(says, Unavailable) else type(says).__name__
+    assert refused.value.message == f"left alone after failing: {known}", "a fault's own words may hold a row's value"
     inner.says = np.ones(2)
     time.now += 1.0
     runtime.answer(ROWS)

@@ -23,7 +23,7 @@ from kring.api.exchange import Response, Route, one_system
 from kring.api.faults import native, status_of
 from kring.api.managed import Call, Managed, wants_page
 from kring.api.paths import Paths
-from kring.errors import KringError, NotFound, Unauthenticated, Unavailable, UserError
+from kring.errors import KringError, NotFound, Unauthenticated, Unavailable, UserError, way_of
 from kring.flow.serving.control import Control
 from kring.record.access import Principal
 
@@ -90,8 +90,8 @@ def handled(route: Managed, control: Control, request: Request[Any, Any, Any], b
         return route.handler(call)
     except KringError as error:
         return told(route, request, error, status_of(error))
-    except Exception:  # noqa: BLE001  the edge: nobody above can tell it
-        _log.exception("a fault of Kring's own at %s", route.path)
+    except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+        _log.error("a fault of Kring's own at %s\n%s", route.path, way_of(error))
         return told(route, request, Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
 
 
@@ -170,7 +170,7 @@ def unrouted(method: str, path: str, *, status: int, others: Paths) -> Response:
 
 def broken(_: Request[Any, Any, Any], error: Exception) -> Reply[bytes]:
     """A fault of our own, told without what it was."""
-    _log.error("a fault of Kring's own", exc_info=error)
+    _log.error("a fault of Kring's own\n%s", way_of(error))
     return replied(native(Unavailable("a fault of Kring's own", next="look at the server's log"), 500))
 
 

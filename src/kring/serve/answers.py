@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kring.errors import KringError, NoRoom, Overloaded, Unavailable
+from kring.errors import KringError, NoRoom, Overloaded, Unavailable, way_of
 from kring.metrics.ids import decision_ids
 from kring.record.answer import Answer
 from kring.record.batch import Batch
@@ -87,5 +87,5 @@ def broken(error: Exception) -> KringError:
     """What is told of whatever went wrong: of a fault of Kring's own no more than that it was one, which is logged."""
     if isinstance(error, KringError):
         return error
-    _log.error("a fault of Kring's own while a request was decided", exc_info=error)
+    _log.error("a fault of Kring's own while a request was decided\n%s", way_of(error))
     return Unavailable("a fault of Kring's own", next="look at the server's log")

@@ -137,7 +137,7 @@ class BreakerRuntime:
         try:
             outputs = self._runtime.answer(batch)
         except Exception as error:  # the model boundary: whatever it raised, it gave no answer
-            breaker.failed(entered, error.message if isinstance(error, KringError) else repr(error)[:200])
+            breaker.failed(entered, error.message if isinstance(error, KringError) else type(error).__name__)
             raise
         except BaseException:
             breaker.left(entered)

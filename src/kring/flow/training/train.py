@@ -31,8 +31,8 @@ DRAWS: Final = 1000
 
 @dataclass(frozen=True)
 class Trained:
-    """A run, and its evidence unless it was refused or failed; `why` is then told to who asked for it, and kept nowhere:
-    what a function of the user says may hold a row's values."""
+    """A run, and its evidence unless it was refused or failed; `why` is then told to whoever asked for it, and kept
+    nowhere: what a function of the user says may hold a row's values."""
 
     run: Run
     evidence: Evidence | None
