@@ -22,7 +22,7 @@ from kring.api.budget import Budget
 from kring.api.exchange import JSON, Action, Header, Headers, Request, Response, Route, Streamed, one_system
 from kring.api.faults import native, status_of
 from kring.api.paths import Found, Paths
-from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError
+from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError, way_of
 from kring.ports.clock import Clock
 from kring.record.access import Principal
 from kring.serve.desk import Desk
@@ -191,8 +191,8 @@ class Door:
             response = found.route.fault(error, status_of(error))
         except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
             return
-        except Exception:  # noqa: BLE001  the edge: nobody above can tell it
-            _log.exception("a fault of Kring's own at %s", found.route.path)
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            _log.error("a fault of Kring's own at %s\n%s", found.route.path, way_of(error))
             response = found.route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
         finally:
             lines.leave()

@@ -46,6 +46,7 @@ from kring.errors import (
     Unauthenticated,
     Unavailable,
     UserError,
+    way_of,
 )
 from kring.ports.spans import ASKED_IN, GRPC, Spans
 from kring.serve.line import Line
@@ -238,8 +239,8 @@ async def answered(name: str, call: Callable[[Any, Any], Awaitable[Any]], raw: b
         return await call(message(_messages[f"{name}Request"], raw), context)
     except KringError as error:
         await context.abort(code_of(error), sentence(error)[:4000])
-    except Exception:  # noqa: BLE001  the edge: nobody above can tell it
-        _log.exception("a fault of Kring's own in a gRPC call")
+    except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+        _log.error("a fault of Kring's own in a gRPC call\n%s", way_of(error))
         await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
 
 
