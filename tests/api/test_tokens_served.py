@@ -9,6 +9,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree
@@ -204,6 +205,24 @@ STATEMENTS: Final = (
     "_",
     "\\",
 )
+
+
+def test_an_address_that_a_caller_makes_up_is_not_believed(behind: Behind) -> None:
+    """A proxy that adds a header of its own leaves the caller's before it: who guesses keys is slowed by the last."""
+
+    def guessed(number: int) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", behind.server.port, timeout=20)
+        with closing(connection):
+            connection.putrequest("GET", "/v2/models/loans")
+            for address in (f"198.51.100.{number}", "203.0.113.9"):
+                connection.putheader("X-Forwarded-For", address)
+            connection.putheader("Authorization", "Bearer wrong")
+            connection.endheaders()
+            return connection.getresponse().status
+
+    told = [guessed(number) for number in range(60)]
+    assert set(told) == {401, 429}
+    assert told.count(401) < 40
 
 
 def test_nothing_that_is_asked_is_a_statement(behind: Behind) -> None:

@@ -7,7 +7,7 @@ A page of a stranger may resolve its own name to this machine (DNS rebinding): i
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -25,6 +25,14 @@ class Headers(Protocol):
 
     def get(self, name: str, /) -> str | None:
         """The value, or None."""
+        ...
+
+
+class Forwarded(Protocol):
+    """The headers of a request that may come more than once."""
+
+    def get_all(self, name: str, /) -> Sequence[str]:
+        """Every value, in the order in which they came."""
         ...
 
 
@@ -119,10 +127,11 @@ def require_origin(headers: Headers, *, asked: Authority, origins: Collection[st
     )
 
 
-def client_address(peer: str, headers: Headers, *, behind_proxy: bool) -> str:
-    """Who asks, for limits: `peer`, or behind a proxy of ours the last address that it added to X-Forwarded-For.
-    Of an IPv6 address the network of 64 bits, which is what one customer has."""
-    told = (headers.get("x-forwarded-for") or "").rpartition(",")[2].strip() if behind_proxy else ""
+def client_address(peer: str, headers: Forwarded, *, behind_proxy: bool) -> str:
+    """Who asks, for limits: `peer`, or behind a proxy of ours the last address that it added to X-Forwarded-For, or in
+    a header of its own behind that of the caller. Of an IPv6 address the network of 64 bits, which is what one customer
+    has."""
+    told = (headers.get_all("x-forwarded-for") or ("",))[-1].rpartition(",")[2].strip() if behind_proxy else ""
     return _neighbourhood(told) or _neighbourhood(peer) or peer
 
 
