@@ -18,14 +18,14 @@ import pytest
 from doors import Way, known, ways
 from faces import LOAN
 
-from served import Server, serving, wait_until_managed
+from served import Reply, Server, serving, wait_until_managed
 
 DECIDE: Final = "/systems/loans/api/decisions"
 FORM: Final = "application/x-www-form-urlencoded"
 MOST: Final = 8 << 20
 READERS: Final = [way for way in ways() if way.method == "POST"]
 BOMB: Final = gzip.compress(b" " * 20_000_000)
-LIMITS: Final = "\n[access]\nper_key = { per_second = 5, at_once = 2 }\n"
+LIMITS: Final = "\n[access]\nper_key = { per_second = 5, at_once = 1 }\n"
 
 
 def head(server: Server, path: str, *lines: str) -> bytes:
@@ -192,6 +192,25 @@ def limited(released: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     with serving([folder]) as running:
         wait_until_managed(running)
         yield running
+
+
+def test_one_request_counts_once(limited: Server) -> None:
+    """However many decisions it names, and though it is asked about two things: the answer and its reasons."""
+    body = {"label": "once", "role": "admin", "systems": ["loans"], "days": 1}
+    key = known(limited, limited.ask("POST", "/api/keys", body).json["secret"])
+
+    def ask(path: str, body: object) -> Reply:
+        time.sleep(1.0)  # the bucket is full again
+        told = limited.ask("POST", path, body, key=key, seconds=60)
+        assert told.status == 200, told.body
+        return told
+
+    explained = ask("/api/decisions?explain=shap", {"inputs": LOAN}).json["reasons"]
+    assert not [one for one in explained if "not explained" in one]
+    decided = ask("/api/decisions", {"inputs": [LOAN] * 20}).json["decisions"]
+    reports = [{"id": one["id"], "value": True} for one in decided]
+    heard = ask("/api/outcomes", {"outcomes": reports}).json["outcomes"]
+    assert {one["heard"] for one in heard} != {"refused"}
 
 
 def test_one_caller_does_not_starve_the_others(limited: Server) -> None:

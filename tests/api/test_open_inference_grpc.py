@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import grpc
@@ -16,7 +19,7 @@ from tritonclient.utils import InferenceServerException
 
 from kring.api.open_inference_grpc import address_of
 from kring.api.open_inference_messages import RPCS, SERVICE, classes, file
-from served import Server
+from served import Server, serving
 
 MESSAGES = classes()
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
@@ -231,3 +234,49 @@ def test_a_version_that_is_not_live_is_not_asked(client: Any, server: Server) ->
 def test_the_address_of_a_peer() -> None:
     assert address_of("ipv4:127.0.0.1:50051") == "127.0.0.1"
     assert address_of("ipv6:[::1]:50051") == "::1"
+
+
+def holding(channel: grpc.Channel, name: str, key: str, ended: threading.Event) -> Any:
+    """A call whose message does not come before `ended`."""
+
+    def never() -> Iterator[bytes]:
+        ended.wait(60)
+        yield from ()
+
+    made = channel.stream_unary(
+        f"/{SERVICE}/{name}", request_serializer=bytes, response_deserializer=MESSAGES[f"{name}Response"].FromString
+    )
+    return made.future(never(), metadata=[("authorization", f"Bearer {key}")] if key else [])
+
+
+def test_strangers_hold_no_call_open(released: dict[str, Path], tmp_path: Path) -> None:
+    """More calls than there may be at once, on several connections, none of which ever brings its message: who shows
+    no key is told at once, who does is waited for, and a call about health needs none."""
+    ended = threading.Event()
+    with serving([Path(copytree(released["fruit"], tmp_path / "fruit"))], grpc=True) as server, ExitStack() as stack:
+        stack.callback(ended.set)
+        private = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [
+            stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}", options=private))
+            for _ in range(4)
+        ]
+        held = [holding(one, "ModelInfer", "", ended) for one in channels[1:] for _ in range(95)]
+        asked_live = [holding(one, "ServerLive", "", ended) for one in channels[1:]]
+        for one in held:
+            with pytest.raises(grpc.RpcError) as told:
+                one.result(timeout=30)
+            assert told.value.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        assert all(one.result(timeout=30).live for one in asked_live)
+        known = holding(channels[0], "ModelInfer", server.key, ended)
+        assert call(channels[0], "ModelInfer", request(), server.key).outputs
+        with pytest.raises(grpc.RpcError) as late:
+            known.result(timeout=30)
+        assert (late.value.code(), "did not arrive in time" in late.value.details()) == (INVALID, True)
+
+
+def test_a_call_without_a_message_is_told_so(channel: grpc.Channel, server: Server) -> None:
+    ended = threading.Event()
+    ended.set()
+    with pytest.raises(grpc.RpcError) as told:
+        holding(channel, "ModelInfer", server.key, ended).result(timeout=30)
+    assert (told.value.code(), "no message" in told.value.details()) == (INVALID, True)

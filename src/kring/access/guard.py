@@ -138,10 +138,9 @@ class Gatekeeper:
     def inside(self, principal: Principal, *, system: str) -> Iterator[None]:
         """Count a request of `principal` as under way for as long as the block runs; `TooMuch` beyond the limit."""
         limits = self._limits.get(system)
-        who = _who(principal)
         entered: list[tuple[Counter, str]] = []
         try:
-            for counter, name in zip(limits.at_once if limits else (), (who, ""), strict=False):
+            for counter, name in zip(limits.at_once if limits else (), (principal.who, ""), strict=False):
                 if counter is not None and not counter.enter(name):
                     raise _too_many(counter, name)
                 if counter is not None:
@@ -173,8 +172,7 @@ class Gatekeeper:
 
     @staticmethod
     def _spend(limits: Limits, principal: Principal, tick: float) -> None:
-        who = _who(principal)
-        for buckets, name in zip(limits.rates, (who, ""), strict=True):
+        for buckets, name in zip(limits.rates, (principal.who, ""), strict=True):
             wait = buckets.take(name, tick=tick) if buckets is not None else 0.0
             if buckets is not None and wait:
                 raise TooMuch(
@@ -201,11 +199,6 @@ def _credential(headers: Headers) -> str:
     if len(shown) > LONGEST:
         raise _unshown(f"a text of more than {LONGEST:,} characters")
     return shown
-
-
-def _who(principal: Principal) -> str:
-    """Whose limits are meant; no name in a token is that of a key."""
-    return principal.key or f"token of {principal.name}"
 
 
 def _unshown(got: str) -> Unauthenticated:

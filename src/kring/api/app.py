@@ -81,7 +81,7 @@ class Beyond(Protocol):
 class Lines:
     """The systems that one caller may come to, for one action; see `kring.api.exchange.Lines`."""
 
-    __slots__ = ("_action", "_chosen", "_door", "_entered", "principal")
+    __slots__ = ("_action", "_chosen", "_door", "_entered", "_let_in", "principal")
 
     def __init__(self, door: Door, principal: Principal | None, action: Action) -> None:
         self.principal = principal
@@ -89,6 +89,7 @@ class Lines:
         self._action = action
         self._entered: ExitStack | None = None
         self._chosen = ""
+        self._let_in: tuple[str, ...] = ()
 
     def choose(self, name: str) -> None:
         """From here on only this one; `NotFound` when it is not the caller's to see."""
@@ -100,10 +101,13 @@ class Lines:
         if not name:
             name = self._only()
         line = self._seen(name)
+        if name in self._let_in:  # one request counts once, however often its handler comes back
+            return line
         door.gate.allow(who, action=self._action, system=name, tick=door.clock.monotonic())
         if door.gate.counts(name):
             self._entered = self._entered or ExitStack()
             self._entered.enter_context(door.gate.inside(who, system=name))
+        self._let_in = (*self._let_in, name)
         return line
 
     def all(self) -> Sequence[Line]:
@@ -229,7 +233,6 @@ class Door:
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
-        who = lines.principal.name if lines.principal else ""
         request = Request(
             scope.method,
             scope.path,
@@ -239,7 +242,6 @@ class Door:
             found.params,
             system,
             lines,
-            who,
             partial(self._beyond.get, scope),
         )
         return await route.handler(request)

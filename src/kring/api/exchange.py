@@ -68,7 +68,7 @@ Beyond = Callable[[str], Awaitable[tuple[int, bytes]]]
 
 class Request(msgspec.Struct, frozen=True):
     """`params` are the parts of the path that its route names. `system` was chosen by header or prefix, if at all.
-    `who` tells callers apart, `beyond` asks what only the control process knows."""
+    `beyond` asks what only the control process knows."""
 
     method: str
     path: str
@@ -78,7 +78,6 @@ class Request(msgspec.Struct, frozen=True):
     params: dict[str, str]
     system: str
     lines: Lines
-    who: str
     beyond: Beyond | None = None
 
     def line(self, name: str = "") -> Line:
@@ -88,11 +87,12 @@ class Request(msgspec.Struct, frozen=True):
 
     def key(self, line: Line) -> Key | None:
         """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
-        return key_of(line, self.headers.get("idempotency-key"), who=self.who, body=self.body)
+        return key_of(line, self.headers.get("idempotency-key"), by=self.lines.principal, body=self.body)
 
 
-def key_of(line: Line, text: str | None, *, who: str, body: bytes) -> Key | None:
-    """The idempotency key that `who` gave with `body`, if there is one."""
+def key_of(line: Line, text: str | None, *, by: Principal | None, body: bytes) -> Key | None:
+    """The idempotency key that somebody gave with `body`, if there is one."""
+    who = by.who if by else ""
     return Key(claim_name(line.name, who, text), body_digest(body, key=text)) if text else None
 
 

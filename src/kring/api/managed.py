@@ -25,7 +25,8 @@ SHOWN: Final = 80
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. `system` is what a header or prefix chose, if any; `who` is None on public routes only."""
+    """A request. `system` is what a header or prefix chose, if any; `who` is None on public routes only. `let_in` are
+    the systems that it came to, by what was to be done there: it counts once, however many decisions it names."""
 
     control: Control
     who: Principal | None
@@ -36,6 +37,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     address: str
     system: str = ""
+    let_in: dict[tuple[Action, str], Project] = {}
 
     @property
     def principal(self) -> Principal:
@@ -47,7 +49,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """The project of the system `name`, when the caller may do there what the route does. `UserError` when header
         or prefix chose another one."""
         one_system(self.system, name)
-        return self.control.allow(self.principal, action or self.action, name)
+        asked = (action or self.action, name)
+        if asked not in self.let_in:
+            self.let_in[asked] = self.control.allow(self.principal, *asked)
+        return self.let_in[asked]
 
     def seen(self) -> list[Project]:
         """The projects of all systems that the caller may see."""

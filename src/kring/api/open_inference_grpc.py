@@ -6,9 +6,10 @@ HTTP says in headers is metadata too: `idempotency-key`, `traceparent`, `tracest
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -54,10 +55,13 @@ from kring.serve.line import Line
 MOST_BYTES: Final = 8 << 20
 ONCE: Final = "idempotency-key"
 PUBLIC: Final = frozenset({"ServerLive", "ServerReady"})
-"""Load balancers ask these all day: no span is told of them."""
+"""Load balancers ask these all day, without a key: no span is told of them, and no message of theirs is waited for."""
 
 MOST_CALLS: Final = 256
 """Calls at once; more are told to come back."""
+
+SLOWEST_S: Final = 10.0
+"""How long the message of a call may take to arrive, once it is known who calls."""
 
 CODES: Final = (
     (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
@@ -131,7 +135,8 @@ async def serve_grpc(
 
 
 class Calls:
-    """The six calls of the service."""
+    """The six calls of the service. To callers each takes one message; here it is read as a stream of one, so that who
+    calls is looked at first: strangers hold no call open."""
 
     def __init__(self, lines_for: LinesFor, readiness: Readiness, spans: Spans | None = None) -> None:
         self._lines_for = lines_for
@@ -140,7 +145,7 @@ class Calls:
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What a gRPC server dispatches to."""
-        calls: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {
+        calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
             "ModelReady": self.model_ready,
@@ -149,7 +154,7 @@ class Calls:
             "ModelInfer": self.model_infer,
         }
         made = {
-            name: grpc.unary_unary_rpc_method_handler(
+            name: grpc.stream_unary_rpc_method_handler(
                 functools.partial(self._called, name, calls[name]),
                 response_serializer=lambda message: message.SerializeToString(),
             )
@@ -157,31 +162,28 @@ class Calls:
         }
         return grpc.method_handlers_generic_handler(SERVICE, made)
 
-    async def server_live(self, asked: Any, context: Any) -> Any:
+    async def server_live(self) -> Any:
         """Whether the worker lives; nobody needs a key."""
-        del asked, context
         return _messages["ServerLiveResponse"](live=True)
 
-    async def server_ready(self, asked: Any, context: Any) -> Any:
+    async def server_ready(self) -> Any:
         """Whether all models can be asked; nobody needs a key."""
-        del asked, context
         return _messages["ServerReadyResponse"](ready=self._readiness()[0])
 
-    async def server_metadata(self, asked: Any, context: Any) -> Any:
+    async def server_metadata(self, asked: Any, lines: Lines, context: Any) -> Any:
         """Name, version and extensions."""
-        del asked
-        with self._lines(context):
-            return _messages["ServerMetadataResponse"](name="kring", version=kring.__version__, extensions=EXTENSIONS)
+        del asked, lines, context
+        return _messages["ServerMetadataResponse"](name="kring", version=kring.__version__, extensions=EXTENSIONS)
 
-    async def model_ready(self, asked: Any, context: Any) -> Any:
+    async def model_ready(self, asked: Any, lines: Lines, context: Any) -> Any:
         """Whether the system acknowledges decisions."""
-        with self._lines(context) as lines:
-            return _messages["ModelReadyResponse"](ready=not line_of(lines, asked.name, asked.version).stopped)
+        del context
+        return _messages["ModelReadyResponse"](ready=not line_of(lines, asked.name, asked.version).stopped)
 
-    async def model_metadata(self, asked: Any, context: Any) -> Any:
+    async def model_metadata(self, asked: Any, lines: Lines, context: Any) -> Any:
         """The tensors of one system."""
-        with self._lines(context) as lines:
-            line = line_of(lines, asked.name, asked.version)
+        del context
+        line = line_of(lines, asked.name, asked.version)
         told = _messages["ModelMetadataResponse"](
             name=line.name, versions=[line.served.pointer.live], platform=PLATFORM
         )
@@ -190,21 +192,19 @@ class Calls:
                 tensors.add(name=form.name, datatype=form.datatype, shape=form.shape)
         return told
 
-    async def model_infer(self, asked: Any, context: Any) -> Any:
+    async def model_infer(self, asked: Any, lines: Lines, context: Any) -> Any:
         """One answer per row, durable before it is told; raw where the request is raw."""
-        with self._lines(context) as lines:
-            line = line_of(lines, asked.model_name, asked.model_version)
-            names = [one.name for one in asked.outputs]
-            outputs(line, (), asked=names)
-            text = single_of(context, ONCE)
-            who, body = lines.principal.name if lines.principal else "", asked.SerializeToString(deterministic=True)
-            rows = read(line, rows_of(line, tensors_of(asked)))
-            answers = await line.ask(rows, key=key_of(line, text, who=who, body=body))
+        line = line_of(lines, asked.model_name, asked.model_version)
+        names = [one.name for one in asked.outputs]
+        outputs(line, (), asked=names)
+        text, body = single_of(context, ONCE), asked.SerializeToString(deterministic=True)
+        rows = read(line, rows_of(line, tensors_of(asked)))
+        answers = await line.ask(rows, key=key_of(line, text, by=lines.principal, body=body))
         told = _messages["ModelInferResponse"](
             model_name=line.name, model_version=line.served.pointer.live, id=asked.id
         )
-        for name, text in parameters(answers).items():
-            told.parameters[name].string_param = text
+        for name, value in parameters(answers).items():
+            told.parameters[name].string_param = value
         _tell(told, outputs(line, answers, asked=names), raw=bool(asked.raw_input_contents))
         return told
 
@@ -212,10 +212,12 @@ class Calls:
         metadata = {name.lower(): value for name, value in context.invocation_metadata() or ()}
         return self._lines_for(metadata, "decide", address_of(context.peer()))
 
-    async def _called(self, name: str, call: Callable[[Any, Any], Awaitable[Any]], raw: bytes, context: Any) -> Any:
+    async def _called(
+        self, name: str, call: Callable[..., Awaitable[Any]], sent: AsyncIterator[bytes], context: Any
+    ) -> Any:
         """The answer of a call, told as a span where spans are told."""
         if self._spans is None or name in PUBLIC:
-            return await answered(name, call, raw, context)
+            return await self._answered(name, call, sent, context)
         span = self._spans.request(
             name,
             f"{SERVICE}/{name}",
@@ -226,22 +228,37 @@ class Calls:
         context.set_trailing_metadata(((ANSWERED, span.parental),))
         before = ASKED_IN.set(span)
         try:
-            return await answered(name, call, raw, context)
+            return await self._answered(name, call, sent, context)
         finally:
             ASKED_IN.reset(before)
             span.status = context.code().value[0] if context.code() else 0
             self._spans.end(span)
 
+    async def _answered(
+        self, name: str, call: Callable[..., Awaitable[Any]], sent: AsyncIterator[bytes], context: Any
+    ) -> Any:
+        """What a call came to, or its error as gRPC tells one."""
+        try:
+            if name in PUBLIC:
+                return await call()
+            with self._lines(context) as lines:
+                return await call(message(_messages[f"{name}Request"], await only(sent)), lines, context)
+        except KringError as error:
+            await context.abort(code_of(error), sentence(error)[:4000])
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            _log.error("a fault of Kring's own in a gRPC call\n%s", way_of(error))
+            await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
 
-async def answered(name: str, call: Callable[[Any, Any], Awaitable[Any]], raw: bytes, context: Any) -> Any:
-    """What a call came to, or its error as gRPC tells one."""
+
+async def only(sent: AsyncIterator[bytes]) -> bytes:
+    """The one message of a call. `UserError` when it does not come, or not in time."""
     try:
-        return await call(message(_messages[f"{name}Request"], raw), context)
-    except KringError as error:
-        await context.abort(code_of(error), sentence(error)[:4000])
-    except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
-        _log.error("a fault of Kring's own in a gRPC call\n%s", way_of(error))
-        await context.abort(grpc.StatusCode.INTERNAL, "a fault of Kring's own (next: look at the server's log)")
+        async with asyncio.timeout(SLOWEST_S):
+            return await anext(sent)
+    except TimeoutError:
+        raise UserError("the message did not arrive in time", allowed=f"{SLOWEST_S:.0f} s") from None
+    except StopAsyncIteration:
+        raise UserError("there is no message", got="an empty call", allowed="one message") from None
 
 
 def all_of(context: Any, name: str) -> list[str]:

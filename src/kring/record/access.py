@@ -46,6 +46,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     expires: int = 0
 
+    @property
+    def who(self) -> str:
+        """What tells callers apart, for limits and for what is theirs alone: names are no keys, and nobody's token can
+        name a key."""
+        return self.key or f"token of {self.name}"
+
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """How much may be asked on one machine: requests per second, and requests at the same time; 0 is no limit."""
