@@ -20,6 +20,7 @@ from kring.record.decision import Decisions
 from kring.record.operator import Retrained
 from kring.record.rollout import Pointer, Rollout
 from kring.record.running import RolloutPlan
+from kring.release.units import GRACE_US
 from kring.serve.decider import UNANSWERED
 from kring.stores.file import FileLog, open_log
 
@@ -72,7 +73,7 @@ class World:
         self.turn()
 
     def hour(self, *, units: int = 100, bad_new: float = 0.0, bad_old: float = 0.0) -> None:
-        """An hour of decisions, then a turn of the operator."""
+        """An hour of decisions, the first when every worker knows who answers; then a turn of the operator."""
         self.decide(units, bad_new=bad_new, bad_old=bad_old)
         self.turn()
 
@@ -91,7 +92,7 @@ class World:
             version = pointer.canary if is_canary else pointer.live
             rate = bad_new if version == "v_2" else bad_old
             by = UNANSWERED if self.chance.random() < rate else version
-            self.logs[number % len(self.logs)].append(answered(version, by, person, at=now - HOUR + number))
+            self.logs[number % len(self.logs)].append(answered(version, by, person, at=now - HOUR + GRACE_US + number))
         for log in self.logs:
             log.commit()
         self.clock.advance(now)

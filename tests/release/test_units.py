@@ -193,8 +193,43 @@ def test_whoever_was_timed_first_counts_later_too() -> None:
     made = UnitBook(msgspec.structs.replace(LATENCY, unit="subject"))
     made.turned(0.2, at=NOON)
     for number, (name, alone) in enumerate([(OLD[0], True), (OLD[1], False)]):
-        made.hear((0, 0, number), at=NOON + number, n=1, subjects=[name], is_new=False, bits=0, alone=alone)
+        made.hear((0, 0, number), at=NOON + GRACE_US + number, n=1, subjects=[name], is_new=False, bits=0, alone=alone)
     assert cohorts(look(made, 1), "latency") == ()
     for number, name in enumerate(OLD[:2]):
-        made.hear((0, 1, number), at=NOON + 9 + number, n=1, subjects=[name], is_new=False, bits=1, alone=True)
+        made.hear(
+            (0, 1, number), at=NOON + 2 * GRACE_US + number, n=1, subjects=[name], is_new=False, bits=1, alone=True
+        )
     assert cohorts(look(made, 2), "latency") == (Cohort(1, 0, 1, 0, 1),)
+
+
+def asked(made: UnitBook, writer: int, *, at: int, new: int, old: int, bad: bool, key: int = 0) -> None:
+    """A group of requests that one worker decided, with all of them bad or none."""
+    for place, (is_new, n) in enumerate(((False, old), (True, new))):
+        if n:
+            made.hear((writer, key, place), at=at, n=n, subjects=[], is_new=is_new, bits=ERROR * bad)
+
+
+def test_what_a_worker_answers_before_it_knows_of_the_new_version_does_not_count() -> None:
+    """Something breaks for everybody a moment after the start: the old version alone had answered until then."""
+    made = book("request", share=0.5)
+    asked(made, 0, at=NOON + 1, new=0, old=300, bad=False)
+    asked(made, 1, at=NOON + 2, new=0, old=200, bad=False)
+    asked(made, 0, at=NOON + 900_000, new=10, old=10, bad=True, key=1)
+    asked(made, 0, at=NOON + 900_001, new=50, old=50, bad=True, key=2)
+    asked(made, 1, at=NOON + 900_002, new=0, old=40, bad=True, key=2)
+    asked(made, 1, at=NOON + GRACE_US, new=0, old=7, bad=True, key=3)
+    found = look(made, 1)
+    assert cohorts(found) == (Cohort(1, 50, 57, 50, 57),)
+    assert found.units == (50, 57)
+
+
+def test_what_comes_right_after_another_share_does_not_count() -> None:
+    made = book("request", share=0.2)
+    asked(made, 0, at=NOON + GRACE_US, new=20, old=80, bad=False)
+    assert look(made, 1).units == (20, 80)
+    made.turned(0.5, at=NOON + 2 * GRACE_US)
+    asked(made, 0, at=NOON + 2 * GRACE_US + 1, new=20, old=80, bad=True, key=1)
+    asked(made, 0, at=NOON + 3 * GRACE_US, new=50, old=50, bad=True, key=2)
+    found = look(made, 2)
+    assert cohorts(found) == (Cohort(2, 50, 50, 50, 50),)
+    assert found.guardrails[0].parts[0].new_bad == 50

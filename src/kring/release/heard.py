@@ -14,7 +14,7 @@ Bits = NDArray[np.uint32]
 
 
 class Frame(NamedTuple):
-    """Rows decided together; `order` tells them from all others, the moment first."""
+    """Rows decided together; `order` tells them from all others: the moment first, then the writer."""
 
     order: tuple[int, ...]
     at: int
@@ -26,20 +26,21 @@ class Frame(NamedTuple):
 
 class Rows(NamedTuple):
     """Rows of decisions, (n,): their units, when they were decided, whether the new version was to answer, what they
-    are bad in, and whether they were asked alone."""
+    are bad in, whether they were asked alone, and by which writer they were recorded."""
 
     units: Numbers
     at: Numbers
     is_new: Flags
     bits: Bits
     alone: Flags
+    writers: Numbers
 
 
 def in_order(frames: Sequence[Frame]) -> Rows:
     """The rows of all frames, in the order of their moments."""
     if not frames:
         whole, flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        return Rows(whole, whole, flags, np.zeros(0, np.uint32), flags)
+        return Rows(whole, whole, flags, np.zeros(0, np.uint32), flags, whole)
     frames = sorted(frames, key=lambda frame: frame.order)
     sizes = [len(frame.units) for frame in frames]
     if all(isinstance(frame.bits, int) for frame in frames):
@@ -52,6 +53,7 @@ def in_order(frames: Sequence[Frame]) -> Rows:
         np.repeat(np.array([frame.is_new for frame in frames], np.bool_), sizes),
         bits,
         np.repeat(np.array([frame.alone for frame in frames], np.bool_), sizes),
+        np.repeat(np.array([frame.order[1] for frame in frames], np.int64), sizes),
     )
 
 

@@ -20,7 +20,10 @@ from kring.release.heard import Bits, Flags, Frame, Numbers, Rows, in_order, uni
 from kring.release.looks import arms_together
 
 GRACE_US: Final = 10_000_000
-"""Units first seen so soon after a share has changed say nothing about the split: not every worker may know it yet."""
+"""Units first seen so soon after a share has changed say nothing: not every worker may know of it yet, and who comes
+to an arm only before or only after may be another kind."""
+
+NEVER: Final = 1 << 62
 
 
 KEPT: Final = 2
@@ -130,6 +133,7 @@ class UnitBook:
         self._frames: list[Frame] = []
         self._turns: list[tuple[int, float]] = []
         self._has_turned = False
+        self._knows: dict[int, int] = {}
         self._facts = Facts()
         self._alive = np.zeros((0, len(self.parts), 2), np.int64)
         self._batches: list[int] = []
@@ -163,8 +167,11 @@ class UnitBook:
         bits: Bits | int,
         alone: bool = False,
     ) -> Numbers:
-        """`n` rows decided together, or one `alone`; `key` tells them from all others. Their units by number, (n,)."""
+        """`n` rows decided together, or one `alone`; `key`, the writer first, tells them from all others. Their units
+        by number, (n,)."""
         units = self._numbers(key, at=at, n=n, subjects=subjects)
+        if is_new:
+            self._knows[key[0]] = min(at, self._knows.get(key[0], NEVER))
         self._frames.append(Frame((at, *key), at, is_new, units, bits, alone))
         return units
 
@@ -173,6 +180,7 @@ class UnitBook:
         frames, self._frames = self._frames, []
         rows = in_order(frames)
         fresh = self._enrol(rows, place=len(self._batches))
+        settled = fresh[~self._facts.gone[fresh]]
         self._batches.append(batch)
         self._leave(rows)
         self._begin_cohort(fresh)
@@ -189,8 +197,8 @@ class UnitBook:
             )
         return Look(
             batch=batch,
-            units=arms_of(self._facts.is_new[fresh]),
-            timed=arms_of(self._facts.is_new[fresh[self._facts.alone[fresh]]]),
+            units=arms_of(self._facts.is_new[settled]),
+            timed=arms_of(self._facts.is_new[settled[self._facts.alone[settled]]]),
             arms=arms_by_share(self._facts, self._turns, fresh),
             guardrails=tuple(Counted(name=name, parts=tuple(several)) for name, several in named.items()),
             coverage=coverage,
@@ -221,11 +229,23 @@ class UnitBook:
         self._facts.first[rows.units[mine]] = rows.at[mine]
         self._facts.alone[rows.units[mine]] = rows.alone[mine]
         self._facts.cohort[fresh] = place
+        self._facts.gone[rows.units[mine]] = self._is_too_soon(rows.at[mine], rows.writers[mine])
         self._enrolled = self._made
         ends = ends_of(self._facts.first[fresh], self._terms.unit)
         if len(fresh):
             self._open.append((ends, fresh))
         return fresh
+
+    def _is_too_soon(self, first: Numbers, writers: Numbers) -> Flags:
+        """Which units, first seen then and by those, came so soon after a turn that it may not have been known there.
+        After the first turn a worker knows of it once the new version has answered."""
+        if not self._turns or not len(first):
+            return np.zeros(len(first), np.bool_)
+        moments = np.array([at for at, _ in self._turns])
+        turn = np.searchsorted(moments, first, side="right") - 1
+        known = np.array([self._knows.get(writer, NEVER) for writer in writers.tolist()])
+        soon: Flags = (turn >= 0) & (first - moments[turn] < GRACE_US) & ((turn > 0) | (first <= known))
+        return soon
 
     def _leave(self, rows: Rows) -> None:
         """Whoever belongs to the other arm now is not counted any more, whether or not it came back: who comes back
