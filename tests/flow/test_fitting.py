@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from kring.errors import CandidateError, StorageError
 from kring.flow.training.fit import Fitted, fit_candidate
+from kring.flow.training.fit_child import warned
 from kring.frameworks import sklearn as framework
 from kring.record.system import Candidate
 from kring.record.version import Output, Policy
@@ -160,6 +164,16 @@ def test_a_users_function_is_fitted_in_a_child(project: Path) -> None:
     np.testing.assert_allclose(fitted.test_outputs, exported(fitted.model, TEST), atol=1e-6)
     assert fitted.output_tail.startswith("columns ['distance', 'hour of day', 'value'] ['carrier', 'ziel·ort'] 300")
     assert any("converge" in warning for warning in fitted.warnings)
+
+
+def test_of_a_warning_of_ones_own_code_the_place_is_kept_and_not_the_words() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.warn("Jane Roe is no number", UserWarning, stacklevel=1)
+        LogisticRegression(max_iter=1).fit(np.arange(6.0)[:, None], [0, 1, 0, 1, 1, 1])
+    own_words, *others = map(warned, caught)
+    assert re.fullmatch(r"UserWarning \(test_fitting\.py, line \d+\)", own_words)
+    assert "converge" in others[-1]
 
 
 def test_a_seed_reaches_every_part(project: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ from kring.record.batch import Batch, Column
 
 DIE_WITH_PARENT: Final = 1
 TRACE_LINES: Final = 6
+LIBRARIES: Final = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -118,8 +120,16 @@ def fitted_and_exported(
         seconds = stopwatch() - began
         outputs = framework.predict(fitted, test)
         model = framework.export(fitted, spec.columns)
-    said = dict.fromkeys(" ".join(str(one.message).split()) for one in caught)
+    said = dict.fromkeys(map(warned, caught))
     return Done(model=model, outputs=outputs.tobytes(), shape=outputs.shape, seconds=seconds, warnings=tuple(said))
+
+
+def warned(one: warnings.WarningMessage) -> str:
+    """What a library says; of other code's warning its kind and its place: its words may hold a row's value, and what
+    is warned of stays on the ledger."""
+    if one.filename.startswith(LIBRARIES):
+        return " ".join(str(one.message).split())
+    return f"{one.category.__name__} ({Path(one.filename).name}, line {one.lineno})"
 
 
 def fold_by_fold(
