@@ -62,7 +62,7 @@ class Bench:
         )  # fmt: skip
         self.claims = open_claims(folder / "claims.db", timeout=0.2)
         reader = reader_of(served, clock=clock, random=SystemRandom())
-        self.clerk = Clerk(decider, reader=reader, log=log, clock=clock, hide=lambda batch: self.hide(batch))
+        self.clerk = Clerk(decider, reader=reader, log=log, clock=clock, hide=self._hidden)
         self.claiming = claiming_of(self.claims, "loans", log=log, folder=project.home.log, clock=clock)
         self.committer = Committer("loans")
         self.line = Line(
@@ -71,6 +71,9 @@ class Bench:
         )  # fmt: skip
         for end in (log.close, self.claims.close, self.claiming.close, self.committer.close):
             stack.callback(end)
+
+    def _hidden(self, batch: Batch) -> Batch:
+        return self.hide(batch)
 
     async def ask(self, key: str = "") -> Answer:
         rows: Rows = self.line.read([LOAN])
