@@ -107,3 +107,16 @@ def test_the_slowest_guardrail_is_named() -> None:
 def test_traffic_that_cannot_be_is_refused(per_day: float, rates: dict[str, float]) -> None:
     with pytest.raises(DataError, match="can't be"):
         plan(terms(ERROR), per_day=per_day, rates=rates)
+
+
+def test_what_nobody_ever_recorded_has_no_end_in_sight() -> None:
+    """But in smoke, where no proof is asked, and in shadow, where it is not waited for step by step."""
+    aged = Guardrail(name="outcome", kind="outcome", route="relative", age_us=1)
+    known = plan(terms(ERROR, aged), per_day=10_000, rates={"error": 0.05, "outcome": 0.2})
+    found = plan(terms(ERROR, aged), per_day=10_000, rates={"error": 0.05, "outcome": 0.2}, unknown={"outcome"})
+    assert (found.steps[0], found.days) == (known.steps[0], None)
+    for step in found.steps[1:]:
+        assert (step.units, step.waits_for) == (None, "outcome")
+        assert step.why == "no outcome is on record, so it can't be compared"
+    paired = Guardrail(name="outcome", kind="outcome", route="paired", age_us=1)
+    assert plan(terms(paired), per_day=10_000, rates={}, unknown={"outcome"}).days is not None

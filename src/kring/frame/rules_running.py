@@ -43,6 +43,16 @@ def _rollout(reading: Reading) -> None:
             allowed="rising percentages",
             next=f"write steps = {sorted(numbers)}",
         )
+    guarded = reading.good.get(("rollout", "guardrails"))
+    kinds = list(guarded) if isinstance(guarded, (list, tuple)) else []
+    if "abstention" in kinds and "abstain" not in reading.entries(("policy",)):
+        reading.fault(
+            ("rollout", "guardrails", kinds.index("abstention")),
+            "a guardrail without data: nothing says when this system abstains",
+            got="abstention",
+            allowed="abstention together with [policy] abstain",
+            next="write policy.abstain, or leave abstention out",
+        )
     holdback = reading.good.get(("rollout", "holdback"), RolloutTable().holdback)
     most = 100 - 100 * holdback if isinstance(holdback, float) else 100.0
     if numbers and max(numbers) >= most:

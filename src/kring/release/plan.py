@@ -6,7 +6,7 @@ By how fast evidence grows, in closed form and so at once: within a third of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil, inf, log
 from typing import Final
 
@@ -20,11 +20,12 @@ TIMES: Final = (2.0, 1.3)
 """How many times as bad the versions are for which the time to detect them is told."""
 
 
-def plan(terms: Terms, *, per_day: float, rates: Mapping[str, float]) -> Plan:
+def plan(terms: Terms, *, per_day: float, rates: Mapping[str, float], unknown: Collection[str] = frozenset()) -> Plan:
     """What an equal version takes step by step, and how soon one that is twice or 1.3 times as bad is rolled back.
 
     `per_day` are units of both versions on a day, `rates` the share of bad units (0 to 1) by guardrail so far; a
-    guardrail without a rate has never been bad. `DataError` for numbers that can't be.
+    guardrail without a rate has never been bad. Of those that are `unknown` nothing has ever been on record: their
+    steps have no end in sight. `DataError` for numbers that can't be.
     """
     if not 0 <= per_day < inf or any(not 0 <= rate <= 1 for rate in rates.values()):
         raise DataError(
@@ -36,7 +37,7 @@ def plan(terms: Terms, *, per_day: float, rates: Mapping[str, float]) -> Plan:
     steps, before = [], 0.0
     for step in terms.steps:
         planned, before = _step(terms, step=step, per_day=per_day, rates=rates, before=before)
-        steps.append(planned)
+        steps.append(_unending(planned, terms, unknown=unknown))
     days = [step.days for step in steps]
     return Plan(
         per_day=per_day,
@@ -81,6 +82,15 @@ def _step(
         ),
         before + longest,
     )
+
+
+def _unending(planned: PlannedStep, terms: Terms, *, unknown: Collection[str]) -> PlannedStep:
+    """The step, or that it waits for what nobody has ever recorded; in shadow nothing is waited for at a step."""
+    waits = [one.name for one in terms.guardrails if one.name in unknown and one.route != "paired"]
+    if not waits or is_smoke(terms, step=planned.step):
+        return planned
+    why = f"no {waits[0]} is on record, so it can't be compared"
+    return PlannedStep(step=planned.step, units=None, days=None, waits_for=waits[0], why=why)
 
 
 def _why(name: str, terms: Terms) -> str:

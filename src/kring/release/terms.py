@@ -26,6 +26,19 @@ MEASURED: Final[dict[GuardrailKind, tuple[float, ...]]] = {"latency": (0.5, 0.9,
 LOSSES: Final = (0.5, 0.9, 0.99)
 """The same for outcomes, where no decision is plainly right or wrong."""
 
+LEAST: Final = 200
+"""Fewer decisions say nothing about a p99."""
+
+LACKS: Final[dict[GuardrailKind, tuple[str, str]]] = {
+    "latency": (f"fewer than {LEAST} decisions of it on record", "let the live version answer for a while"),
+    "cost": (f"fewer than {LEAST} decisions of it on record, or none with a cost", ""),
+    "outcome": (
+        f"fewer than {LEAST} decisions of it whose outcomes are known",
+        "report outcomes (kring outcome, POST /api/outcomes), let the live version answer for a while",
+    ),
+}
+"""What is not there when the limits of a guardrail are not known, and what brings it."""
+
 
 def config_digest(system: System) -> str:
     """What must not be edited while a rollout lasts: `[rollout]` and `[gate]`."""
@@ -75,9 +88,9 @@ def _guardrail(kind: GuardrailKind, system: System, limits: tuple[float, ...] | 
     if limits is None and needed:
         raise Refused(
             f"the guardrail {kind} has no data: too little is known of the {kind} of the version that answers now",
-            got="no limits",
-            allowed=f"its quantiles {', '.join(f'p{share * 100:g}' for share in needed)}",
-            next=f"let the live version answer for a while, or leave {kind!r} out of rollout.guardrails",
+            got=LACKS[kind][0],
+            allowed=f"{LEAST} at least, for its quantiles {', '.join(f'p{share * 100:g}' for share in needed)}",
+            next=", or ".join(filter(None, (LACKS[kind][1], f"leave {kind!r} out of rollout.guardrails"))),
             key="rollout.guardrails",
         )
     aged = kind == "outcome"

@@ -79,7 +79,8 @@ def told_missing(standing: Standing, progress: Progress, terms: Terms, *, step: 
 def _more(standing: Standing, terms: Terms, *, step: int, rate: float) -> str:
     """How far it is, at the rate of bad units so far."""
     if not standing.new_units:
-        return "no unit of the new version is complete yet"
+        what = "outcome" if standing.name == "outcome" else "complete unit"
+        return f"no {what} of the new version is known yet"
     more = units_to_prove(standing.route, terms=terms, step=step, rate=rate, so_far=standing.proof)
     if more is not None:
         return f"about {more:,} more units of the new version"

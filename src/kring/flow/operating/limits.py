@@ -23,7 +23,7 @@ from kring.record.rollout import Guardrail, Terms
 from kring.record.running import GuardrailKind
 from kring.record.system import System
 from kring.record.version import Policy
-from kring.release.terms import ABSOLUTE, LOSSES, MEASURED, label_age, unit_of
+from kring.release.terms import ABSOLUTE, LEAST, LOSSES, MEASURED, label_age, unit_of
 from kring.release.units import Part
 
 SPAN_US: Final = 30 * 86_400_000_000
@@ -31,9 +31,6 @@ SPAN_US: Final = 30 * 86_400_000_000
 
 OUTCOME_RATE: Final = 0.2
 """The share of bad outcomes that a plan goes by where nothing is known of them."""
-
-LEAST: Final = 200
-"""Fewer decisions say nothing about a p99."""
 
 Limits = dict[str, tuple[float, ...]]
 
@@ -43,7 +40,7 @@ class Habits:
     them there were on how many days."""
 
     def __init__(self, system: System, task: Task, *, version: str, policy: Policy) -> None:
-        self.rows = 0
+        self.rows = self.outcomes = 0
         self.first = self.last = 0
         self._unit = unit_of(system)
         self._subjects: dict[int, set[str]] = {}
@@ -62,8 +59,10 @@ class Habits:
     def hear(self, logged: Logged) -> None:
         """One frame of the log; answers of others pass by."""
         record = logged.record
-        if self._awaited is not None and isinstance(record, Outcomes):
-            self._awaited.settle(record)
+        if isinstance(record, Outcomes):
+            self.outcomes += len(record.ids)
+            if self._awaited is not None:
+                self._awaited.settle(record)
         if not isinstance(record, Decisions) or record.kind == "shadow" or record.version != self._version:
             return
         self.first, self.last = self.first or record.at, record.at
@@ -80,8 +79,9 @@ class Habits:
         found: Limits = {}
         if "latency" in self._kinds and self.rows >= LEAST:
             found["latency"] = quantiles(fewest(self._taken), MEASURED["latency"])
-        if "cost" in self._kinds and self.rows >= LEAST:
-            found["cost"] = quantiles(np.concatenate(self._paid), MEASURED["cost"])
+        paid = np.concatenate(self._paid) if self._paid else np.zeros(0)
+        if "cost" in self._kinds and self.rows >= LEAST and paid.any():
+            found["cost"] = quantiles(paid, MEASURED["cost"])
         if "outcome" in self._kinds and self._awaited is None:
             found["outcome"] = ()
         if self._awaited is not None:
@@ -108,6 +108,10 @@ class Habits:
         found |= {kind: 1 - max(MEASURED[kind]) for kind in self._kinds if kind in MEASURED and kind in self.limits}
         found["outcome"] = OUTCOME_RATE
         return {one.name: found.get(one.kind, 0.0) for one in terms.guardrails}
+
+    def unknown(self, terms: Terms) -> frozenset[str]:
+        """The guardrails by outcomes, while none is on record of whichever version."""
+        return frozenset(one.name for one in terms.guardrails if one.kind == "outcome" and not self.outcomes)
 
     def _count(self, record: Decisions) -> None:
         bits = bad_of(record, self._signs)

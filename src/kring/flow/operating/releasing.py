@@ -101,7 +101,8 @@ def planned_for(project: Project) -> tuple[Planned | None, Habits | None]:
     if not terms.steps:
         return None, habits
     days = max(habits.days, 1e-9)
-    found = plan(terms, per_day=habits.units / days if habits.rows else 0.0, rates=habits.rates(terms))
+    per_day = habits.units / days if habits.rows else 0.0
+    found = plan(terms, per_day=per_day, rates=habits.rates(terms), unknown=habits.unknown(terms))
     return Planned(found, terms, habits.rows, habits.days), habits
 
 
