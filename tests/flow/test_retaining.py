@@ -16,6 +16,7 @@ from kring.flow import adapters, history
 from kring.flow.compacting import TABLES, compact
 from kring.flow.project import Project, open_project
 from kring.flow.retaining import retain
+from kring.flow.serving.upkeep import remember_sealed
 from kring.flow.status import status
 from kring.host.faults import Crash, FaultyFiles, Plan
 from kring.host.files import LocalFiles
@@ -118,3 +119,20 @@ def test_a_process_that_dies_anywhere_is_followed_by_one_that_ends_it(project: P
             assert nth > 2
             return
     pytest.fail("retaining has no end")
+
+
+def test_nothing_lies_in_an_open_segment_longer_than_it_is_kept(project: Project) -> None:
+    """One process that records little and never ends."""
+    log = adapters.free_writer(project.home.log, files=project.files, system=SYSTEM)
+    for hour in range(4 * 24, 13 * 24):
+        now = START + hour * DAY // 24
+        log.append(msgspec.structs.replace(decisions(1, at=now), system=SYSTEM))
+        log.commit()
+        if hour % 24 == 23:
+            remember_sealed(project, now=now)
+            retain(project, now=now)
+            kept = [one.record.at for one in adapters.read_log(project.home.log, system=SYSTEM).read()]
+            assert now - min(kept) <= 5 * DAY
+            needed = range(max(START + 4 * DAY, now - 3 * DAY), now + 1, DAY // 24)
+            assert set(needed) <= set(kept)
+    log.close()

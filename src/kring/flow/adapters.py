@@ -99,6 +99,13 @@ def free_writer(
     return file.free_writer(folder, files=files, system=system, kind=kind)
 
 
+def seal_left(folder: Path, *, files: Files, system: str, before: int) -> list[Segment]:
+    """Seal what writers left open that nobody has written with since the moment (microseconds UTC)."""
+    from kring.stores import file
+
+    return file.seal_left(folder, files=files, system=system, before=before)
+
+
 def read_log(folder: Path, *, system: str) -> DecisionHistory:
     """The log of all writers, for reading only: needs no lock, changes nothing."""
     from kring.stores import reading

@@ -1,8 +1,8 @@
 """The decision log in append-only segment files, one writer each: `<writer>-<number>.log`.
 
 `append` gathers frames, `commit` writes them with one write and one fsync, and only then are they
-acknowledged. A segment that has grown past its size is sealed, with a small file beside it that
-describes it; the next append begins the next segment.
+acknowledged. A segment that has grown past its size, or is too old, is sealed, with a small file beside it
+that describes it; the next append begins the next segment.
 
 What may go wrong, and what happens then:
 
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from kring.ports.files import Appender, Files
 from kring.record.decision import Closed, Decisions, PackedDecisions, Place
 from kring.record.event import Segment
 from kring.record.exposure import Exposure
-from kring.stores.reading import LogReader
+from kring.stores.reading import LogReader, segment_numbers, writers_in
 from kring.stores.recovery import describe, recover
 from kring.stores.segment import (
     CLOSED,
@@ -42,6 +43,7 @@ from kring.stores.segment import (
     FORMAT,
     FRAME_BYTES,
     HOLDS,
+    NEVER,
     OUTCOMES,
     PACKED,
     Frame,
@@ -55,6 +57,9 @@ from kring.stores.stopping import Stop
 
 SEGMENT_BYTES: Final = 64 << 20
 
+SEGMENT_AGE_US: Final = 86_400_000_000
+"""How long after the first record of a segment its last one may come, where decisions are only kept for a while."""
+
 AHEAD_BYTES: Final = 1 << 18
 """Zeros that lie ready behind the open segment: then a group is durable after one wait for the disk."""
 
@@ -65,10 +70,12 @@ def open_log(
     files: Files,
     writer: int = 0,
     segment_bytes: int = SEGMENT_BYTES,
+    segment_age_us: int = 0,
     system: str,
     kind: type[FileLog] | None = None,
 ) -> FileLog:
-    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append; of the class `kind`.
+    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append; of the class `kind`. Without an age its
+    segments end by their size alone.
 
     `Busy` while another process has it open, `IntegrityError` when a segment is damaged or missing,
     `NewerFormat` when a newer Kring wrote it, `StorageError` when the disk refuses.
@@ -78,7 +85,13 @@ def open_log(
     lock = files.append(folder / f"{writer}.lock")
     try:
         return (kind or FileLog)(
-            folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, lock=lock
+            folder,
+            files=files,
+            writer=writer,
+            segment_bytes=segment_bytes,
+            segment_age_us=segment_age_us,
+            system=system,
+            lock=lock,
         )
     except BaseException:
         lock.close()
@@ -92,12 +105,17 @@ def free_writer(
     system: str,
     first: int = 0,
     segment_bytes: int = SEGMENT_BYTES,
+    segment_age_us: int = SEGMENT_AGE_US,
     kind: type[FileLog] | None = None,
 ) -> FileLog:
     """As `open_log`, for the first writer from `first` on that no process has open; `Busy` when there is none."""
+    opened = partial(
+        open_log, folder, files=files, segment_bytes=segment_bytes, segment_age_us=segment_age_us, system=system,
+        kind=kind,
+    )  # fmt: skip
     for writer in range(first, 1 << WRITER_BITS):
         try:
-            return open_log(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, kind=kind)
+            return opened(writer=writer)
         except Busy:
             continue
     raise Busy(
@@ -108,17 +126,45 @@ def free_writer(
     )
 
 
+def seal_left(folder: Path, *, files: Files, system: str, before: int) -> list[Segment]:
+    """Seal the segments that were written last before the moment (microseconds UTC) by writers that nobody has open;
+    they may never be opened again."""
+    sealed = []
+    for writer in writers_in(folder):
+        newest = folder / f"{writer}-{segment_numbers(folder, writer)[-1]}.log"
+        if newest.with_suffix(".seal").exists() or newest.stat().st_mtime * 1e6 >= before:
+            continue
+        try:
+            log = open_log(folder, files=files, writer=writer, system=system)
+        except Busy:
+            continue
+        try:
+            sealed += [one for one in log.seal() if one.id == newest.stem]
+        finally:
+            log.close()
+    return sealed
+
+
 class FileLog:
     """Fulfils `kring.ports.decision_log.DecisionLog`. For one thread at a time. `writer` is the number that stands in
     the ids it gives out."""
 
     def __init__(
-        self, folder: Path, *, files: Files, writer: int, segment_bytes: int, system: str, lock: Appender
+        self,
+        folder: Path,
+        *,
+        files: Files,
+        writer: int,
+        segment_bytes: int,
+        segment_age_us: int,
+        system: str,
+        lock: Appender,
     ) -> None:
         self._folder = folder
         self._files = files
         self.writer = writer
         self._segment_bytes = segment_bytes
+        self._segment_age_us = segment_age_us or NEVER
         self._system = system
         self._lock = lock
         self._reader = LogReader(folder, system=system, writer=writer)
@@ -142,7 +188,7 @@ class FileLog:
         self._stop.check()
         kind, rows = _shape(record, self._system)
         payload = encode(record)
-        tally = self._room()
+        tally = self._room(0 if kind == OUTCOMES else record.at)
         offset = tally.size + self._buffered
         place = Place(at_ms=record.at // 1000, writer=self.writer, segment=self._number, sequence=self._next)
         decision_bytes(place)  # a moment that no id can hold is refused before anything is buffered
@@ -180,12 +226,13 @@ class FileLog:
         return self._reader.find(id)
 
     def cursor(self, since: int | None = None) -> tuple[int, int]:
+        tally = self._tally  # one look: another thread may be about to close the segment
         if since is not None:
             late = [number for number, known in self._sealed.items() if known.segment.last >= since]
-            if late or self._tally is not None:
+            if late or tally is not None:
                 return min(late, default=self._number), 0
-        if self._tally is not None:
-            return self._number, self._tally.size
+        if tally is not None:
+            return tally.number, tally.size
         known = self._sealed.get(self._number)
         return self._number, known.segment.bytes if known else 0
 
@@ -216,16 +263,21 @@ class FileLog:
         tally.add(frames, data)
         self._durable = tally.size
 
-    def _room(self) -> Tally:
-        """The open segment; a new one when there is none or it is full and nothing of it is waiting."""
+    def _room(self, at: int) -> Tally:
+        """The open segment; a new one when there is none, or it is full or too old at the moment `at` and nothing of
+        it is waiting."""
         with self._stop.unless_it_passes():
-            if self._tally is not None and not self._frames and self._tally.size >= self._segment_bytes:
-                self._close_segment(self._tally)
+            tally = self._tally
+            if tally is not None and not self._frames and self._is_over(tally, at):
+                self._close_segment(tally)
             if self._tally is None:
                 self._tally = self._open_segment(self._number + 1)
         if self._next >> SEQUENCE_BITS:
             raise StorageError(f"segment {self._tally.name} holds as many decisions as ids can count")
         return self._tally
+
+    def _is_over(self, tally: Tally, at: int) -> bool:
+        return tally.size >= self._segment_bytes or at - tally.began >= self._segment_age_us
 
     def _open_segment(self, number: int) -> Tally:
         if number >> SEGMENT_BITS:

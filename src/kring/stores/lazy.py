@@ -23,7 +23,15 @@ class LazyLog(FileLog):
     """`dropped` counts the rows that were acknowledged and may not be there after a power cut."""
 
     def __init__(
-        self, folder: Path, *, files: Files, writer: int, segment_bytes: int, system: str, lock: Appender
+        self,
+        folder: Path,
+        *,
+        files: Files,
+        writer: int,
+        segment_bytes: int,
+        segment_age_us: int,
+        system: str,
+        lock: Appender,
     ) -> None:
         self.dropped = 0
         self._written = 0
@@ -31,7 +39,15 @@ class LazyLog(FileLog):
         self._failed: StorageError | None = None
         self._syncing = Lock()
         self._dirty, self._closing = Event(), Event()
-        super().__init__(folder, files=files, writer=writer, segment_bytes=segment_bytes, system=system, lock=lock)
+        super().__init__(
+            folder,
+            files=files,
+            writer=writer,
+            segment_bytes=segment_bytes,
+            segment_age_us=segment_age_us,
+            system=system,
+            lock=lock,
+        )
         self._thread = Thread(target=self._follow_up, name=f"durable-{writer}", daemon=True)
         self._thread.start()
 

@@ -40,6 +40,7 @@ FRAME_MAGIC: Final = b"KRfr"
 FRAME_BYTES: Final = FRAME.size + CRC.size
 LARGEST: Final = 1 << 30
 MARK_EVERY: Final = 1 << 18
+NEVER: Final = 1 << 63
 
 DECISIONS: Final = 1
 OUTCOMES: Final = 2
@@ -230,7 +231,8 @@ def _seeded(head: bytes, offset: int) -> int:
 
 
 class Tally:
-    """Counts over the frames of one segment, and the digest over its bytes."""
+    """Counts over the frames of one segment, and the digest over its bytes. It `began` with its first frame; outcomes
+    don't count there, which may have become known at any time."""
 
     def __init__(self, name: str, *, writer: int, number: int, head: bytes) -> None:
         self.name = name
@@ -239,6 +241,7 @@ class Tally:
         self.format: int = HEAD.unpack_from(head)[1]
         self.size = len(head)
         self.next = 0
+        self.began = NEVER
         self.frames = 0
         self.marks: list[tuple[int, int]] = []
         self._decisions = 0
@@ -254,8 +257,10 @@ class Tally:
             if frame.kind in HOLDS:
                 self.next = frame.first + frame.rows
                 self._decisions += frame.rows
-            elif frame.kind == OUTCOMES:
+            if frame.kind == OUTCOMES:
                 self._outcomes += frame.rows
+            else:
+                self.began = min(self.began, frame.at)
             low, high = self._span or (frame.at, frame.at)
             self._span = min(low, frame.at), max(high, frame.at)
         self.frames += len(frames)

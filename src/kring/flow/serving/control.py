@@ -35,6 +35,8 @@ from kring.record.serving import Plan, Served
 POLL_S: Final = 0.25
 """How often the ledgers are looked at: a key that is revoked is dead within a second."""
 
+DAY_US: Final = 86_400_000_000
+
 
 @dataclass
 class Control:
@@ -51,6 +53,7 @@ class Control:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _logs: dict[str, DecisionLog] = field(default_factory=dict)
+    _days: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_secure(self) -> bool:
@@ -110,10 +113,13 @@ class Control:
             )
 
     def _log(self, project: Project) -> DecisionLog:
-        """This process's own writer of the project's log."""
-        name = project.system.name
+        """This process's own writer of the project's log, which begins a segment a day: outcomes alone end none."""
+        name, day = project.system.name, project.clock.now() // DAY_US
         if name not in self._logs:
             self._logs[name] = adapters.free_writer(project.home.log, files=project.files, system=name)
+        elif self._days[name] != day:
+            self._logs[name].seal()
+        self._days[name] = day
         return self._logs[name]
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ from kring.record.event import Segment
 
 EVERY_S: Final = 10.0
 ACTOR: Final = "server"
+LEFT_US: Final = 86_400_000_000
+"""How long a segment that nobody has open may stand unsealed after it was written to."""
 
 
 def keep_in_order(project: Project, meeting: Meeting) -> None:
@@ -43,6 +45,7 @@ def keep_in_order(project: Project, meeting: Meeting) -> None:
     remember_sealed(project, now=now)
     compact(project, now=now)
     retain(project, now=now)
+    adapters.seal_left(project.home.log, files=project.files, system=project.system.name, before=now - LEFT_US)
 
 
 def remember_sealed(project: Project, *, now: int) -> list[Segment]:
