@@ -19,7 +19,7 @@ RESULTS = HERE / "RESULTS.md"
 INSIDE = {
     "drift": ("simulate", "run"),
     "release": ("false_rollbacks", "detection", "promotion", "paired_shadow", "intervals"),
-    "serve": ("run", "overload"),
+    "serve": ("run", "overload", "rollback"),
 }
 HEAD = """# Results
 
