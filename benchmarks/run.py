@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 INSIDE = {
-    "drift": ("simulate", "run"),
+    "drift": ("simulate", "run", "resampled"),
     "release": ("false_rollbacks", "detection", "promotion", "paired_shadow", "intervals"),
     "serve": ("run", "overload", "rollback"),
 }
