@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kring.errors import Busy
 from kring.flow import history
 from kring.flow.duty.turns import Duty
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.watching.keeping import read_seen
+from kring.flow.watching.watcher import Watcher
 from kring.host.clock import SimulatedClock
 from kring.record.alarm import Alarm
 from kring.record.decision import Decisions
@@ -79,6 +81,38 @@ def test_a_kill_after_a_window_changes_nothing(project: Project) -> None:
     turned(project, times=2).close()
     assert read_seen(project) == seen
     assert alarms(project) == before
+
+
+def test_who_closes_many_windows_still_leads(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that needs a second for each of them."""
+    clock, closed = project.clock, list[int]()
+    assert isinstance(clock, SimulatedClock)
+
+    def slowly(self: Watcher, start: int, **how: object) -> object:
+        clock.advance(clock.now() + 1_000_000)
+        with project.ledger() as ledger, pytest.raises(Busy):
+            ledger.lease("leader", holder="b", ttl=15.0, now=clock.now())
+        closed.append(start)
+        return close(self, start, **how)  # type: ignore[arg-type]
+
+    close = Watcher._close
+    monkeypatch.setattr(Watcher, "_close", slowly)
+    turned(project).close()
+    assert len(closed) > 15, "more seconds than the right lasts"
+    assert closed == sorted(set(closed))
+
+
+def test_a_probe_that_breaks_tells_nothing_of_data(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(project: Project) -> None:
+        raise ValueError(f"ada@example.com owes {len(project.folder.name)}")
+
+    monkeypatch.setattr("kring.flow.duty.turns.run_probes", broken)
+    said: list[str] = []
+    duty = Duty(project, holder="a", environ={}, say=said.append)
+    duty._run_probes()
+    assert "ValueError in test_watching_on_duty.py" in said[0]
+    assert "ada" not in said[0]
+    duty.close()
 
 
 def test_a_kill_between_commit_and_what_is_kept_counts_no_look_twice(project: Project) -> None:

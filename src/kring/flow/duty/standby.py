@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from kring.errors import Busy, KringError
-from kring.flow.duty.turns import Duty
+from kring.flow.duty.turns import Duty, fault_of
 from kring.flow.project import Project
 
 LONGEST_S: Final = 60.0
@@ -43,7 +41,7 @@ class Standby:
         except KringError as error:
             self._leave(f"{name} is not operated for the moment: {error.message}")
         except Exception as error:  # noqa: BLE001  the edge: other systems are operated beside it
-            self._rest(f"{name} is not operated for the moment, by a fault of Kring's own: {fault_of(error)}", at=at)
+            self._rest(f"{name} is not operated for the moment: {fault_of(error)}", at=at)
 
     def close(self) -> None:
         duty, self._duty, self._is_told = self._duty, None, False
@@ -80,9 +78,3 @@ class Standby:
         self._rests_until = at + self._rest_s
         with suppress(Exception):  # what is broken need not close
             self.close()
-
-
-def fault_of(error: Exception) -> str:
-    """What broke and where, in words of the code alone: its own may tell of data."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return f"{type(error).__name__} in {Path(frame.f_code.co_filename).name}:{line}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -177,7 +179,10 @@ class Duty:
             heard = 0
         state = self._operator.state
         live = state.pointer.live if state.pointer else ""
-        events = self._watcher.due(heard, live=live, alarmed=open_metrics(state, "quality"))
+        events: list[OperatorEvent] = []
+        for end in self._watcher.ends(heard):
+            self._lead()
+            events += self._watcher.due(end, live=live, alarmed=open_metrics(state, "quality"))
         if heard == now and live and self._is_due("pulse", MINUTE_S):
             pulse = self._watcher.monitors.pulse(now, live=live)
             events += [pulse] if pulse.looked else []
@@ -218,6 +223,8 @@ class Duty:
             self._found.put(run_probes(self.project)[1])
         except KringError as error:
             self._say(f"the probes of {self.project.system.name} could not be put: {error.message}")
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            self._say(f"the probes of {self.project.system.name} could not be put: {fault_of(error)}")
 
     def _train(self) -> None:
         """The training that the state asks for runs, and no other; how it ended is an event."""
@@ -259,6 +266,12 @@ class Duty:
             return False
         self._due[what] = at + seconds
         return True
+
+
+def fault_of(error: Exception) -> str:
+    """What broke and where, in words of the code alone: its own may tell of data."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"a fault of Kring's own, {type(error).__name__} in {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def require_same_name(name: str, *, before: str) -> None:

@@ -85,10 +85,14 @@ class Watcher:
             return []
         self._tell(live, at=now)
         events: list[OperatorEvent] = []
-        while self._next + self._window_us <= now:
-            events += self._close(self._next, live=live, seed=seed, alarmed=alarmed)
-            self._next += self._window_us
+        for end in self.ends(now):
+            events += self._close(end - self._window_us, live=live, seed=seed, alarmed=alarmed)
+            self._next = end
         return events
+
+    def ends(self, now: int) -> range:
+        """The ends of the windows that are over by `now` (microseconds UTC) and not closed yet, in order."""
+        return range(self._next + self._window_us, now + 1, self._window_us) if self._next else range(0)
 
     def _was_counted(self, logged: Logged) -> bool:
         """Whether drift has counted the frame in a window that was looked at before this watcher began."""
