@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.flow.operator.fold import fold
+from kring.flow.operator.fold import HANDLERS, fold
 from kring.record.alarm import Effect
 from kring.record.operator import (
     Command,
@@ -43,6 +45,10 @@ SYSTEM = System(
     rollout=RolloutPlan(shadow_us=2 * DAY, bake_us=3 * DAY),
     learn=Learn(retrain_on=("quality", "schedule"), every_us=30 * DAY, cooldown_us=7 * DAY),
 )
+
+
+def test_every_kind_of_event_is_handled() -> None:
+    assert set(HANDLERS) == set(get_args(OperatorEvent))
 
 
 def passed(version: str) -> Retrained:

@@ -142,18 +142,20 @@ def alarmed(moment: Moment, state: OperatorState, kind: AlarmKind, breach: Breac
         end = max(moment.now, known.looked_at + 1)
         again = ladder.found_again(known, breach, tier=tier, end=end, now=moment.now)
         alarm = ladder.opened_again(again)
-    return kept(state, alarm), [RaiseAlarm(alarm=alarm)]
+    return raised(state, [alarm])
 
 
 def settled(moment: Moment, state: OperatorState, kinds: Collection[AlarmKind], *, why: str) -> Step:
     """End all alarms of these kinds: what they asked for was done."""
-    commands: list[Command] = []
-    for alarm in state.alarms:
-        if alarm.kind in kinds:
-            after = ladder.ended(alarm, by="", action=why, now=moment.now)
-            state = kept(state, after)
-            commands.append(RaiseAlarm(alarm=after))
-    return state, commands
+    ours = [alarm for alarm in state.alarms if alarm.kind in kinds]
+    return raised(state, [ladder.ended(alarm, by="", action=why, now=moment.now) for alarm in ours])
+
+
+def raised(state: OperatorState, alarms: Sequence[Alarm]) -> Step:
+    """The alarms as they are now: kept, and told."""
+    for alarm in alarms:
+        state = kept(state, alarm)
+    return state, [RaiseAlarm(alarm=alarm) for alarm in alarms]
 
 
 def opened(
@@ -196,13 +198,9 @@ def retired(moment: Moment, state: OperatorState, *, before: Pointer | None) -> 
     pointer = state.pointer
     if pointer is None or (before is not None and answering(pointer) == answering(before)):
         return state, []
-    commands: list[Command] = []
-    for alarm in state.alarms:
-        if alarm.kind in OF_A_VERSION and alarm.version not in answering(pointer):
-            after = ladder.ended(alarm, by="", action=f"{pointer.live} answers instead", now=moment.now)
-            state = kept(state, after)
-            commands.append(RaiseAlarm(alarm=after))
-    return state, commands
+    gone = [one for one in state.alarms if one.kind in OF_A_VERSION and one.version not in answering(pointer)]
+    why = f"{pointer.live} answers instead"
+    return raised(state, [ladder.ended(alarm, by="", action=why, now=moment.now) for alarm in gone])
 
 
 def answering(pointer: Pointer) -> tuple[str, str]:
@@ -222,13 +220,8 @@ def kept(state: OperatorState, alarm: Alarm) -> OperatorState:
 
 def woken(moment: Moment, state: OperatorState) -> Step:
     """Silenced alarms that last beyond their silence speak again."""
-    commands: list[Command] = []
-    for alarm in state.alarms:
-        if ladder.speaks_again(alarm, now=moment.now):
-            after = ladder.opened_again(alarm)
-            state = kept(state, after)
-            commands.append(RaiseAlarm(alarm=after))
-    return state, commands
+    lasting = [alarm for alarm in state.alarms if ladder.speaks_again(alarm, now=moment.now)]
+    return raised(state, [ladder.opened_again(alarm) for alarm in lasting])
 
 
 def notices(moment: Moment, state: OperatorState, commands: Sequence[Command]) -> list[Command]:

@@ -7,7 +7,7 @@ caller commits state and commands in one ledger transaction and then carries the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -62,19 +62,34 @@ def fold(system: System, state: OperatorState, events: Sequence[OperatorEvent], 
 
 
 FIRST: Final[dict[type[OperatorEvent], int]] = {RollbackAsked: 0, RolloutAsked: 1}
+Kind = TypeVar("Kind", bound=OperatorEvent)
 Handler = Callable[[Moment, OperatorState, OperatorEvent], Step]
-HANDLERS: Final[dict[type[OperatorEvent], Handler]] = {
-    WindowClosed: on_window,  # type: ignore[dict-item]
-    QualityJudged: on_quality,  # type: ignore[dict-item]
-    Retrained: on_retrained,  # type: ignore[dict-item]
-    ShadowCompared: on_shadow,  # type: ignore[dict-item]
-    RollbackAsked: on_rollback,  # type: ignore[dict-item]
-    RolloutAsked: on_rollout_asked,  # type: ignore[dict-item]
-    BatchSealed: on_sealed,  # type: ignore[dict-item]
-    Looked: on_looked,  # type: ignore[dict-item]
-    Braked: on_braked,  # type: ignore[dict-item]
-    VersionLost: on_version_lost,  # type: ignore[dict-item]
-    Watched: on_watched,  # type: ignore[dict-item]
-    AlarmHandled: on_alarm_handled,  # type: ignore[dict-item]
-    TrainingAsked: on_training_asked,  # type: ignore[dict-item]
-}
+
+
+def handler(kind: type[Kind], handle: Callable[[Moment, OperatorState, Kind], Step]) -> tuple[type[object], Handler]:
+    """Who handles events of a kind."""
+
+    def handled(moment: Moment, state: OperatorState, event: OperatorEvent) -> Step:
+        assert isinstance(event, kind)
+        return handle(moment, state, event)
+
+    return kind, handled
+
+
+HANDLERS: Final = dict(
+    (
+        handler(WindowClosed, on_window),
+        handler(QualityJudged, on_quality),
+        handler(Retrained, on_retrained),
+        handler(ShadowCompared, on_shadow),
+        handler(RollbackAsked, on_rollback),
+        handler(RolloutAsked, on_rollout_asked),
+        handler(BatchSealed, on_sealed),
+        handler(Looked, on_looked),
+        handler(Braked, on_braked),
+        handler(VersionLost, on_version_lost),
+        handler(Watched, on_watched),
+        handler(AlarmHandled, on_alarm_handled),
+        handler(TrainingAsked, on_training_asked),
+    )
+)
