@@ -70,7 +70,7 @@ def test_the_process_that_keeps_the_log_in_order_tells_the_ledger(project: Proje
     file = SwitchFile(project.home.root, files=project.files)
     file.set(Switch(flag="greeting", off=True, at=1, by="Night Duty"))
     said: list[str] = []
-    look_after([project], Meeting(tmp_path / "serve"), say=said.append)
+    look_after([project], Meeting(tmp_path / "serve"), say=said.append, judged={})
     assert ([(one.flag, one.by) for one in on_ledger(project)], said) == ([("greeting", "Night Duty")], [])
 
 

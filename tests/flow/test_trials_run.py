@@ -18,6 +18,7 @@ from kring.flow.forgetting import forget
 from kring.flow.project import Project, open_project
 from kring.flow.trial_reports import unit_names
 from kring.flow.trials import (
+    JUDGED_EVERY_US,
     file_outcomes,
     judge_trials,
     opened,
@@ -84,13 +85,28 @@ def test_from_start_to_conclusion(project: Project) -> None:
     _, seen = see_trial(project, "greetings")
     assert (seen.handled.waiting, sum(seen.split.units.values())) == (400, 400)
     after = later(project, HOUR + 30_000_000)
-    assert judge_trials(after) == [], "it is judged once a minute"
-    (ended,) = judge_trials(later(after, 31_000_000))
+    judged = {project.system.name: after.clock.now() // JUDGED_EVERY_US}
+    assert judge_trials(after, judged=judged) == [], "it is judged once a minute"
+    (ended,) = judge_trials(later(after, 31_000_000), judged=judged)
     assert (ended.state, ended.why) == ("concluded", "b is proven better than a")
     assert trials_of(project)["greetings"] == ended
-    assert judge_trials(later(after, 91_000_000)) == []
+    assert judge_trials(later(after, 91_000_000), judged=judged) == []
     run, seen = see_trial(after, "greetings")
     assert (run.state, seen.outcomes[0].compared[0].finding) == ("concluded", "better")
+
+
+def test_no_minute_is_left_out_however_long_the_rest_takes(project: Project) -> None:
+    """Whoever calls does other work between, so that the calls come at any moment of a minute, and never just at its
+    beginning."""
+    start_trial(project, "greetings")
+    moments = [30_000_000 + call * 13_700_000 for call in range(60)]
+    judged: dict[str, int] = {}
+    minutes = set()
+    for moment in moments:
+        at = later(project, moment)
+        assert judge_trials(at, judged=judged) == []
+        minutes.add(judged[project.system.name] - at.clock.now() // JUDGED_EVERY_US)
+    assert minutes == {0}
 
 
 def test_terms_are_frozen_and_units_drawn_anew(project: Project) -> None:

@@ -28,7 +28,6 @@ from kring.record.trial import TrialOutcomesTold, TrialReported, TrialRun, Trial
 from kring.release.trials import see
 
 JUDGED_EVERY_US: Final = 60_000_000
-LOOKED_EVERY_US: Final = 10_000_000
 VERSIONS: Final = ("live", "canary")
 SHOWN: Final = 10
 
@@ -125,19 +124,21 @@ def trials_of(project: Project) -> dict[str, TrialRun | None]:
     return found
 
 
-def judge_trials(project: Project) -> list[TrialRun]:
-    """Follow the log, and end the trials whose rules say so, once a minute; those that ended. Called again and
-    again."""
+def judge_trials(project: Project, *, judged: dict[str, int]) -> list[TrialRun]:
+    """Follow the log, and end the trials whose rules say so, once in each minute; those that ended. Called again and
+    again, however often: `judged` is the caller's memory of the minute in which each system was judged last."""
     now = project.clock.now()
+    minute = now // JUDGED_EVERY_US
     with project.ledger() as ledger:
         running = running_trials(ledger)
     if not running:
         return []
     with opened(project) as store:
         follow(project, store, running)
-        if now // JUDGED_EVERY_US == (now - LOOKED_EVERY_US) // JUDGED_EVERY_US:
+        if judged.get(project.system.name) == minute:
             return []
         seen = [see(run, store.exposures(run.id), store.reports(run.id), now=now) for run in running]
+    judged[project.system.name] = minute
     return [stop_trial(project, one.name, why=one.stops, state=ended_as(one)) for one in seen if one.stops]
 
 

@@ -32,15 +32,16 @@ LEFT_US: Final = 86_400_000_000
 """How long a segment that nobody has open may stand unsealed after it was written to."""
 
 
-def keep_in_order(project: Project, meeting: Meeting) -> None:
-    """Everything that is due in one system. It may end anywhere, and is done again later."""
+def keep_in_order(project: Project, meeting: Meeting, *, judged: dict[str, int]) -> None:
+    """Everything that is due in one system. It may end anywhere, and is done again later. `judged`: see
+    `judge_trials`."""
     now = project.clock.now()
     adapters.adopt_claims(
         meeting.claims, folder=project.home.log, files=project.files, system=project.system.name, now=now
     )
     record_switches(project)
     record_pulled(project)
-    for run in judge_trials(project):
+    for run in judge_trials(project, judged=judged):
         project.say(f"the trial {run.name} is {run.state}: {run.why}")
     remember_sealed(project, now=now)
     compact(project, now=now)
@@ -60,11 +61,13 @@ def remember_sealed(project: Project, *, now: int) -> list[Segment]:
     return new
 
 
-def look_after(projects: Sequence[Project], meeting: Meeting, *, say: Callable[[str], None]) -> None:
+def look_after(
+    projects: Sequence[Project], meeting: Meeting, *, say: Callable[[str], None], judged: dict[str, int]
+) -> None:
     """All systems once; what is in the way of one does not keep another waiting, and is tried again."""
     for project in projects:
         try:
-            keep_in_order(project, meeting)
+            keep_in_order(project, meeting, judged=judged)
         except (Busy, Conflict):
             continue  # somebody else is at it
         except KringError as error:
@@ -83,9 +86,10 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(number, lambda *_: stopped.set())
     plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
     projects = [open_project(Path(folder), say=say) for folder in plan.folders]
+    judged: dict[str, int] = {}
     lifeline.ready()
     while not stopped.wait(EVERY_S):
-        look_after(projects, Meeting(Path(plan.state)), say=say)
+        look_after(projects, Meeting(Path(plan.state)), say=say, judged=judged)
 
 
 if __name__ == "__main__":
