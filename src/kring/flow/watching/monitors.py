@@ -135,8 +135,10 @@ class Monitors:
         return budgets(self._tallied.slots(), self._system.slo, now=now)
 
     def forget(self, before: int) -> None:
-        """Let go of what windows that began before `before` (microseconds UTC) held row by row."""
+        """Let go of what windows that began before `before` (microseconds UTC) held row by row; and of counts that are
+        older than anything that is judged."""
         self.windows.forget(before)
+        self.windows.drop(before - self._system.watch.quality_us)
         self._tallied.forget(before - self._system.watch.quality_us)
 
     def _before(self, version: str) -> tuple[Measure, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kring.metrics.gates import beyond
 from kring.metrics.measured import LIFT
-from kring.ports.task import Counts, Task
+from kring.ports.task import Task
 from kring.record.alarm import Effect
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Place, Value
@@ -21,11 +21,15 @@ from kring.record.operator import QualityJudged, ShadowCompared, WindowClosed
 from kring.record.scrutiny import Group
 from kring.record.system import System
 from kring.record.version import Policy
+from kring.watch.beside import Beside
+from kring.watch.counting import count_answers, measure_mistakes
+from kring.watch.estimates import merged
 from kring.watch.groups import Grouping, groupings_of
 from kring.watch.inputs import breaches
-from kring.watch.matching import Matcher, Waiting
+from kring.watch.matching import Matcher, Rows, Waiting
 from kring.watch.quality import judge_quality
-from kring.watch.windows import merge_counts, window_start
+from kring.watch.truths import Truths
+from kring.watch.windows import Counted, merge_counted, window_start
 
 LIVE = "live"
 BASELINE = "baseline"
@@ -41,20 +45,24 @@ WATCH_DRAWS = 500
 
 @dataclass
 class Inputs:
-    """What came in during one window; `changes` rises whenever outcomes were added."""
+    """What came in during one window."""
 
     decisions: int = 0
     violations: int = 0
     fallbacks: int = 0
     outcomes: int = 0
-    changes: int = 0
 
 
-class Counted(NamedTuple):
-    """Counts, and the state of the window at which they were counted."""
+class Who(NamedTuple):
+    """Whose answers were counted: those of `version`, to rows for which `live` was asked and `answered_by` answered."""
 
-    changes: int
-    counts: Counts
+    live: str
+    answered_by: str
+    version: str
+
+
+Said = list[tuple[str, Counted]]
+"""Who answered, and what it came to."""
 
 
 class Windows:
@@ -62,16 +70,23 @@ class Windows:
 
     A series is a version, a version's baseline, or one of `live` (whoever answered), `baseline`
     (of whoever was live) and `frozen` (the first version, wherever it answered).
+
+    Rows are held as long as their window can still mature: until `watch.maturity_us` after its end, or
+    `data.outcome_after_us` where that is longer. An outcome that becomes known later is passed over. What has matured
+    is counts, one for each version, by its own labels.
     """
 
     def __init__(self, system: System, task: Task) -> None:
         self._system = system
         self._task = task
-        self._matcher = Matcher()
+        self._width = system.watch.window_us
+        self._matures_us = self._width + max(system.watch.maturity_us, system.data.outcome_after_us)
+        self._matcher = Matcher(lasts_us=self._matures_us)
+        self._truths = Truths(task)
         self._inputs: dict[int, Inputs] = defaultdict(Inputs)
-        self._counted: dict[tuple[str, int], Counted] = {}
-        self._shadows: dict[str, list[tuple[int, Waiting]]] = defaultdict(list)
-        self._answered_by: dict[int, str] = {}
+        self._matured: dict[int, dict[Who, Counted]] = defaultdict(dict)
+        self._newest = 0
+        self._shadows: dict[str, Beside] = defaultdict(lambda: Beside(task))
         self._policies: dict[str, Policy] = {}
         self.groupings: dict[str, dict[str, Grouping]] = {}
         self.first = ""
@@ -81,6 +96,7 @@ class Windows:
         told is `frozen`."""
         self._policies[version] = policy
         self._policies[f"{version}/{BASELINE}"] = policy
+        self._truths.knows(policy)
         self.groupings[version] = groupings_of(groups)
         self.first = self.first or version
 
@@ -93,33 +109,59 @@ class Windows:
 
         They are the answers of whoever gave them: a version that was asked and did not answer said nothing.
         """
-        window = window_start(record.at, width=self._system.watch.window_us)
+        window = window_start(record.at, width=self._width)
+        self._let_mature(window)
         inputs = self._inputs[window]
         inputs.decisions += record.n
         inputs.violations += breaches(record.guards)
         inputs.fallbacks += record.n if record.fallback else 0
-        waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version)
         said = self._outputs(record)
-        waiting.outputs[record.version] = np.full_like(said, np.nan)
-        if record.answered_by in self._policies:
-            waiting.outputs[record.answered_by] = said
-            self._answered_by[waiting.key] = record.answered_by
+        by = record.answered_by if record.answered_by in self._policies else ""
+        waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version, answered_by=by)
+        if by:
+            waiting.rows.say(by, waiting.start, said)
         for column, grouping in self.groupings.get(record.version, {}).items():
             if column in record.inputs and column not in record.sealed:
-                waiting.codes[column] = grouping.codes(record.inputs[column])
+                waiting.rows.group(column, waiting.start, grouping.codes(record.inputs[column]))
         return waiting
 
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
-        """Remember a shadow's answers to the same rows."""
-        waiting.outputs[record.version] = self._outputs(record)
-        self._shadows[record.version].append((record.at, waiting))
+        """Remember a shadow's answers to the same rows, unless those have been let go."""
+        rows, said = waiting.rows, self._outputs(record)
+        if rows.is_over:
+            return
+        rows.say(record.version, waiting.start, said)
+        mine = self._policies[record.version]
+        if f"{record.version}/{BASELINE}" in self._policies:
+            live, theirs = np.full_like(said, np.nan), mine
+            if rows.live in rows.versions:
+                live = rows.outputs(rows.live)[waiting.start : waiting.start + waiting.n]
+                theirs = self._policies[rows.live]
+            self._shadows[record.version].add(record.at, said, live, policy=mine, theirs=theirs)
 
     def outcomes(self, ids: Sequence[bytes], values: Sequence[Value], *, at: int) -> None:
         """What turned out to be true, as it was known at `at`, in the windows of the decisions, not of the outcomes."""
-        truth = self._task.truth(list(values), self._policies[self.first])
-        for window, known in self._matcher.settle(ids, truth, at=at).items():
+        if not self._policies:
+            return
+        for window, known in self._matcher.settle(ids, self._truths.read(values), at=at).items():
             self._inputs[window].outcomes += known
-            self._inputs[window].changes += 1
+
+    def forget(self, before: int) -> None:
+        """Let go of the rows of windows that began before `before` (microseconds UTC); what was counted of them with
+        their outcomes so far stays."""
+        for rows in self._matcher.forget(before):
+            kept = self._matured[rows.window]
+            for version in rows.versions:
+                who, counted = Who(rows.live, rows.answered_by, version), self._count(rows, version)
+                kept[who] = merge_counted(kept[who], counted) if who in kept else counted
+            rows.clear()
+
+    def drop(self, before: int) -> None:
+        """Let go of the counts as well."""
+        self.forget(before)
+        for window in [window for window in self._inputs if window < before]:
+            del self._inputs[window]
+            self._matured.pop(window, None)
 
     def closed(self, start: int, end: int) -> WindowClosed:
         """The inputs of one window."""
@@ -148,8 +190,8 @@ class Windows:
         watch = self._system.watch
         start = end - watch.quality_us
         gate, baseline = self._system.gate, f"{version}/{BASELINE}"
-        against = baseline if self._between(baseline, start, end) else version
-        windows = self._between(version, start, end).keys() & self._between(against, start, end).keys()
+        against = baseline if self._said(baseline, start, end) else version
+        windows = self._said(version, start, end).keys() & self._said(against, start, end).keys()
         if len(windows) < watch.min_windows:
             return None
         values = self.measures(version, against, start=start, end=end, seed=seed, draws=FEW_DRAWS)
@@ -179,77 +221,81 @@ class Windows:
     def compared(self, version: str, *, since: int = 0) -> ShadowCompared:
         """A shadow beside whoever was live, on the same inputs; what it said before `since` (microseconds UTC) belongs
         to another rollout of the same version."""
-        frames = [frame for at, frame in self._shadows[version] if at >= since]
-        rows = sum(frame.n for frame in frames)
-        if not rows:
-            return ShadowCompared(version=version, rows=0, failures=0, agreement=0.0, mean_difference=0.0)
-        said = np.concatenate([frame.outputs[version] for frame in frames])
-        live = np.concatenate([frame.outputs[frame.live] for frame in frames])
-        both = self._task.answered(said) & self._task.answered(live)
-        failures = rows - int(self._task.answered(said).sum())
-        if not both.any():
-            return ShadowCompared(version=version, rows=rows, failures=failures, agreement=0.0, mean_difference=0.0)
-        measures = self._task.agreement(said[both], live[both], self._policies[version])
-        by_name = {measure.name: measure.value for measure in measures}
+        sums = self._shadows[version].since(since)
         return ShadowCompared(
             version=version,
-            rows=rows,
-            failures=failures,
-            agreement=by_name["agreement"],
-            mean_difference=by_name["mean_difference"],
+            rows=sums.rows,
+            failures=sums.failures,
+            agreement=sums.agreement,
+            mean_difference=sums.mean_difference,
         )
 
     def measures(
         self, series: str, against: str, *, start: int, end: int, seed: int, draws: int = 1000
     ) -> list[Measure]:
-        """Measures of a series over the windows in [start, end) that both series have."""
-        mine, theirs = self._between(series, start, end), self._between(against, start, end)
+        """Measures of a series over the windows in [start, end) that both series have.
+
+        Versions are counted by their own labels, and tables of different labels don't add. Where versions that answered
+        know different ones, all that is measured are `mistakes`: the mean of the task's own measure of how bad a
+        decision turned out, whoever took it, 1 where it turned out as the version has no label for.
+        """
+        mine, theirs = self._said(series, start, end), self._said(against, start, end)
         both = sorted(mine.keys() & theirs.keys())
         if not both:
             return []
-        measures = self._task.measure_counts(
-            [mine[window] for window in both],
-            [theirs[window] for window in both],
-            policy=self._policies[self.first],
-            draws=draws,
-            seed=seed,
-        )
+        said = [[each[window] for window in both] for each in (mine, theirs)]
+        versions = {version for each in said for window in each for version, _ in window}
+        policies = [policy for version, policy in self._policies.items() if version in versions]
+        if len({policy.labels for policy in policies}) > 1:
+            left, right = ([merged(one.mistakes for _, one in window) for window in each] for each in said)
+            measures = measure_mistakes(left, right, draws=draws, seed=seed)
+        else:
+            left, right = ([merged(one.counts for _, one in window) for window in each] for each in said)
+            measures = self._task.measure_counts(left, right, policy=policies[0], draws=draws, seed=seed)
         return [each for each in measures if series != against or not each.name.startswith(LIFT)]
 
     def volumes(self) -> list[tuple[int, int, int]]:
         """(window start, decisions, outcomes) of every window, in order."""
         return [(start, inputs.decisions, inputs.outcomes) for start, inputs in sorted(self._inputs.items())]
 
-    def _between(self, series: str, start: int, end: int) -> dict[int, Counts]:
-        """Counts of the series by window, where it answered rows that have an outcome."""
+    def _said(self, series: str, start: int, end: int) -> dict[int, Said]:
+        """Who answered in the series, by window, where there are rows that have an outcome."""
         found = {}
         for window, inputs in self._inputs.items():
             if start <= window < end and inputs.outcomes:
-                counts = self._counts(series, window, inputs.changes)
-                if counts:
-                    found[window] = counts
+                said = [(version, one) for version, one in self._answers(series, window) if one.counts]
+                if said:
+                    found[window] = said
         return found
 
-    def _counts(self, series: str, window: int, changes: int) -> Counts:
-        """Counted once, and again only when more outcomes have come."""
-        known = self._counted.get((series, window))
-        if known is not None and known.changes == changes:
-            return known.counts
-        parts: dict[str, list[Waiting]] = {}
-        for frame in self._matcher.frames(window):
-            version = self._version_of(series, frame)
-            if version in frame.outputs:
-                parts.setdefault(version, []).append(frame)
-        counts: Counts = {}
-        for version, frames in parts.items():
-            truth = np.concatenate([frame.truth for frame in frames])
-            outputs = np.concatenate([frame.outputs[version] for frame in frames])
-            settled = self._task.known(truth) & self._task.answered(outputs)
-            if settled.any():
-                part = self._task.count(truth[settled], outputs[settled], self._policies[version])
-                counts = merge_counts(counts, part)
-        self._counted[series, window] = Counted(changes, counts)
-        return counts
+    def _answers(self, series: str, window: int) -> Iterator[tuple[str, Counted]]:
+        """What the series has answered in one window, as far as it has matured, and what is still held."""
+        for who, counted in self._matured.get(window, {}).items():
+            if who.version == self._version_of(series, live=who.live, answered_by=who.answered_by):
+                yield who.version, counted
+        for rows in self._matcher.rows(window):
+            version = self._version_of(series, live=rows.live, answered_by=rows.answered_by)
+            if version in rows.versions:
+                yield version, self._count(rows, version)
+
+    def _count(self, rows: Rows, version: str) -> Counted:
+        """Counted once, and again only when something was added."""
+        known = rows.counted.get(version)
+        if known is not None and known[0] == rows.changes:
+            return known[1]
+        mine, coded = self.groupings.get(version, {}), self.groupings.get(rows.live, {})
+        alike = {name: each for name, each in mine.items() if name in coded and coded[name].names == each.names}
+        counted = count_answers(
+            self._task, self._policies[version], rows, version=version, truths=self._truths, groupings=alike
+        )
+        rows.counted[version] = rows.changes, counted
+        return counted
+
+    def _let_mature(self, window: int) -> None:
+        """Let go of the rows of windows that have matured when the window that starts at `window` begins."""
+        if window > self._newest:
+            self._newest = window
+            self.forget(window - self._matures_us)
 
     def _outputs(self, record: Decisions) -> NDArray[np.float64]:
         policy = self._policies.get(record.answered_by) or self._policies.get(record.version)
@@ -257,8 +303,8 @@ class Windows:
             raise ValueError(f"nobody has told of version {record.version}")
         return self._task.outputs(Batch(record.n, {**record.outputs}), policy)
 
-    def _version_of(self, series: str, frame: Waiting) -> str:
-        """Whose answers make up the series in `frame`; nobody's where only a default was left."""
+    def _version_of(self, series: str, *, live: str, answered_by: str) -> str:
+        """Whose answers make up the series in such rows; nobody's where only a default was left."""
         if series == LIVE:
-            return self._answered_by.get(frame.key, "")
-        return {BASELINE: f"{frame.live}/{BASELINE}", FROZEN: self.first}.get(series, series)
+            return answered_by
+        return {BASELINE: f"{live}/{BASELINE}", FROZEN: self.first}.get(series, series)
