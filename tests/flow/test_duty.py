@@ -16,6 +16,7 @@ from kring.errors import Busy
 from kring.flow.duty.standby import Standby
 from kring.flow.duty.turns import Duty
 from kring.flow.operating.asking import ask_rollout
+from kring.flow.operating.limits import Habits
 from kring.flow.operating.operator import operating
 from kring.flow.operating.rollout_book import RolloutBook
 from kring.flow.project import open_project
@@ -25,6 +26,7 @@ from kring.host.random import SeededRandom
 from kring.ports.decision_log import Logged
 from kring.record.operator import TrainingAsked
 from kring.record.pulled import Pulled
+from kring.record.version import Policy
 from systems import day, write_loans
 from worlds import HOUR, World, passed
 
@@ -75,6 +77,11 @@ def on_duty(world: World, said: list[str], *, holder: str = "a") -> Standby:
 def begun(world: World) -> None:
     """A rollout at its first step, and nobody who leads."""
     world.begin()
+    stepped_aside(world)
+
+
+def stepped_aside(world: World) -> None:
+    """The world's own operator leads no more."""
     world.ledger.lease("leader", holder="one", ttl=0.0, now=world.clock.now())
 
 
@@ -353,6 +360,39 @@ def test_a_rollback_that_can_t_be_recorded_yet_keeps_nobody_from_judging(world: 
     duty.turn()
     world.operator.refresh()
     assert world.rollout.state == "rolled_back"
+    duty.close()
+
+
+def test_a_live_version_that_can_t_be_opened_keeps_no_training_from_its_end(world: World) -> None:
+    begun(world)
+    said: list[str] = []
+    duty = Duty(world.project, holder="a", environ={}, say=said.append)
+    assert duty._limited(passed("v_9")) == passed("v_9"), "which limits there are is for the rollout to refuse"
+    assert "v_1" in said[0]
+    duty.close()
+
+
+def test_who_reads_for_long_after_a_training_still_leads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    edited(world, 'guardrails = ["error", "fallback"]', 'guardrails = ["error", "latency"]')
+    world.begin()
+    for _ in range(3):
+        world.decide(100)
+    stepped_aside(world)
+    duty, heard = Duty(world.project, holder="a", environ={}, say=print), Habits.hear
+    duty.turn()
+    duty._policies["v_1"] = Policy(output="probability", threshold=0.5, labels=("no", "yes"), cost={}, currency="")
+
+    def slowly(self: Habits, logged: Logged) -> None:
+        if world.clock.now() - before < 60 * SECOND:
+            world.clock.advance(world.clock.now() + SECOND)
+        with pytest.raises(Busy):
+            world.ledger.lease("leader", holder="b", ttl=15.0, now=world.clock.now())
+        heard(self, logged)
+
+    monkeypatch.setattr(Habits, "hear", slowly)
+    before = world.clock.now()
+    assert "latency" in duty._limited(passed("v_9")).limits
+    assert world.clock.now() - before > 30 * SECOND
     duty.close()
 
 

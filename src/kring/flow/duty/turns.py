@@ -246,7 +246,7 @@ class Duty:
         except KringError as error:
             self._say(f"nothing is known of the limits of {pointer.live}: {error.message}")
             return ended
-        limits = limits_of(self.project, version=pointer.live, policy=policy)
+        limits = limits_of(self.project, version=pointer.live, policy=policy, log=self._log)
         return msgspec.structs.replace(ended, limits=limits)
 
     def _policy_of(self, version: str) -> Policy:

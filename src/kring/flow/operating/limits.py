@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kring.flow import adapters
 from kring.flow.operating.awaiting import Awaited, mistakes_of
-from kring.flow.operating.following import cursors_since
+from kring.flow.operating.following import Frames, cursors_since
 from kring.flow.operating.rollout_book import bad_of
 from kring.flow.project import Project
 from kring.metrics.assignment import DAY_US
@@ -127,24 +127,24 @@ class Habits:
         return "outcome" in self._kinds and isinf(self._task.largest_mistake)
 
 
-def habits_of(project: Project, *, version: str, policy: Policy) -> Habits:
-    """How `version` has answered lately, by the log."""
+def habits_of(project: Project, *, version: str, policy: Policy, log: Frames | None = None) -> Habits:
+    """How `version` has answered lately, by the log of the system unless another is given."""
     now = project.clock.now()
     habits = Habits(project.system, project.task, version=version, policy=policy)
-    log = adapters.read_log(project.home.log, system=project.system.name)
+    log = log or adapters.read_log(project.home.log, system=project.system.name)
     for logged in log.read(cursors_since(project.home.log, since=now - SPAN_US), until=now):
         habits.hear(logged)
     return habits
 
 
-def limits_of(project: Project, *, version: str, policy: Policy) -> Limits:
+def limits_of(project: Project, *, version: str, policy: Policy, log: Frames | None = None) -> Limits:
     """The limits that a rollout beside `version` needs; the log is read only where they follow from it."""
     kinds = project.system.rollout.guardrails
     if not any(kind in MEASURED or kind == "outcome" for kind in kinds):
         return {}
     if not any(kind in MEASURED for kind in kinds) and not isinf(project.task.largest_mistake):
         return {"outcome": ()}
-    return habits_of(project, version=version, policy=policy).limits
+    return habits_of(project, version=version, policy=policy, log=log).limits
 
 
 def fewest(taken: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
