@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from told import SEED, Finding, printed, share_of
 
-from kring.metrics.confidence_sequences import Ints, Lift, lift, mass_of, mass_of_rate, mean_interval
+from kring.metrics.confidence_sequences import Ints, Lift, lift, mass_of, mean_interval
 
 ALPHA = 0.05
 OUTCOMES = 50_000
@@ -72,7 +72,7 @@ def _excludes_none(found: Lift) -> bool:
 def width() -> list[Finding]:
     """19 % in both arms of 45,000, as planned."""
     n, rate = 45_000, 0.19
-    mass = mass_of_rate(round(n * rate), n - round(n * rate))
+    mass = mass_of(np.arange(n) < round(n * rate))
     once = 1.96 * sqrt(2 * rate * (1 - rate) / n)
     found = []
     for name, planned in (("no plan", 0), ("at the planned number", 2 * n)):

@@ -82,18 +82,6 @@ def mass_of(values: ArrayLike, *, low: float = 0.0, high: float = 1.0) -> Ints:
     return mass
 
 
-def mass_of_rate(yes: int, no: int) -> Ints:
-    """The mass of outcomes that are yes or no."""
-    mass = no_mass()
-    mass[0], mass[-1] = no * ONE, yes * ONE
-    return mass
-
-
-def outcomes_in(mass: Ints) -> int:
-    """How many outcomes a mass is of."""
-    return round(int(mass.sum()) / ONE)
-
-
 def mean_of(mass: Ints) -> float:
     """Their mean on the scale from 0 to 1; NaN of none."""
     total = int(mass.sum())
