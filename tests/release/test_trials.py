@@ -123,6 +123,8 @@ def test_a_wrong_split_stops_all_conclusions() -> None:
         True,
     )
     assert exposed[0].at < brake.since < exposed[-1].at, "it took some units to be seen"
+    both = see(run_of(), exposed, [], now=LATER).on
+    assert [("goes on by itself" in one.todo) for one in both] == [False, False], "nothing can be made of it any more"
     before = [one for one in exposed if one.at < brake.since - (exposed[-1].at - exposed[0].at) // 32]
     assert see(run_of(), before, [], now=LATER).brakes != ("split",)
 

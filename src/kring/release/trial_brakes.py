@@ -28,6 +28,9 @@ TODO: Final[dict[Brake, str]] = {
 }
 
 
+AFTER: Final = "nothing by itself: see to the split first, and look that this one is mended before you start again"
+
+
 class Units(NamedTuple):
     """Units in the order in which they were assigned, each (n,): when, to which of the arms by name, and whether
     their outcome is known by now."""
@@ -46,7 +49,7 @@ def brakes_on(
             brake=brake,
             since=_since(brake, units, terms, now=now),
             why=_why(brake, split, outcome),
-            todo=TODO[brake],
+            todo=TODO[brake] if brake == "split" or "split" not in brakes else AFTER,
         )
         for brake in brakes
     )

@@ -24,7 +24,7 @@ from kring.watch import wording
 COST = "expected_cost"
 LIFT = "lift_over_baseline."
 ADDRESS = "http://127.0.0.1:8000/"
-SAID = ("means", "since", "sure", "measured", "effect", "of", "owner", "do")
+SAID = ("means", "since", "sure", "measured", "effect", "of", "owner", "do", "now")
 NAMES = {LIVE: "live", BASELINE: "baseline", FROZEN: "never retrained"}
 
 
