@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from kring.metrics.gates import covers, judge_line
 from kring.record.alarm import Breach
 from kring.record.evidence import Measure
@@ -13,40 +11,10 @@ from kring.record.verdict import GateLine, Judgement
 from kring.watch.meaning import limit_words
 
 
-class QualityFound(msgspec.Struct, frozen=True, kw_only=True):
-    """`breaches` to raise an alarm on, `judged` every line that could be judged, `skipped` the metrics of lines
-    that no count can give. `waiting` says why nothing was judged, and is empty when something was."""
-
-    breaches: tuple[Breach, ...] = ()
-    judged: tuple[Judgement, ...] = ()
-    skipped: tuple[str, ...] = ()
-    waiting: str = ""
-
-
-def judge_quality(
-    lines: Sequence[GateLine],
-    measures: Sequence[Measure],
-    *,
-    windows: int,
-    min_windows: int,
-    min_rows: int,
-    since: int,
-) -> QualityFound:
-    """A breach for each line whose whole interval lies beyond its limit.
-
-    `measures` come from the counts of `windows` windows that hold matured outcomes, from `since` (microseconds
-    UTC) on. Fewer than `min_windows` of them, or of `min_rows` rows, say nothing: neither alarm nor all-clear.
-    """
-    if windows < min_windows:
-        return QualityFound(waiting=f"{windows} windows hold matured outcomes, {min_windows} are needed")
+def judge_quality(lines: Sequence[GateLine], measures: Sequence[Measure], *, min_rows: int) -> tuple[Judgement, ...]:
+    """Every line of the gate that counts can give a measure for, held to `measures` on at least `min_rows` rows."""
     known = [line for line in lines if any(covers(line, measure.name) for measure in measures)]
-    judged = [judgement for line in known for judgement in judge_line(line, measures, min_rows=min_rows)]
-    return QualityFound(
-        breaches=tuple(breach_of(judgement, since=since) for judgement in judged if judgement.result == "fail"),
-        judged=tuple(judged),
-        skipped=tuple(line.metric for line in lines if line not in known),
-        waiting="" if known else "counts give none of the gate's metrics",
-    )
+    return tuple(judgement for line in known for judgement in judge_line(line, measures, min_rows=min_rows))
 
 
 def breach_of(judgement: Judgement, *, since: int) -> Breach:

@@ -198,14 +198,6 @@ class Windows:
         if not any(one.name in alarmed or any(beyond(line, one) for line in gate.lines) for one in values):
             return None
         measures = self.measures(version, against, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
-        found = judge_quality(
-            gate.lines,
-            measures,
-            windows=len(windows),
-            min_windows=watch.min_windows,
-            min_rows=gate.min_rows,
-            since=start,
-        )
         rows = max((measure.rows for measure in measures), default=0)
         done = effect(measures) if effect is not None else None
         return QualityJudged(
@@ -214,7 +206,7 @@ class Windows:
             end=end,
             windows=len(windows),
             rows=rows,
-            lines=found.judged,
+            lines=judge_quality(gate.lines, measures, min_rows=gate.min_rows),
             effect=done if done is not None and done.metric else None,
         )
 
