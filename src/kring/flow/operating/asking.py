@@ -105,8 +105,7 @@ def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
                 f"{project.system.name} has no previous version to go back to; nothing was changed",
                 got=f"live: {before.live}, which goes on answering" if before else "no live version",
                 allowed="a version on its way, or one that was live before the one that is",
-                next="kring retrain --now, or kring train and kring release, bring another version; kring alarms says"
-                " what rings"
+                next="kring alarms says what rings; kring retrain --now brings another version"
                 if before
                 else "kring go brings the first version",
             )
