@@ -13,7 +13,7 @@ import msgspec
 
 from kring.contracts.values import Unread, reader
 from kring.errors import DataError, NotFound
-from kring.metrics.ids import decision_id, decision_place, decision_raw
+from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import DecisionHistory, DecisionLog
 from kring.record.contract import Field
 from kring.record.decision import Decisions, Outcomes, Place, Value
@@ -94,22 +94,11 @@ def judged(
 
 
 def latest_in(history: DecisionHistory, *, of: str = "") -> Latest:
-    """What the log says, from the source `of` if one is named: for one id by looking for it, for several by reading the
-    log once."""
+    """What the log says, from the source `of` if one is named."""
 
     def latest(ids: Collection[bytes]) -> dict[bytes, tuple[int, Value]]:
-        found: dict[bytes, tuple[int, Value]] = {}
-        if len(ids) == 1:
-            (raw,) = ids
-            said = [one for one in history.outcomes(decision_id(raw)) if of in ("", one[0].source)]
-            return {raw: (said[-1][0].at, said[-1][0].values[said[-1][1]])} if said else {}
-        for logged in history.read():
-            record = logged.record
-            if isinstance(record, Outcomes) and of in ("", record.source):
-                for raw, value in zip(record.ids, record.values, strict=True):
-                    if raw in ids and record.at >= found.get(raw, (0, None))[0]:
-                        found[raw] = (record.at, value)
-        return found
+        said = [one for one in history.outcomes_of(frozenset(ids)) if of in ("", one[0].source)]
+        return {record.ids[row]: (record.at, record.values[row]) for record, row in said}
 
     return latest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Protocol
 
 import msgspec
@@ -85,6 +85,10 @@ class DecisionHistory(Protocol):
     def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
         """Every outcome that any writer has recorded of the decision, with its row, by the moments at which they
         became known, else in the order of the log: the last one counts. `NotFound` for what is no decision's id."""
+        ...
+
+    def outcomes_of(self, ids: Set[bytes]) -> list[tuple[Outcomes, int]]:
+        """As `outcomes`, of several decisions at once, each given by the 16 bytes of its id."""
         ...
 
     def closed(self, id: str) -> tuple[Closed, int] | None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import heapq
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import BinaryIO, Final
 
-from kring.errors import NotFound, StorageError
+from kring.errors import IntegrityError, NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
-from kring.record.exposure import Exposure
+from kring.stores.outline import MOST, Outline
 from kring.stores.segment import (
     CLOSED,
+    FRAME_BYTES,
     HOLDS,
     OUTCOMES,
     Frame,
@@ -33,13 +37,16 @@ from kring.stores.segment import (
 )
 
 CHUNK: Final = 1 << 20
+APART_US: Final = 3_600_000_000
+"""How far the clock of who reports an outcome may be behind that of the decision, and more."""
+
 BEGINNING: Final[Mapping[int, tuple[int, int]]] = MappingProxyType({})
 
 
 def read_log(folder: Path, *, system: str) -> WholeLog:
     """A reader of all writers of a log, which may be writing meanwhile. It sees what has reached the
-    files; a writer alone knows what has been made durable."""
-    return WholeLog(folder, system=system)
+    files; a writer alone knows what has been made durable. The same one for all of a process: it knows its way."""
+    return _whole(folder, system)
 
 
 def read_writer(folder: Path, *, system: str, writer: int) -> LogReader:
@@ -60,11 +67,12 @@ def segment_numbers(folder: Path, writer: int, *, ending: str = "log") -> list[i
 
 
 class WholeLog:
-    """Fulfils `kring.ports.decision_log.DecisionHistory`."""
+    """Fulfils `kring.ports.decision_log.DecisionHistory`. May be used from any thread."""
 
     def __init__(self, folder: Path, *, system: str) -> None:
         self._folder = folder
         self._system = system
+        self._readers: dict[int, LogReader] = {}
 
     def read(self, after: Mapping[int, tuple[int, int]] = BEGINNING, *, until: int | None = None) -> Iterator[Logged]:
         writers = [
@@ -79,13 +87,18 @@ class WholeLog:
         return self._writer(decision_place(decision_raw(id)).writer).closed(id)
 
     def outcomes(self, id: str) -> list[tuple[Outcomes, int]]:
-        raw = decision_raw(id)
-        decision_place(raw)
-        found = [one for writer in writers_in(self._folder) for one in self._writer(writer).outcomes_of(raw)]
+        return self.outcomes_of({decision_raw(id)})
+
+    def outcomes_of(self, ids: Set[bytes]) -> list[tuple[Outcomes, int]]:
+        found = [one for writer in writers_in(self._folder) for one in self._writer(writer).outcomes_of(ids)]
         return sorted(found, key=lambda one: one[0].at)
 
     def _writer(self, writer: int) -> LogReader:
-        return LogReader(self._folder, system=self._system, writer=writer)
+        known = self._readers.get(writer)
+        return known or self._readers.setdefault(writer, LogReader(self._folder, system=self._system, writer=writer))
+
+
+_whole: Final = lru_cache(256)(lambda folder, system: WholeLog(folder, system=system))
 
 
 class LogReader:
@@ -98,6 +111,9 @@ class LogReader:
     def __init__(self, folder: Path, *, system: str, writer: int) -> None:
         self.committed: dict[int, int] = {}
         self.marks: dict[int, list[tuple[int, int]]] = {}
+        self._outlines: dict[int, Outline] = {}
+        self._sealed: dict[int, tuple[tuple[int, int], Sealed | None]] = {}
+        self._lock = Lock()
         self._folder = folder
         self._system = system
         self._writer = writer
@@ -121,30 +137,44 @@ class LogReader:
                 return
             number, offset = number + 1, 0
 
-    def outcomes_of(self, raw: bytes) -> Iterator[tuple[Outcomes, int]]:
-        """Every outcome of the decision with these 16 bytes, whoever decided it, with its row, in the order in which
-        they came."""
-        place = decision_place(raw)
-        begin = place.segment if place.writer == self._writer else 0
-        for record in self._about(raw, OUTCOMES, begin):
-            if isinstance(record, Outcomes):
-                yield from ((record, row) for row, mine in enumerate(record.ids) if mine == raw)
+    def outcomes_of(self, ids: Set[bytes]) -> Iterator[tuple[Outcomes, int]]:
+        """Every outcome of the decisions with these 16 bytes each, whoever decided them, with its row, in the order in
+        which they came. What was sealed before the first of them was decided is not read."""
+        places = [decision_place(raw) for raw in ids]
+        since = min(place.at_ms for place in places) * 1000 - APART_US
+        begin = min(place.segment if place.writer == self._writer else 0 for place in places)
+        for number in segment_numbers(self._folder, self._writer):
+            known = self._described(number)
+            if number < begin or (known and (not known.segment.outcomes or known.segment.last < since)):
+                continue
+            for record in self._outcomes_in(number, ids, is_complete=known is not None):
+                yield from ((record, row) for row, raw in enumerate(record.ids) if raw in ids)
+
+    def _outcomes_in(self, number: int, ids: Set[bytes], *, is_complete: bool) -> Iterator[Outcomes]:
+        """The records of one segment that may hold outcomes of these decisions."""
+        with self._lock:
+            spans = self._outlined(number, is_complete=is_complete).about(ids)
+        with _opened(self.path(number)) as file:
+            for begin, end in spans:
+                data = _take(file, begin, end - begin)
+                for frame in walk(data, offset=begin):
+                    found = payload(data, frame, offset=begin) if frame.kind == OUTCOMES else None
+                    record = decode(frame, found, name=self.path(number).stem) if found is not None else None
+                    if isinstance(record, Outcomes):
+                        yield record
 
     def closed(self, id: str) -> tuple[Closed, int] | None:
         """How the stream of a decision of this writer ended, with its row; None when nothing says that it did."""
         raw = decision_raw(id)
-        for record in self._about(raw, CLOSED, decision_place(raw).segment):
-            if isinstance(record, Closed) and raw in record.ids:
-                return record, record.ids.index(raw)
-        return None
-
-    def _about(self, raw: bytes, kind: int, begin: int) -> Iterator[Decisions | Outcomes | Closed | Exposure]:
-        """Records of `kind` from segment `begin` on whose frames hold the bytes `raw`; no others are decoded."""
+        begin = decision_place(raw).segment
         for number in (number for number in segment_numbers(self._folder, self._writer) if number >= begin):
-            newest = not self.path(number + 1).exists()
-            for frame, found in self._frames(number, 0, newest=newest):
-                if frame.kind == kind and raw in bytes(found):
-                    yield decode(frame, found, name=self.path(number).stem)
+            for frame, found in self._frames(number, 0, newest=not self.path(number + 1).exists()):
+                if frame.kind != CLOSED or raw not in bytes(found):
+                    continue
+                record = decode(frame, found, name=self.path(number).stem)
+                if isinstance(record, Closed):
+                    return record, record.ids.index(raw)
+        return None
 
     def find(self, id: str) -> tuple[Decisions, int]:
         place = decision_place(decision_raw(id))
@@ -154,7 +184,7 @@ class LogReader:
             begin, end = self._range(file, place)
             data = _take(file, begin, end - begin)
             position = max(0, near(data, place.sequence))
-            stopped = begin
+            stopped = begin + position
             for frame in walk(data, offset=begin, position=position):
                 if frame.kind in HOLDS and frame.first <= place.sequence < frame.first + frame.rows:
                     return self._row(file, frame, data, begin=begin, place=place)
@@ -177,18 +207,70 @@ class LogReader:
 
     def _range(self, file: BinaryIO, place: Place) -> tuple[int, int]:
         """Where to walk for `place`: begin and end."""
-        marks = self.marks.get(place.segment) or self._sidecar(place.segment)
+        marks = self.marks.get(place.segment) or self._marks(place.segment, place.sequence)
         at = bisect_right(marks, place.sequence, key=lambda mark: mark[0])
         begin = marks[at - 1][1] if at else self._body(file, place.segment)
         return begin, marks[at][1] if at < len(marks) else self._end(file, place.segment)
 
-    def _sidecar(self, number: int) -> list[tuple[int, int]]:
-        path = self.path(number).with_suffix(".seal")
-        if number in self.committed or not path.exists():
+    def _marks(self, number: int, sequence: int) -> list[tuple[int, int]]:
+        """Marks of a segment that another process writes or wrote, so far as they are needed."""
+        if number in self.committed:
             return []
-        with _opened(path) as file:
-            known = Sealed.from_bytes(_take(file, 0, _size(file)))
-        return self.marks.setdefault(number, known.marks) if known else []
+        known = self._described(number)
+        if known is not None:
+            return known.marks
+        with self._lock:
+            outline = self._outline(number)
+            if sequence >= outline.next:
+                with suppress(IntegrityError):  # told when what is looked for lies there
+                    self._outlined(number, is_complete=False)
+            return outline.marks[:]
+
+    def _outlined(self, number: int, *, is_complete: bool) -> Outline:
+        """The outline of a segment as it is now. What lay behind the last mark is walked again: its writer may have
+        cut it off when its disk was full. To be called with the lock."""
+        outline = self._outline(number)
+        if is_complete and outline.is_complete:
+            return outline
+        newest = not self.path(number + 1).exists()
+        for frame, found in self._frames(number, self._standing(number, outline), newest=newest):
+            record = decode(frame, found, name=self.path(number).stem) if frame.kind == OUTCOMES else None
+            outline.note(frame, record.ids if isinstance(record, Outcomes) else ())
+        outline.is_complete = is_complete
+        return outline
+
+    def _outline(self, number: int) -> Outline:
+        """What is known of a segment, if it is still the same one: it may have been put back from a copy."""
+        with _opened(self.path(number)) as file:
+            begins = _take(file, 0, head_bytes(self._system) + FRAME_BYTES)
+        known = self._outlines.get(number)
+        if known is None or known.begins != begins:
+            while len(self._outlines) >= MOST:
+                del self._outlines[next(iter(self._outlines))]
+            known = self._outlines[number] = Outline(begins)
+        return known
+
+    def _standing(self, number: int, outline: Outline) -> int:
+        """The last mark at which a frame still begins, which is taken out."""
+        with _opened(self.path(number)) as file:
+            while offset := outline.forget_last():
+                if unpack(_take(file, offset, FRAME_BYTES), 0, offset=offset) is not None:
+                    break
+        return offset
+
+    def _described(self, number: int) -> Sealed | None:
+        """What the small file beside a segment says, None as long as there is none."""
+        path = self.path(number).with_suffix(".seal")
+        try:
+            seen = path.stat()
+        except OSError:
+            return None
+        stamp, known = self._sealed.get(number, (None, None))
+        if stamp != (seen.st_ino, seen.st_mtime_ns):
+            with _opened(path) as file:
+                known = Sealed.from_bytes(_take(file, 0, _size(file)))
+            self._sealed[number] = (seen.st_ino, seen.st_mtime_ns), known
+        return known
 
     def _frames(self, number: int, offset: int, *, newest: bool) -> Iterator[tuple[Frame, memoryview]]:
         """Whole frames from `offset` on, each with its payload."""
