@@ -110,7 +110,7 @@ class Worker:
             generation = page.generation(kind)  # type: ignore[arg-type]
             if generation != self._known[kind] and self._took(take):
                 self._known[kind] = generation
-        if self._has_pulled():
+        if have_changed(self._pulls.values(), notes=self.desk.notes, say=self.say):
             self._known["pointers"] = -1 if not self._took(self._read_pointers) else self._known["pointers"]
         read_only = page.read_only
         for name, line in self.desk.lines.items():
@@ -124,17 +124,6 @@ class Worker:
             self._took(self._read_pointers)
         is_ready, _ = self.desk.readiness()
         self.seat.beat(self.clock.monotonic(), rss=self.usage.rss(), in_flight=self.desk.in_flight, ready=is_ready)
-
-    def _has_pulled(self) -> bool:
-        """Whether other versions were pulled than before. A file that can't be read is told of."""
-        changed = [file.has_changed() for file in self._pulls.values()]
-        trouble = next((file.trouble for file in self._pulls.values() if file.trouble), "")
-        if trouble != self.desk.notes.get("pulled", ""):
-            self.say(f"pulled versions are as they were known: {trouble}" if trouble else "pulled versions are read again")
-        self.desk.notes.pop("pulled", None)
-        if trouble:
-            self.desk.notes["pulled"] = trouble
-        return any(changed)
 
     def _say_crowded(self, name: str, crowded: str) -> None:
         """Once when there is no room left, and once when there is some again."""
@@ -263,6 +252,20 @@ class Worker:
     def _unwritable(self, error: ReadOnly) -> None:
         self.say(f"a log can't be made durable: nothing is acknowledged from here on: {error}")
         self.page.set_read_only(error.got or error.message)
+
+
+def have_changed(pulls: Iterable[PullFile], *, notes: dict[str, str], say: Callable[[str], None]) -> bool:
+    """Whether other versions were pulled than before. What can't be read is told of."""
+    changed, trouble = False, ""
+    for file in pulls:
+        changed |= file.has_changed()
+        trouble = trouble or file.trouble
+    if trouble != notes.get("pulled", ""):
+        say(f"pulled versions are as they were known: {trouble}" if trouble else "pulled versions are read again")
+    notes.pop("pulled", None)
+    if trouble:
+        notes["pulled"] = trouble
+    return changed
 
 
 def forget(sealers: Iterable[Sealer]) -> None:
