@@ -188,8 +188,8 @@ def test_candidates_that_do_not_answer_in_words_are_refused(tmp_path: Path, more
     assert kring("check", folder).code == 0
     told = kring("train", folder, "--json")
     assert told.code == 0
-    refused = [each["run"] for each in told.json["runs"] if each["run"]["state"] == "refused"]
-    assert [reason in run["reason"] for run in refused] == [True]
+    refused = [each["why"] for each in told.json["runs"] if each["run"]["state"] == "refused"]
+    assert [reason in why for why in refused] == [True]
 
 
 def test_files_that_are_no_documents_are_told_and_left_out(tmp_path: Path):

@@ -92,11 +92,11 @@ def test_a_variant_sees_the_columns_of_what_it_comes_from(made: tuple[Project, d
 
 
 def test_trees_are_refused_with_the_reason(made: tuple[Project, dict[str, Trained]]) -> None:
-    run = made[1]["small-boosted"].run
-    assert run.state == "refused"
-    assert "nothing in this graph can be made smaller" in run.reason
-    assert "TreeEnsembleClassifier" in run.reason
-    assert "candidate.small-boosted.precision" in run.reason
+    refused = made[1]["small-boosted"]
+    assert refused.run.state == "refused"
+    assert "nothing in this graph can be made smaller" in refused.run.reason
+    assert "TreeEnsembleClassifier" in refused.why
+    assert "candidate.small-boosted.precision" in refused.why
 
 
 def test_the_comparison_says_what_smaller_costs(made: tuple[Project, dict[str, Trained]]) -> None:

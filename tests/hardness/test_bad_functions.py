@@ -65,10 +65,10 @@ def judge(own: Own, folder: Path) -> None:
     with_own(folder, own.code, timeout=own.timeout, memory_mb=own.memory_mb)
     answer = kring("train", folder)
     assert answer.exit == 0, answer
-    runs = {one["run"]["candidate"]: one["run"] for one in answer.object["runs"]}
-    assert runs["linear"]["state"] == "done"
-    assert runs["own"]["state"] == ("refused" if own.word else "done"), runs["own"]
-    assert own.word in runs["own"]["reason"]
+    runs = {one["run"]["candidate"]: one for one in answer.object["runs"]}
+    assert runs["linear"]["run"]["state"] == "done"
+    assert runs["own"]["run"]["state"] == ("refused" if own.word else "done"), runs["own"]
+    assert own.word in runs["own"]["why"]
     assert leftovers(folder) == []
 
 
