@@ -103,6 +103,22 @@ def test_no_data_holds_and_data_lets_it_go_on(made: Callable[..., World]) -> Non
     assert [one for one in world.walked() if one[0] != "held"][-3:] == WAY[-3:]
 
 
+def test_what_is_asked_of_others_is_no_data_of_the_version_on_its_way(made: Callable[..., World]) -> None:
+    """The old version answers and the new one is probed each hour, but nobody asks it."""
+    world = made(plan=msgspec.structs.replace(PLAN, step_us=2000 * HOUR))
+    world.begin()
+    world.hour()
+    for _ in range(60):
+        now = world.clock.now()
+        probe = msgspec.structs.replace(answered("v_2", "v_2", "p", at=now), arm="shadow", kind="shadow", subjects=[])
+        world.logs[0].append(probe)
+        world.logs[0].append(answered("v_1", "v_1", "p", at=now))
+        world.hour(units=0)
+    assert (world.rollout.state, world.rollout.brakes) == ("held", ("no_data",))
+    world.hour()
+    assert (world.rollout.state, world.rollout.step) == ("step", 20)
+
+
 def test_a_step_without_proof_in_its_time_is_held(made: Callable[..., World]) -> None:
     world = made(plan=msgspec.structs.replace(PLAN, min_units=100_000))
     world.begin()

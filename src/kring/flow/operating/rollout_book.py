@@ -37,7 +37,8 @@ class RolloutBook:
     """Hears the log of one rollout. Told the same up to the same cuts, it looks the same, as long as both versions can
     be opened.
 
-    `policy_of` says by which policy a version decides.
+    `policy_of` says by which policy a version decides; `latest` is when the version on its way was last asked, probes
+    apart.
     """
 
     def __init__(self, rollout: Rollout, *, task: Task, policy_of: PolicyOf) -> None:
@@ -100,7 +101,8 @@ class RolloutBook:
             return True
         self._seen.add(key)
         self.heard += record.n
-        self.latest = max(self.latest, record.at)
+        if record.version == self._new and (record.kind != "shadow" or record.refers):
+            self.latest = max(self.latest, record.at)
         return False
 
     def _hear_answers(self, place: Place, record: Decisions) -> None:
