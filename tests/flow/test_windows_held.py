@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from kring.flow.watching.labelled import Labelled
 from kring.flow.watching.monitors import Monitors
+from kring.flow.watching.tallied import Tallied
 from kring.flow.watching.watcher import Known, Watcher
 from kring.metrics.ids import decision_block
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import Decisions, Outcomes, Place, Value
 from kring.record.drift import DriftSeen
+from kring.record.running import Watch
 from kring.record.scrutiny import Group
 from kring.record.system import Candidate, Data, Frame, System
 from kring.record.version import Policy
@@ -272,3 +275,20 @@ def test_answers_in_words_find_their_outcomes() -> None:
         made.outcomes(ids(day, 0, 2), ["a.md", "d.md"], at=day * DAY)
     found = made.measures("v_1", "v_1", start=0, end=DAYS * DAY, seed=1, draws=20)
     assert {one.name: one.value for one in found}["answer_accuracy"] == 0.5
+
+
+def test_what_was_asked_is_judged_once_and_let_go() -> None:
+    """Windows that whoever watched before has judged are not counted again."""
+    asking = msgspec.structs.replace(system(), watch=Watch(queries=True))
+    tallied = Tallied(asking, CLASSIFICATION, windows(), seen=DriftSeen(until=2 * DAY))
+    for day in range(DAYS):
+        for _ in range(60):
+            tallied.hold(answers("v_1", said(0.9, 0.1, 0.5, 0.2), at=day * DAY))
+    tallied.count()
+    assert [*tallied._queries] == [day * DAY for day in range(2, DAYS)]
+    looked = [tallied.queries(day * DAY)[1] for day in range(DAYS)]
+    assert [bool(keys) for keys in looked] == [day >= 2 for day in range(DAYS)]
+    assert not tallied._queries
+    tallied.hold(answers("v_1", said(0.9), at=DAY))
+    assert tallied.queries(DAY) == ([], [])
+    assert not tallied._queries

@@ -41,6 +41,7 @@ class Tallied:
         self._traffic: dict[int, Counts] = {}
         self._slots: dict[int, Counts] = {}
         self._queries: dict[int, Queries] = {}
+        self._asked_from = seen.until if seen is not None else 0
 
     def hold(self, record: Decisions, *, drifts: bool = True) -> None:
         """Count it, soon; not for drift when whoever watched before has done that."""
@@ -61,7 +62,7 @@ class Tallied:
             self._traffic[window] = merge_counts(self._traffic.get(window, {}), counted)
             if promised(self._system.slo):
                 self._slots = merge_slots(self._slots, count_service(records, self._system.slo))
-            if self._system.watch.queries:
+            if self._system.watch.queries and window >= self._asked_from:
                 count_queries(self._asked(window, records[0]), records, self._near(records))
         self._held.clear()
         self._held_rows = self._held_records = 0
@@ -81,14 +82,15 @@ class Tallied:
         return judge_service(self.slots(), self._system.slo, now=now) if promised(self._system.slo) else ([], [])
 
     def queries(self, start: int) -> tuple[list[Breach], list[str]]:
-        """See `judge_queries`."""
+        """See `judge_queries`: a window is judged once, and let go; what is asked of it later is not counted."""
         self.count()
-        queries = self._queries.get(start)
+        self._asked_from = max(self._asked_from, start + self._system.watch.window_us)
+        queries = self._queries.pop(start, None)
+        self._queries = {window: each for window, each in self._queries.items() if window >= self._asked_from}
         return judge_queries(queries, since=start) if queries is not None else ([], [])
 
     def forget(self, before: int) -> None:
         """Let go of the counts of windows that began before `before`, and of service that is no part of a promise."""
-        self._queries = {window: each for window, each in self._queries.items() if window >= before}
         self._traffic = {window: each for window, each in self._traffic.items() if window >= before}
         least = max(self._slots, default=0) - self._system.slo.over_us
         self._slots = {at: each for at, each in self._slots.items() if at >= least}
