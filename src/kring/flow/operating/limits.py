@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from math import isinf
 from typing import Final
@@ -16,6 +16,7 @@ from kring.flow.operating.following import Frames, cursors_since
 from kring.flow.operating.rollout_book import bad_of
 from kring.flow.project import Project
 from kring.metrics.assignment import DAY_US
+from kring.metrics.sampled import Sampled
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import Decisions, Outcomes
@@ -31,6 +32,9 @@ SPAN_US: Final = 30 * 86_400_000_000
 
 OUTCOME_RATE: Final = 0.2
 """The share of bad outcomes that a plan goes by where nothing is known of them."""
+
+TOGETHER: Final = 4096
+"""So many frames are judged together."""
 
 Limits = dict[str, tuple[float, ...]]
 
@@ -53,8 +57,10 @@ class Habits:
         self._kinds = system.rollout.guardrails
         self._version, self._task, self._policy = version, task, policy
         self._awaited = Awaited(label_age(system)) if self._needs_losses else None
-        self._taken: list[tuple[int, int]] = []
-        self._paid: list[NDArray[np.float64]] = []
+        self._frames = 0
+        self._taken = Smallest()
+        self._paid = Sampled()
+        self._lost = Sampled()
 
     def hear(self, logged: Logged) -> None:
         """One frame of the log; answers of others pass by."""
@@ -68,28 +74,31 @@ class Habits:
         self.first, self.last = self.first or record.at, record.at
         self.rows += record.n
         self._count(record)
-        self._taken.append((0 if record.alone else record.n, record.latency_us))
-        self._paid.append(np.full(record.n, record.cost / max(record.n, 1)))
+        if "latency" in self._kinds:
+            self._taken.add(0 if record.alone else record.n, record.latency_us)
+        if "cost" in self._kinds:
+            self._paid.add(record.cost / max(record.n, 1), rows=record.n)
         if self._awaited is not None:
             self._awaited.wait(logged.place, record, end=record.at)
+            self._frames += 1
+            if self._frames % TOGETHER == 0:
+                self._mature(record.at)
 
     @cached_property
     def limits(self) -> Limits:
         """By guardrail, once all was heard; nothing of one about which too little is known."""
         found: Limits = {}
         if "latency" in self._kinds and self.rows >= LEAST:
-            found["latency"] = quantiles(fewest(self._taken), MEASURED["latency"])
-        paid = np.concatenate(self._paid) if self._paid else np.zeros(0)
+            found["latency"] = quantiles(self._taken.values, MEASURED["latency"])
+        paid = self._paid.values
         if "cost" in self._kinds and self.rows >= LEAST and paid.any():
             found["cost"] = quantiles(paid, MEASURED["cost"])
         if "outcome" in self._kinds and self._awaited is None:
             found["outcome"] = ()
         if self._awaited is not None:
-            over = self._awaited.matured(self.last + SPAN_US)
-            losses = mistakes_of(over, [one.outputs for one in over], task=self._task, policy=self._policy)
-            losses = losses[np.isfinite(losses)]
-            if len(losses) >= LEAST:
-                found["outcome"] = quantiles(losses, LOSSES)
+            self._mature(self.last + SPAN_US)
+            if self._lost.n >= LEAST:
+                found["outcome"] = quantiles(self._lost.values, LOSSES)
         return found
 
     @property
@@ -112,6 +121,14 @@ class Habits:
     def unknown(self, terms: Terms) -> frozenset[str]:
         """The guardrails by outcomes, while none is on record of whichever version."""
         return frozenset(one.name for one in terms.guardrails if one.kind == "outcome" and not self.outcomes)
+
+    def _mature(self, now: int) -> None:
+        """Judge the answers that are old enough by `now`, and let go of them."""
+        over = self._awaited.matured(now) if self._awaited is not None else []
+        if over:
+            losses = mistakes_of(over, [one.outputs for one in over], task=self._task, policy=self._policy)
+            for loss in losses[np.isfinite(losses)].tolist():
+                self._lost.add(loss)
 
     def _count(self, record: Decisions) -> None:
         bits = bad_of(record, self._signs)
@@ -147,13 +164,33 @@ def limits_of(project: Project, *, version: str, policy: Policy, log: Frames | N
     return habits_of(project, version=version, policy=policy, log=log).limits
 
 
-def fewest(taken: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
-    """How long the smallest groups of rows took, of (rows, microseconds): rows that were asked alone, which are 0 here,
-    if there are enough of them. A rollout compares such rows."""
-    rows, spans = np.array(taken, dtype=np.float64).T
-    small = np.sort(rows)[min(LEAST, len(rows)) - 1]
-    found: NDArray[np.float64] = spans[rows <= small]
-    return found
+class Smallest:
+    """How long the smallest groups of rows took: rows that were asked alone, which are groups of 0 here, if there are
+    enough of them. A rollout compares such rows. Larger groups than these are let go as they come."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, Sampled] = {}
+
+    def add(self, rows: int, taken_us: int) -> None:
+        """One group."""
+        if rows not in self._groups:
+            if self._groups and rows > max(self._groups) and self._enough(self._groups):
+                return
+            self._groups[rows] = Sampled()
+        self._groups[rows].add(float(taken_us))
+        while self._enough(smaller := sorted(self._groups)[:-1]):
+            self._groups = {each: self._groups[each] for each in smaller}
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Microseconds, (k,), one in so many of each size alike."""
+        thinned = max((each.thinned for each in self._groups.values()), default=1)
+        for each in self._groups.values():
+            each.thin(thinned)
+        return np.concatenate([np.zeros(0), *(each.values for _, each in sorted(self._groups.items()))])
+
+    def _enough(self, sizes: Iterable[int]) -> bool:
+        return sum(self._groups[size].n for size in sizes) >= LEAST
 
 
 def quantiles(values: NDArray[np.float64], shares: tuple[float, ...]) -> tuple[float, ...]:
