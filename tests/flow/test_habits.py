@@ -22,14 +22,14 @@ from kring.tasks.regression import TASK as REGRESSION
 MINUTE = 60_000_000
 
 
-def habits(*kinds: GuardrailKind, task: Task = TASK) -> Habits:
+def habits(*kinds: GuardrailKind, task: Task = TASK, subject: str = "") -> Habits:
     system = System(
         name="s",
         goal="g",
         task="t",
         owner="o",
         frame=Frame(decision="d"),
-        data=Data(source="x", contract="c", target="y"),
+        data=Data(source="x", contract="c", target="y", subject=subject),
         candidates=(Candidate(name="b", baseline=True, rule="x"),),
         rollout=msgspec.structs.replace(RolloutPlan(), guardrails=kinds, label_after_us=MINUTE),
     )
@@ -52,6 +52,14 @@ def frame(number: int, *, n: int = 1, taken: int = 5, cost: float = 0.0, alone: 
         alone=alone,
     )
     return Logged(place=place(number), record=record, cursor=(0, 0))
+
+
+def test_subjects_are_counted_once_a_day() -> None:
+    found = habits("error", subject="who")
+    for hour in range(24 * 5):
+        logged = frame(60 * hour)
+        found.hear(msgspec.structs.replace(logged, record=msgspec.structs.replace(logged.record, subjects=["a", "b"])))
+    assert (found.units, len(found._subjects)) == (10, 2)
 
 
 def place(number: int) -> Place:

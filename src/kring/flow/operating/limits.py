@@ -33,6 +33,9 @@ SPAN_US: Final = 30 * 86_400_000_000
 OUTCOME_RATE: Final = 0.2
 """The share of bad outcomes that a plan goes by where nothing is known of them."""
 
+NEWEST_DAYS: Final = 2
+"""Of so many days the subjects are known by name, of earlier ones how many there were."""
+
 TOGETHER: Final = 4096
 """So many frames are judged together."""
 
@@ -48,6 +51,7 @@ class Habits:
         self.first = self.last = 0
         self._unit = unit_of(system)
         self._subjects: dict[int, set[str]] = {}
+        self._passed = 0
         self._bad: dict[GuardrailKind, int] = {}
         self._signs = tuple(
             Part(Guardrail(name=kind, kind=kind, route="absolute"), None, 1 << place)
@@ -109,7 +113,7 @@ class Habits:
     @property
     def units(self) -> int:
         """What a rollout would draw for one of its arms."""
-        return sum(map(len, self._subjects.values())) if self._subjects else self.rows
+        return self._passed + sum(map(len, self._subjects.values())) if self._subjects else self.rows
 
     def rates(self, terms: Terms) -> dict[str, float]:
         """The share of bad rows by guardrail. Above a quantile lies what is above it: of several limits, the least."""
@@ -138,6 +142,8 @@ class Habits:
         if self._unit != "request":
             day = record.at // DAY_US if self._unit == "subject_day" else 0
             self._subjects.setdefault(day, set()).update(record.subjects)
+            if len(self._subjects) > NEWEST_DAYS:
+                self._passed += len(self._subjects.pop(min(self._subjects)))
 
     @property
     def _needs_losses(self) -> bool:
