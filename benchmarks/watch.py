@@ -1,18 +1,23 @@
-"""How many decisions a second all monitors together take in, on one core.
+"""How many decisions a second all monitors together take in, on one core; and what they hold of decisions of one row.
 
 python benchmarks/watch.py
 """
 
 from __future__ import annotations
 
+import gc
+import resource
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
+from kring.flow.watching.labelled import Labelled
 from kring.flow.watching.monitors import Monitors
-from kring.metrics.ids import decision_block
+from kring.metrics.ids import decision_block, decision_bytes
 from kring.record.decision import Decisions, Place
 from kring.record.drift import References
 from kring.record.running import Slo, Watch
@@ -23,6 +28,9 @@ from kring.watch.binning import reference_of
 
 ROWS: Final = 200_000
 FIELDS: Final = 10
+FEW: Final = 10_000
+MANY: Final = 400_000
+PAIRS: Final = 500
 DAY_US: Final = 86_400_000_000
 PRICES: Final = {"false_positive": 1.0, "false_negative": 2.0}
 POLICY: Final = Policy(output="probability", threshold=1 / 3, labels=("no", "yes"), cost=PRICES, currency="EUR")
@@ -89,8 +97,34 @@ def measured(size: int, *, queries: bool) -> tuple[float, float]:
     return ROWS / (decided - began), ROWS / (time.process_time() - asked)
 
 
+def held(frames: int) -> tuple[float, float]:
+    """Bytes of a decision of one row that waits for its outcome, with something else between any two of them in the
+    log; and milliseconds of CPU time of one more decision and its outcome beside them."""
+    windows = Labelled(system(queries=False), TASK)
+    windows.knows("v_1", POLICY)
+    [(_, day)] = batches(np.random.default_rng(0), ROWS)[:1]
+    one = msgspec.structs.replace(day, n=1, inputs={}, outputs={"probability": [0.5]}, subjects=[], guards={})
+    before = resident()
+    for number in range(frames):
+        windows.decisions(Place(at_ms=0, writer=0, segment=1, sequence=2 * number), one)
+    after = resident()
+    began = time.process_time()
+    for number in range(frames, frames + PAIRS):
+        place = Place(at_ms=0, writer=0, segment=1, sequence=2 * number)
+        windows.decisions(place, one)
+        windows.outcomes([decision_bytes(place)], ["yes"], at=DAY_US)
+    return (after - before) / frames, 1000 * (time.process_time() - began) / PAIRS
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
 def main() -> None:
-    """One row: batches of 64, and beside it smaller ones and queries."""
+    """Batches of 64, and beside it smaller ones and queries; then what is held."""
     today = datetime.now(UTC).date()
     plain, outcomes = measured(64, queries=False)
     small, _ = measured(8, queries=False)
@@ -101,6 +135,11 @@ def main() -> None:
         f"outcomes/s; of 8: {small:,.0f}; with query patterns: {asking:,.0f}"
     )
     print(f"| `python benchmarks/watch.py` | {today} | {ratio} | {beside} |")
+    few, many = held(FEW), held(MANY)
+    print(
+        f"| `python benchmarks/watch.py`, a decision and its outcome beside {MANY:,} held | {today} | "
+        f"{many[1] / few[1]:.2f}x that beside {FEW:,} | {many[1]:.3f} ms, {many[0]:.0f} bytes a decision of one row |"
+    )
 
 
 if __name__ == "__main__":
