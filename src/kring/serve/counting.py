@@ -21,6 +21,11 @@ BUCKETS: Final[dict[str, tuple[float, ...]]] = {
 }
 """The upper ends of the ranges of each spread."""
 
+OF_VERSIONS: Final = ("kring_decisions_total", "kring_fallbacks_total")
+MOST_VERSIONS: Final = 32
+"""Versions of a system that are counted apart: the one that came first is forgotten for one more, and begins anew if it
+is asked again."""
+
 Gauge = tuple[str, Labels, float]
 """What is so at the moment: the name of a family, the values of its labels, and a number."""
 
@@ -92,7 +97,19 @@ class Counts:
 
     def _grow(self, name: str, labels: Labels, by: float) -> None:
         key = (name, labels)
-        self._grown[key] = self._grown.get(key, 0) + by
+        known = self._grown.get(key)
+        if known is None and name in OF_VERSIONS:
+            self._make_room(*labels[:2])
+        self._grown[key] = (known or 0) + by
+
+    def _make_room(self, system: str, version: str) -> None:
+        """Forget what is oldest where another version comes to be counted."""
+        mine = [key for key in self._grown if key[0] in OF_VERSIONS and key[1][0] == system]
+        versions = list(dict.fromkeys(labels[1] for _, labels in mine))
+        if version not in versions and len(versions) >= MOST_VERSIONS:
+            for key in mine:
+                if key[1][1] == versions[0]:
+                    del self._grown[key]
 
     def _observe(self, name: str, labels: Labels, value: float) -> None:
         spread = self._spreads.get((name, labels)) or self._spread(name, labels)

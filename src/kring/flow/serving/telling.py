@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from kring.flow.serving.tallies import Tallies
+from kring.flow.serving.turning import named_in
 from kring.host.vitals import Usage, open_files
 from kring.ports.clock import Clock
 from kring.record.tally import Tally
@@ -19,9 +20,9 @@ OPEN: Final = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
 class Teller:
-    """Puts counts and what is so at the moment together. `breakers` are those of (system, version),
-    `providers` names systems, their versions and what computes them, `lost` says how many spans were left out, by
-    reason."""
+    """Puts counts and what is so at the moment together. `breakers` are those of (system, version); told are those of
+    versions that may be asked. `providers` names systems, their versions and what computes them, `lost` says how many
+    spans were left out, by reason."""
 
     def __init__(
         self,
@@ -60,8 +61,10 @@ class Teller:
         for name, line in self._desk.lines.items():
             yield "kring_in_flight_rows", (name,), line.in_flight
             yield "kring_pointer_generation", (name,), float(line.served.pointer.generation)
-        for key, breaker in self._breakers.items():
-            yield "kring_breaker_open", key, OPEN[breaker.state]
+        asked = {(name, version) for name, line in self._desk.lines.items() for version in named_in(line.served)}
+        for key, breaker in list(self._breakers.items()):
+            if (key[0], key[1].partition("/")[0]) in asked:
+                yield "kring_breaker_open", key, OPEN[breaker.state]
         for version in self._providers():
             yield "kring_provider_info", version, 1.0
         for why, spans in self._lost().items():
