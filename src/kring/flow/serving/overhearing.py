@@ -102,7 +102,8 @@ class Overhearing:
 
     def hear(self, id: str, half: Asked | Answered, *, size: int, version: str) -> Overheard:
         """One event, of `size` bytes. `Refused` when the two halves do not fit, `NotFound` for a version that is not
-        there; `Overloaded` when too many halves wait."""
+        there; `Overloaded` when too many halves wait. A half goes on waiting when the other one is refused, or could
+        not be written."""
         version = version or self._served.pointer.live
         policy = self._policy(version)
         with self._lock:
@@ -113,11 +114,11 @@ class Overhearing:
             if other is None or type(other.value) is type(half):
                 self._keep(id, half, size=size)
                 return Overheard(heard="waiting")
-            self._drop(id)
             asked, answered = (other.value, half) if isinstance(other.value, Asked) else (half, other.value)
             assert isinstance(asked, Asked)
             assert isinstance(answered, Answered)
             ids = self._write(self._decided(asked, answered, version=version, policy=policy))
+            self._drop(id)  # and not before: what could not be written may be told again
             self._remember(id)
         return Overheard(heard="recorded", decisions=tuple(ids))
 

@@ -26,6 +26,7 @@ from kring.watch.inputs import breaches
 from kring.watch.service_levels import Budget
 
 KEPT: Final = 200
+HOUR_US: Final = 3_600_000_000
 EPOCH: Final = date(1970, 1, 1)
 
 
@@ -165,10 +166,7 @@ class Follower:
     def lately(self) -> Lately:
         """The last hour."""
         with self._lock:
-            self._read_on()
-            since = self._project.clock.now() - 3_600_000_000
-            while self._counts and self._counts[0][0] < since:
-                self._counts.popleft()
+            since = self._read_on() - HOUR_US
             decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
             return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=rfc3339(since))
 
@@ -182,7 +180,8 @@ class Follower:
             self._read_on()
             return self._shadows.compared(version)
 
-    def _read_on(self) -> None:
+    def _read_on(self) -> int:
+        """Read what is new, and forget what is older than an hour; the moment up to which it was read."""
         now = self._project.clock.now()
         for writer, cursor in adapters.newest_segments(self._project.home.log).items():
             self._cursors.setdefault(writer, cursor)
@@ -193,6 +192,9 @@ class Follower:
                 self._take(record, logged.place)
             elif isinstance(record, Decisions) and record.kind == "shadow":
                 self._shadows.shadowed(record)
+        while self._counts and self._counts[0][0] < now - HOUR_US:
+            self._counts.popleft()
+        return now
 
     def _take(self, record: Decisions, place: Place) -> None:
         self._shadows.answered(place, record)
