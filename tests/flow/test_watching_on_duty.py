@@ -12,6 +12,7 @@ import pytest
 
 from kring.errors import Busy
 from kring.flow import history
+from kring.flow.duty.prober import Prober
 from kring.flow.duty.turns import Duty
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
@@ -106,13 +107,11 @@ def test_a_probe_that_breaks_tells_nothing_of_data(project: Project, monkeypatch
     def broken(project: Project) -> None:
         raise ValueError(f"ada@example.com owes {len(project.folder.name)}")
 
-    monkeypatch.setattr("kring.flow.duty.turns.run_probes", broken)
+    monkeypatch.setattr("kring.flow.duty.prober.run_probes", broken)
     said: list[str] = []
-    duty = Duty(project, holder="a", environ={}, say=said.append)
-    duty._run_probes()
+    Prober(say=said.append).run(project)
     assert "ValueError in test_watching_on_duty.py" in said[0]
     assert "ada" not in said[0]
-    duty.close()
 
 
 def test_a_kill_between_commit_and_what_is_kept_counts_no_look_twice(project: Project) -> None:
@@ -159,8 +158,8 @@ def test_probes_are_put_when_they_are_due_and_no_sooner(project: Project, tmp_pa
     asking = replace(project, system=msgspec.structs.replace(project.system, watch=watch))
     for _ in range(2):
         duty = turned(asking)
-        if duty._errand is not None:
-            duty._errand.join(60)
+        if duty._prober._thread is not None:
+            duty._prober._thread.join(60)
         duty.turn()
         duty.close()
         with project.ledger() as ledger:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from kring.errors import Busy, KringError
-from kring.flow.duty.turns import Duty, fault_of
+from kring.flow.duty.prober import fault_of
+from kring.flow.duty.turns import Duty
 from kring.flow.project import Project
 
 LONGEST_S: Final = 60.0

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import queue
-import threading
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from kring.errors import Busy, Conflict, KringError, UserError
+from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters
 from kring.flow.deciding import verified
+from kring.flow.duty.configuration import Configuration
+from kring.flow.duty.prober import Prober
 from kring.flow.operating.asking import record_pulled
 from kring.flow.operating.following import Follower, Frames, Led, cursors_since
 from kring.flow.operating.limits import limits_of
@@ -27,8 +23,8 @@ from kring.flow.operating.telling import telling
 from kring.flow.operating.training import Trainer
 from kring.flow.operator.alarms import open_metrics
 from kring.flow.operator.rollouts import begun_at, stage_of
-from kring.flow.probing import probes_due, run_probes
-from kring.flow.project import Project, open_project
+from kring.flow.probing import probes_due
+from kring.flow.project import Project
 from kring.flow.watching.keeping import read_seen, write_seen
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
 from kring.record.operator import OperatorEvent, OperatorState, Retrained
@@ -65,13 +61,12 @@ class Duty:
         self._holder, self._say, self._environ = holder, say, environ
         self._stack = ExitStack()
         self._due: dict[str, float] = {}
-        self._found: queue.SimpleQueue[OperatorEvent] = queue.SimpleQueue()
-        self._errand: threading.Thread | None = None
         self._clock = (project.clock.now(), project.clock.monotonic())
         self._settled = project.clock.monotonic()
         self._policies: dict[str, Policy] = {}
         self._shadow_s = 0.0
-        self._refused = ""
+        self._configuration = Configuration(say=say)
+        self._prober = Prober(say=say)
         self._trainer = Trainer(project)
         try:
             self._open()
@@ -140,30 +135,11 @@ class Duty:
     def _go_by_file(self) -> None:
         """Begin anew by another `kring.toml`; a training that runs goes on. The file is read behind the state, so that
         a rollout is held against the one by which it was started, or a later one."""
-        while (changed := self._changed()) is not None:
+        while (changed := self._configuration.newer(self.project)) is not None:
             self._say(f"{self.project.system.name} goes by another kring.toml from now on")
             self._stack.close()
             self.project = changed
             self._open()
-
-    def _changed(self) -> Project | None:
-        """The project by `kring.toml`, if that is another than the one that is gone by. One that can't be read, or does
-        not hold, changes nothing and is said once."""
-        name = self.project.system.name
-        try:
-            data = self.project.files.read(self.project.folder / "kring.toml")
-            if hashlib.sha256(data).hexdigest() == self.project.system.digest:
-                self._refused = ""
-                return None
-            changed = open_project(self.project.folder, say=self._say)
-            require_same_name(changed.system.name, before=name)
-        except KringError as error:
-            if error.message != self._refused:
-                self._say(f"kring.toml of {name} is not gone by as it is now: {error.message}")
-            self._refused = error.message
-            return None
-        self._refused = ""
-        return replace(self.project, system=changed.system, contract=changed.contract, task=changed.task)
 
     def _keep_seen(self) -> None:
         """What drift has seen of the windows whose findings are committed."""
@@ -190,9 +166,7 @@ class Duty:
         if self._is_due("drills", HOUR_S):
             events += rehearsed(self.project, self._operator.ledger, now=now)
         self._probe(now, live)
-        while not self._found.empty():
-            events.append(self._found.get())
-        return events
+        return [*events, *self._prober.found()]
 
     def _shadow_says(self, state: OperatorState) -> list[OperatorEvent]:
         """What a shadow has said by now: told at once when it is the first of it or when more failed, else each
@@ -211,20 +185,11 @@ class Duty:
 
     def _probe(self, now: int, live: str) -> None:
         """Put the fixed questions to the live version, beside all else: it may take long."""
-        if not live or (self._errand is not None and self._errand.is_alive()) or not self._is_due("probes", MINUTE_S):
+        if not live or self._prober.is_busy or not self._is_due("probes", MINUTE_S):
             return
         if self.project.system.watch.probes is None or not probes_due(self.project, now=now):
             return
-        self._errand = threading.Thread(target=self._run_probes, name="probes", daemon=True)
-        self._errand.start()
-
-    def _run_probes(self) -> None:
-        try:
-            self._found.put(run_probes(self.project)[1])
-        except KringError as error:
-            self._say(f"the probes of {self.project.system.name} could not be put: {error.message}")
-        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
-            self._say(f"the probes of {self.project.system.name} could not be put: {fault_of(error)}")
+        self._prober.start(self.project)
 
     def _train(self) -> None:
         """The training that the state asks for runs, and no other; how it ended is an event."""
@@ -266,20 +231,3 @@ class Duty:
             return False
         self._due[what] = at + seconds
         return True
-
-
-def fault_of(error: Exception) -> str:
-    """What broke and where, in words of the code alone: its own may tell of data."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return f"a fault of Kring's own, {type(error).__name__} in {Path(frame.f_code.co_filename).name}:{line}"
-
-
-def require_same_name(name: str, *, before: str) -> None:
-    """`UserError` for what would be another system, with other versions."""
-    if name != before:
-        raise UserError(
-            "another name is another system",
-            got=name,
-            allowed=before,
-            next="put the name back, or end whoever operates it and start anew",
-        )
