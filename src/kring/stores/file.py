@@ -268,16 +268,14 @@ class FileLog:
         it is waiting."""
         with self._stop.unless_it_passes():
             tally = self._tally
-            if tally is not None and not self._frames and self._is_over(tally, at):
+            over = tally is not None and (tally.size >= self._segment_bytes or at - tally.began >= self._segment_age_us)
+            if tally is not None and over and not self._frames:
                 self._close_segment(tally)
             if self._tally is None:
                 self._tally = self._open_segment(self._number + 1)
         if self._next >> SEQUENCE_BITS:
             raise StorageError(f"segment {self._tally.name} holds as many decisions as ids can count")
         return self._tally
-
-    def _is_over(self, tally: Tally, at: int) -> bool:
-        return tally.size >= self._segment_bytes or at - tally.began >= self._segment_age_us
 
     def _open_segment(self, number: int) -> Tally:
         if number >> SEGMENT_BITS:

@@ -6,18 +6,16 @@ import heapq
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Set
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import BinaryIO, Final
 
-from kring.errors import IntegrityError, NotFound, StorageError
+from kring.errors import NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
-from kring.stores.outline import MOST, Outline
+from kring.stores.outline import Outlines
 from kring.stores.segment import (
     CLOSED,
     FRAME_BYTES,
@@ -111,9 +109,13 @@ class LogReader:
     def __init__(self, folder: Path, *, system: str, writer: int) -> None:
         self.committed: dict[int, int] = {}
         self.marks: dict[int, list[tuple[int, int]]] = {}
-        self._outlines: dict[int, Outline] = {}
+        self._outlines = Outlines(
+            writer,
+            begins=head_bytes(system) + FRAME_BYTES,
+            take=lambda number, offset, length: _part(self.path(number), offset, length),
+            frames=lambda number, offset: self._frames(number, offset, newest=not self.path(number + 1).exists()),
+        )
         self._sealed: dict[int, tuple[tuple[int, int], Sealed | None]] = {}
-        self._lock = Lock()
         self._folder = folder
         self._system = system
         self._writer = writer
@@ -152,8 +154,7 @@ class LogReader:
 
     def _outcomes_in(self, number: int, ids: Set[bytes], *, is_complete: bool) -> Iterator[Outcomes]:
         """The records of one segment that may hold outcomes of these decisions."""
-        with self._lock:
-            spans = self._outlined(number, is_complete=is_complete).about(ids)
+        spans = self._outlines.about(number, ids, is_complete=is_complete)
         with _opened(self.path(number)) as file:
             for begin, end in spans:
                 data = _take(file, begin, end - begin)
@@ -207,56 +208,13 @@ class LogReader:
 
     def _range(self, file: BinaryIO, place: Place) -> tuple[int, int]:
         """Where to walk for `place`: begin and end."""
-        marks = self.marks.get(place.segment) or self._marks(place.segment, place.sequence)
+        marks = self.marks.get(place.segment, [])
+        if not marks and place.segment not in self.committed:  # another process writes it, or wrote it
+            known = self._described(place.segment)
+            marks = known.marks if known else self._outlines.marks(place.segment, place.sequence)
         at = bisect_right(marks, place.sequence, key=lambda mark: mark[0])
         begin = marks[at - 1][1] if at else self._body(file, place.segment)
         return begin, marks[at][1] if at < len(marks) else self._end(file, place.segment)
-
-    def _marks(self, number: int, sequence: int) -> list[tuple[int, int]]:
-        """Marks of a segment that another process writes or wrote, so far as they are needed."""
-        if number in self.committed:
-            return []
-        known = self._described(number)
-        if known is not None:
-            return known.marks
-        with self._lock:
-            outline = self._outline(number)
-            if sequence >= outline.next:
-                with suppress(IntegrityError):  # told when what is looked for lies there
-                    self._outlined(number, is_complete=False)
-            return outline.marks[:]
-
-    def _outlined(self, number: int, *, is_complete: bool) -> Outline:
-        """The outline of a segment as it is now. What lay behind the last mark is walked again: its writer may have
-        cut it off when its disk was full. To be called with the lock."""
-        outline = self._outline(number)
-        if is_complete and outline.is_complete:
-            return outline
-        newest = not self.path(number + 1).exists()
-        for frame, found in self._frames(number, self._standing(number, outline), newest=newest):
-            record = decode(frame, found, name=self.path(number).stem) if frame.kind == OUTCOMES else None
-            outline.note(frame, record.ids if isinstance(record, Outcomes) else ())
-        outline.is_complete = is_complete
-        return outline
-
-    def _outline(self, number: int) -> Outline:
-        """What is known of a segment, if it is still the same one: it may have been put back from a copy."""
-        with _opened(self.path(number)) as file:
-            begins = _take(file, 0, head_bytes(self._system) + FRAME_BYTES)
-        known = self._outlines.get(number)
-        if known is None or known.begins != begins:
-            while len(self._outlines) >= MOST:
-                del self._outlines[next(iter(self._outlines))]
-            known = self._outlines[number] = Outline(begins)
-        return known
-
-    def _standing(self, number: int, outline: Outline) -> int:
-        """The last mark at which a frame still begins, which is taken out."""
-        with _opened(self.path(number)) as file:
-            while offset := outline.forget_last():
-                if unpack(_take(file, offset, FRAME_BYTES), 0, offset=offset) is not None:
-                    break
-        return offset
 
     def _described(self, number: int) -> Sealed | None:
         """What the small file beside a segment says, None as long as there is none."""
@@ -353,6 +311,11 @@ def _take(file: BinaryIO, offset: int, length: int) -> bytes:
     except OSError as error:
         raise _unreadable(str(file.name), error) from error
     return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def _part(path: Path, offset: int, length: int) -> bytes:
+    with _opened(path) as file:
+        return _take(file, offset, length)
 
 
 def _unreadable(path: str, error: OSError) -> StorageError:
