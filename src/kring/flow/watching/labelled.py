@@ -36,3 +36,10 @@ class Labelled(Windows):
         said = [one for _, one in sorted(self._said(version, start, end).items())]
         found = [merged(one.groups for _, one in each) for each in said]
         return [each for each in found if each]
+
+    def drop(self, before: int) -> None:
+        """Let go of the rows and of the counts of windows that began before `before` (microseconds UTC)."""
+        self.forget(before)
+        for window in [window for window in self._inputs if window < before]:
+            del self._inputs[window]
+            self._matured.pop(window, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -110,12 +110,14 @@ class Windows:
         They are the answers of whoever gave them: a version that was asked and did not answer said nothing.
         """
         window = window_start(record.at, width=self._width)
-        self._let_mature(window)
+        if window > self._newest:
+            self._newest = window
+            self.forget(window - self._matures_us)
         inputs = self._inputs[window]
         inputs.decisions += record.n
         inputs.violations += breaches(record.guards)
         inputs.fallbacks += record.n if record.fallback else 0
-        said = self._outputs(record)
+        said = outputs_of(self._task, self._policies, record)
         by = record.answered_by if record.answered_by in self._policies else ""
         waiting = self._matcher.decided(place, n=record.n, window=window, live=record.version, answered_by=by)
         if by:
@@ -127,7 +129,7 @@ class Windows:
 
     def shadow(self, waiting: Waiting, record: Decisions) -> None:
         """Remember a shadow's answers to the same rows, unless those have been let go."""
-        rows, said = waiting.rows, self._outputs(record)
+        rows, said = waiting.rows, outputs_of(self._task, self._policies, record)
         if rows.is_over:
             return
         rows.say(record.version, waiting.start, said)
@@ -155,13 +157,6 @@ class Windows:
                 who, counted = Who(rows.live, rows.answered_by, version), self._count(rows, version)
                 kept[who] = merge_counted(kept[who], counted) if who in kept else counted
             rows.clear()
-
-    def drop(self, before: int) -> None:
-        """Let go of the counts as well."""
-        self.forget(before)
-        for window in [window for window in self._inputs if window < before]:
-            del self._inputs[window]
-            self._matured.pop(window, None)
 
     def closed(self, start: int, end: int) -> WindowClosed:
         """The inputs of one window."""
@@ -263,10 +258,10 @@ class Windows:
     def _answers(self, series: str, window: int) -> Iterator[tuple[str, Counted]]:
         """What the series has answered in one window, as far as it has matured, and what is still held."""
         for who, counted in self._matured.get(window, {}).items():
-            if who.version == self._version_of(series, live=who.live, answered_by=who.answered_by):
+            if who.version == version_of(series, live=who.live, answered_by=who.answered_by, first=self.first):
                 yield who.version, counted
         for rows in self._matcher.rows(window):
-            version = self._version_of(series, live=rows.live, answered_by=rows.answered_by)
+            version = version_of(series, live=rows.live, answered_by=rows.answered_by, first=self.first)
             if version in rows.versions:
                 yield version, self._count(rows, version)
 
@@ -283,20 +278,17 @@ class Windows:
         rows.counted[version] = rows.changes, counted
         return counted
 
-    def _let_mature(self, window: int) -> None:
-        """Let go of the rows of windows that have matured when the window that starts at `window` begins."""
-        if window > self._newest:
-            self._newest = window
-            self.forget(window - self._matures_us)
 
-    def _outputs(self, record: Decisions) -> NDArray[np.float64]:
-        policy = self._policies.get(record.answered_by) or self._policies.get(record.version)
-        if policy is None:
-            raise ValueError(f"nobody has told of version {record.version}")
-        return self._task.outputs(Batch(record.n, {**record.outputs}), policy)
+def outputs_of(task: Task, policies: Mapping[str, Policy], record: Decisions) -> NDArray[np.float64]:
+    """What was answered, by the policy of whoever answered, else of whoever was asked."""
+    policy = policies.get(record.answered_by) or policies.get(record.version)
+    if policy is None:
+        raise ValueError(f"nobody has told of version {record.version}")
+    return task.outputs(Batch(record.n, {**record.outputs}), policy)
 
-    def _version_of(self, series: str, *, live: str, answered_by: str) -> str:
-        """Whose answers make up the series in such rows; nobody's where only a default was left."""
-        if series == LIVE:
-            return answered_by
-        return {BASELINE: f"{live}/{BASELINE}", FROZEN: self.first}.get(series, series)
+
+def version_of(series: str, *, live: str, answered_by: str, first: str) -> str:
+    """Whose answers make up the series in such rows; nobody's where only a default was left."""
+    if series == LIVE:
+        return answered_by
+    return {BASELINE: f"{live}/{BASELINE}", FROZEN: first}.get(series, series)
