@@ -237,8 +237,8 @@ def test_an_alarm_says_all_that_somebody_who_was_woken_has_to_know() -> None:
     state, _ = step(NOBODY, 2, window(2, found))
     said = " ".join(wording.text(state.alarms, roles={"v_1": "live"}).split())
     for part in (
-        "PAGE lights: age moved", "means Rows arrive that break what the contract promises", "since 1970-01-02", "99.9 %",
-        "allowed: at most 2 %", "worse, roc_auc -0.03 (-0.05 to -0.01)", "each decision costs 0.12 EUR more",
+        "PAGE lights: age moved", "means Rows arrive that break what the contract promises", "since 1970-01-02",
+        "99.9 %", "allowed: at most 2 %", "worse, roc_auc -0.03 (-0.05 to -0.01)", "each decision costs 0.12 EUR more",
         "if labels stay", "version v_9 (gone), feature age, slice north", "the cellar", "kring trace",
         f"kring alarms ack {only(state).id}",
     ):  # fmt: skip

@@ -153,7 +153,7 @@ def test_no_row_of_a_feed_is_told_or_stays_on_the_ledger(project: Project, targe
 
 
 def test_no_row_stays_of_a_training_that_could_not_begin() -> None:
-    error = DataError("a line that is not one", got="Jane Roe", file="/home/me/feed.jsonl", line=7)
+    error = DataError("a line that is not one", got="Jane Roe", file="/data/feed.jsonl", line=7)
     assert failed("schedule", error).reason == "a line that is not one (feed.jsonl, line 7)"
 
 

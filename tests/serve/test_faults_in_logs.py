@@ -49,7 +49,7 @@ def test_causes_that_go_round_end() -> None:
     ("error", "lasting"),
     [
         (KringError("it broke", got="Jane Roe"), "it broke"),
-        (DataError("it broke", got="Jane Roe", file="/home/me/feed.csv"), "it broke (feed.csv)"),
+        (DataError("it broke", got="Jane Roe", file="/data/feed.csv"), "it broke (feed.csv)"),
         (DataError("it broke", got="Jane Roe", file="feed.csv", line=7), "it broke (feed.csv, line 7)"),
     ],
 )

@@ -7,7 +7,7 @@ rollout, whether or not they come back. What is heard may come in any order with
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -94,6 +94,10 @@ class Facts:
             np.concatenate([facts, np.zeros(more, facts.dtype)])
             for facts in (self.is_new, self.gone, self.matured, self.alone)
         )
+
+    def counting(self, part: Part, units: Numbers) -> Numbers:
+        """Those of the units that count for the part."""
+        return units[self.alone[units]] if part.is_timed else units
 
     def counts(self, part: Part, units: Numbers, cohorts: tuple[Cohort, ...]) -> Counts:
         """How many of the complete `units` are good and bad in `part`."""
@@ -193,7 +197,7 @@ class UnitBook:
         for part, found in zip(self.parts, cohorts, strict=True):
             counted, of = (aged, self._facts.beyond(part, self._batches, aged)) if part.is_aged else (complete, found)
             named.setdefault(part.guardrail.name, []).append(
-                self._facts.counts(part, self._counting(part, counted), of)
+                self._facts.counts(part, self._facts.counting(part, counted), of)
             )
         return Look(
             batch=batch,
@@ -229,23 +233,14 @@ class UnitBook:
         self._facts.first[rows.units[mine]] = rows.at[mine]
         self._facts.alone[rows.units[mine]] = rows.alone[mine]
         self._facts.cohort[fresh] = place
-        self._facts.gone[rows.units[mine]] = self._is_too_soon(rows.at[mine], rows.writers[mine])
+        self._facts.gone[rows.units[mine]] = too_soon(
+            self._turns, self._knows, first=rows.at[mine], writers=rows.writers[mine]
+        )
         self._enrolled = self._made
         ends = ends_of(self._facts.first[fresh], self._terms.unit)
         if len(fresh):
             self._open.append((ends, fresh))
         return fresh
-
-    def _is_too_soon(self, first: Numbers, writers: Numbers) -> Flags:
-        """Which units, first seen then and by those, came so soon after a turn that it may not have been known there.
-        After the first turn a worker knows of it once the new version has answered."""
-        if not self._turns or not len(first):
-            return np.zeros(len(first), np.bool_)
-        moments = np.array([at for at, _ in self._turns])
-        turn = np.searchsorted(moments, first, side="right") - 1
-        known = np.array([self._knows.get(writer, NEVER) for writer in writers.tolist()])
-        soon: Flags = (turn >= 0) & (first - moments[turn] < GRACE_US) & ((turn > 0) | (first <= known))
-        return soon
 
     def _leave(self, rows: Rows) -> None:
         """Whoever belongs to the other arm now is not counted any more, whether or not it came back: who comes back
@@ -264,13 +259,9 @@ class UnitBook:
         self._facts.gone[leaving] = True
         known = leaving[self._facts.cohort[leaving] < len(self._batches) - 1]
         for place, part in enumerate(self.parts):
-            alive = self._counting(part, known[self._facts.bad[known] & part.bit == 0])
+            alive = self._facts.counting(part, known[self._facts.bad[known] & part.bit == 0])
             cells = 2 * self._facts.cohort[alive] + self._facts.is_new[alive]
             self._alive[:, place] -= np.bincount(cells, minlength=2 * len(self._alive)).reshape(-1, 2)
-
-    def _counting(self, part: Part, units: Numbers) -> Numbers:
-        """Those of the units that count for the part."""
-        return units[self._facts.alone[units]] if part.is_timed else units
 
     def _begin_cohort(self, fresh: Numbers) -> None:
         here = fresh[~self._facts.gone[fresh]]
@@ -279,7 +270,7 @@ class UnitBook:
             more = np.zeros((max(64, len(self._alive)), len(self.parts), 2), np.int64)
             self._alive = np.concatenate([self._alive, more])
         for place, part in enumerate(self.parts):
-            new, old = arms_of(self._facts.is_new[self._counting(part, here)])
+            new, old = arms_of(self._facts.is_new[self._facts.counting(part, here)])
             self._alive[cohort, place] = old, new
 
     def _found(self, rows: Rows) -> list[tuple[Cohort, ...]]:
@@ -289,7 +280,7 @@ class UnitBook:
         newly = bits & ~self._facts.bad[units]
         self._facts.bad[units] |= bits
         return [
-            self._cohorts(place, self._counting(part, units[newly & part.bit != 0]))
+            self._cohorts(place, self._facts.counting(part, units[newly & part.bit != 0]))
             for place, part in enumerate(self.parts)
         ]
 
@@ -328,6 +319,20 @@ class UnitBook:
         units, labelled = units[first], labelled[first]
         coverage = self._facts.table(self._batches, units, labelled > 0)
         return units[labelled > 0], coverage
+
+
+def too_soon(
+    turns: Sequence[tuple[int, float]], knows: Mapping[int, int], *, first: Numbers, writers: Numbers
+) -> Flags:
+    """Which units, first seen then and by those, came so soon after a turn that it may not have been known there.
+    After the first turn a worker knows of it once the new version has answered: since when it `knows`."""
+    if not turns or not len(first):
+        return np.zeros(len(first), np.bool_)
+    moments = np.array([at for at, _ in turns])
+    turn = np.searchsorted(moments, first, side="right") - 1
+    known = np.array([knows.get(writer, NEVER) for writer in writers.tolist()])
+    soon: Flags = (turn >= 0) & (first - moments[turn] < GRACE_US) & ((turn > 0) | (first <= known))
+    return soon
 
 
 def end_of(first: int, unit: UnitKind) -> int:
