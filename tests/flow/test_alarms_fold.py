@@ -375,3 +375,13 @@ def test_drift_tells_since_when_what_it_tells_is_so() -> None:
     since = {alarm.kind: alarm.since // DAY for alarm in state.alarms}
     assert since == {"drift": 6, "quality": 3}
     assert {alarm.what for alarm in state.alarms} == {"colder", "quality moved"}
+
+
+@pytest.mark.parametrize(("kind", "place"), [("queries", "caller = till"), ("data_quality", "supplier = north")])
+def test_who_stays_away_does_not_ring_for_ever(kind: AlarmKind, place: str) -> None:
+    state, _ = step(NOBODY, 2, window(2, breach(kind, slice=place)))
+    for day in range(3, 3 + CLEAR):
+        assert [alarm.state for alarm in state.alarms] == ["open"]
+        state, _ = step(state, day, window(day, looked=("latency/p99//",)))
+        state, _ = step(state, day, window(day, looked=("data_quality/violations//",)))
+    assert not state.alarms

@@ -23,6 +23,11 @@ NAMED: Final = 50
 NAME_ALL: Final = frozenset({"alertmanager"})
 """Kinds of target that keep each alarm by itself: what they are not told of is not there, or never ends."""
 
+OF_WHO_COMES: Final = ("caller = ", "supplier = ")
+"""Slices of those who may stay away: then nothing is found of them, in whatever else is looked at in a window."""
+
+IN_EACH_WINDOW: Final = ("data_quality/", "queries/")
+
 OF_A_VERSION: Final[frozenset[AlarmKind]] = frozenset(
     {
         "quality", "fallback", "drift", "prediction_drift", "estimated_quality", "calibration", "fairness", "latency",
@@ -108,7 +113,10 @@ def judged(
     found = ladder.one_each(breaches)
     kinds = {breach.kind for breach in found} | {alarm.kind for alarm in state.alarms}
     changed = [sighted(moment, state, one, known.get(one.key), among=kinds, start=start, end=end) for one in found]
-    vain = sorted({*looked} - {breach.key for breach in found})
+    looked = {*looked}
+    if any(key.startswith(IN_EACH_WINDOW) for key in looked):
+        looked |= {alarm.key for alarm in state.alarms if alarm.slice.startswith(OF_WHO_COMES)}
+    vain = sorted(looked - {breach.key for breach in found})
     changed += [ladder.not_found(known[key], end=end, now=moment.now) for key in vain if key in known]
     commands: list[Command] = []
     for alarm in changed:
