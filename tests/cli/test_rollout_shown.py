@@ -82,7 +82,7 @@ def test_a_rollback_is_told_before_it_is_done(world: World) -> None:
     again = kring("rollback", world.project.folder, "--reason", "again")
     assert (again.code, again.out) == (1, "")
     assert "nothing was changed" in again.err
-    assert "which goes on answering" in again.err
+    assert "which answers on" in again.err
 
 
 def test_a_rollback_says_by_what_proof(world: World) -> None:

@@ -56,7 +56,7 @@ def test_a_hire_that_grew_breaks_its_promise_and_its_seasons_do_not(tmp_path: Pa
     drifted = of_kind(found, "drift")
     assert set(drifted) == {"yr"}
     assert drifted["yr"]["since"].startswith("2012-01-02")
-    assert "'false' 100.0% → 0.0%" in drifted["yr"]["what"]
+    assert "'false': 100.0% → 0.0%" in drifted["yr"]["what"]
     assert drifted["yr"]["low"] > 0.99
     page = of_kind(found, "quality")["mae"]
     assert page["tier"] == "page"

@@ -261,7 +261,7 @@ def test_while_two_versions_are_timed_the_first_row_is_asked_alone(seed: int) ->
 def test_one_version_alone_is_timed_now_and_then() -> None:
     timed = decider(timed=True)
     found = [ask(timed, [1, 2, 3], at=DAY + moment) for moment in range(10 * SELDOM)]
-    assert sum(several[0].about.alone for several in found) == 10
+    assert sum(several[0].about.alone is True for several in found) == 10
     assert all(sum(one.about.n for one in several) == 3 for several in found)
     assert ask(timed, [1], at=DAY + 1)[0].about.alone, "who comes alone is asked alone"
     assert not ask(decider(), [1])[0].about.alone

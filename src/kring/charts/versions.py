@@ -12,14 +12,14 @@ ID: Final = re.compile(r"\bv_[0-9A-Z]+\b(?!/)( \()?")
 UNUSED: Final = "gone"
 """What is neither live nor previous, and answers no share."""
 
-ON_ITS_WAY: Final = {"draft": "not answering yet", "validating": "not answering yet", "shadow": "in shadow"}
+ON_ITS_WAY: Final = {"draft": "does not answer yet", "validating": "does not answer yet", "shadow": "in shadow"}
 
 Roles = Mapping[str, str]
 """By the id of a version what it is now."""
 
 
 def roles_of(pointer: Pointer | None, rollout: Rollout | None) -> dict[str, str]:
-    """The versions that are anything: `live`, `previous`, `canary, 5 %`, `in shadow`, `not answering yet`."""
+    """The versions that are anything: `live`, `previous`, `canary, 5 %`, `in shadow`, `does not answer yet`."""
     found: dict[str, str] = {}
     if rollout is not None:
         stage = rollout.before if rollout.state == "held" else rollout.state

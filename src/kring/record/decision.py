@@ -59,7 +59,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[int] = []
     keys: list[str] = []
     sealed: list[str] = []
-    alone: bool = False
+    alone: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Packed(msgspec.Struct, frozen=True):

@@ -213,7 +213,7 @@ class Decider(Generic[Rows]):
                 latency_us=latency_us,
                 fallback=part.reason,
                 guards=joined(guards_of(fired, part.rows), part.guards),
-                alone=asked.alone,
+                alone=asked.alone or msgspec.UNSET,
             )
             decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
         return decided

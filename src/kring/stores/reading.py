@@ -15,6 +15,7 @@ from kring.errors import NotFound, StorageError
 from kring.metrics.ids import decision_place, decision_raw
 from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
+from kring.record.event import Segment
 from kring.stores.outline import Outlines
 from kring.stores.segment import (
     CLOSED,
@@ -146,8 +147,8 @@ class LogReader:
         since = min(place.at_ms for place in places) * 1000 - APART_US
         begin = min(place.segment if place.writer == self._writer else 0 for place in places)
         for number in segment_numbers(self._folder, self._writer):
-            known = self._described(number)
-            if number < begin or (known and (not known.segment.outcomes or known.segment.last < since)):
+            known = self._described(number) if number >= begin else None
+            if number < begin or (known and is_beside(self.path(number), known.segment, since=since)):
                 continue
             for record in self._outcomes_in(number, ids, is_complete=known is not None):
                 yield from ((record, row) for row, raw in enumerate(record.ids) if raw in ids)
@@ -279,6 +280,14 @@ class LogReader:
 
     def _end(self, file: BinaryIO, number: int) -> int:
         return self.committed.get(number) or _size(file)
+
+
+def is_beside(path: Path, segment: Segment, *, since: int) -> bool:
+    """Whether a sealed segment, which has to be as long as it was, holds no outcome from `since` on."""
+    with _opened(path) as file:
+        if (size := _size(file)) < segment.bytes:
+            raise damaged(path.stem, size, f"the end of it, where {segment.bytes:,} bytes were sealed")
+    return not segment.outcomes or segment.last < since
 
 
 def _missing(id: str, *, writer: int, system: str) -> NotFound:

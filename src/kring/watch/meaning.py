@@ -74,8 +74,8 @@ KINDS: Final[Mapping[AlarmKind, str]] = {
     "be worse than the gate in kring.toml allows. It is a forecast and may be wrong.",
     "fallback": "The version itself could not answer these rows, so what stands in for it did: a simpler rule, an "
     "earlier version or a fixed answer. Callers were answered, but not as well as they are meant to be.",
-    "release": "A new version did not come to answer as planned. The live version goes on answering.",
-    "retraining": "A training broke before it brought a new version. The live version goes on answering, and ages.",
+    "release": "A new version did not come to answer as planned. The live version answers on.",
+    "retraining": "A training broke before it brought a new version. The live version answers on, and ages.",
     "drift": "This input no longer looks like the data that the version learned from. The answers may be worse for it, "
     "or just as good: only outcomes tell.",
     "prediction_drift": "The answers are spread otherwise than when the version was made. The world has changed, or "
@@ -106,13 +106,13 @@ METRIC_OF: Final[Mapping[str, str]] = {
     "everything again: nothing has to be done at once.",
     "release/failures": "A new version could not answer while it was tried out of sight, beside the live one. Nobody "
     "got its answers; the live version goes on.",
-    "release/refused": "A new version can't be brought to traffic. The live version goes on answering.",
+    "release/refused": "A new version can't be brought to traffic. The live version answers on.",
     "release/waiting": "A new version has to wait, because another one is on its way. The live version goes on.",
     "release/gate": "A new version was trained, and does not come to answer: its tests do not prove that it keeps the "
     "limits in kring.toml (the gate); to investigate is what is neither proven good enough nor proven bad. Nothing is "
-    "broken; the live version goes on answering.",
-    "retraining/waiting": "A new training is due, and begins only when a person says yes. The live version goes on "
-    "answering as before.",
+    "broken; the live version answers on.",
+    "retraining/waiting": "A new training is due, and begins only when a person says yes. The live version answers "
+    "on as before.",
     "queries/one_field": "One caller asks the same again and again and changes one field only, as somebody does who "
     "tries out how to get another decision. It may be a test or a batch, too.",
     "queries/coverage": "One caller asks all over the range of possible inputs, as somebody does who copies the "

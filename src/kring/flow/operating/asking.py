@@ -103,7 +103,7 @@ def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
         if before is None or not before.previous:
             raise Refused(
                 f"{project.system.name} has no previous version to go back to; nothing was changed",
-                got=f"live: {before.live}, which goes on answering" if before else "no live version",
+                got=f"live: {before.live}, which answers on" if before else "no live version",
                 allowed="a version on its way, or one that was live before the one that is",
                 next="kring alarms says what rings; kring retrain --now brings another version"
                 if before

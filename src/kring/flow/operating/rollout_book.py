@@ -115,7 +115,7 @@ class RolloutBook:
                 subjects=record.subjects,
                 is_new=record.version == self._new,
                 bits=bad_of(record, self._units.parts),
-                alone=record.alone,
+                alone=bool(record.alone),
             )
         if self._outcome is not None and (self._is_paired or units is not None):
             end = record.at if self._is_paired else end_of(record.at, self.terms.unit)
@@ -193,7 +193,7 @@ def bad_of(record: Decisions, parts: Iterable[Part]) -> Bits | int:
         elif part.guardrail.kind == "fallback":
             whole |= part.bit * (record.answered_by not in (record.version, REJECTED, UNANSWERED))
         elif part.guardrail.kind == "latency":
-            whole |= part.bit * (record.alone and record.latency_us > (part.limit or 0.0))
+            whole |= part.bit * (bool(record.alone) and record.latency_us > (part.limit or 0.0))
         elif part.guardrail.kind == "cost":
             whole |= part.bit * (record.cost / max(record.n, 1) > (part.limit or 0.0))
         elif record.guards and part.guardrail.kind in ("contract", "abstention"):

@@ -256,9 +256,7 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, folde
             "To go on where it stands, with the same evidence and new time", f"kring resume {folder} --reason '…'"
         )
         if stage not in ("promoted", "baking"):
-            yield from _command(
-                "To give the version up; the live one goes on answering", f"kring abort {folder} --reason '…'"
-            )
+            yield from _command("To give the version up; the live one answers on", f"kring abort {folder} --reason '…'")
     else:
         if is_forgotten(rollout, now=at_work.now):
             yield from _command(

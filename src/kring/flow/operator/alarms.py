@@ -204,14 +204,14 @@ def retired(moment: Moment, state: OperatorState, *, before: Pointer | None) -> 
     """End the alarms about versions that answer no more, once others than those of `before` do: what was found of them
     is no news of those that answer now. One that keeps a share while its successor bakes still answers."""
     pointer = state.pointer
-    if pointer is None or (before is not None and answering(pointer) == answering(before)):
+    if pointer is None or (before is not None and who_answers(pointer) == who_answers(before)):
         return state, []
-    gone = [one for one in state.alarms if one.kind in OF_A_VERSION and one.version not in answering(pointer)]
+    gone = [one for one in state.alarms if one.kind in OF_A_VERSION and one.version not in who_answers(pointer)]
     why = f"{pointer.live} answers instead"
     return raised(state, [ladder.ended(alarm, by="", action=why, now=moment.now) for alarm in gone])
 
 
-def answering(pointer: Pointer) -> tuple[str, str]:
+def who_answers(pointer: Pointer) -> tuple[str, str]:
     """The versions that answer: the live one, and the one beside it if there is any."""
     return pointer.live, pointer.canary
 
