@@ -18,7 +18,7 @@ BRAKE: Final = log(1000)
 LOOKS: Final = 64
 """So many moments of the past are looked at to find the one from which on a brake is on."""
 
-TODO: Final[dict[Brake, str]] = {
+REMEDIES: Final[dict[Brake, str]] = {
     "split": "find out what assigns, loses or counts one arm differently. Nothing can be made of this trial any more: "
     "stop it, mend that, start it again",
     "coverage": "find out why outcomes of one arm are reported less often, and report those that are missing (kring "
@@ -49,7 +49,7 @@ def brakes_on(
             brake=brake,
             since=_since(brake, units, terms, now=now),
             why=_why(brake, split, outcome),
-            todo=TODO[brake] if brake == "split" or "split" not in brakes else AFTER,
+            todo=REMEDIES[brake] if brake == "split" or "split" not in brakes else AFTER,
         )
         for brake in brakes
     )
