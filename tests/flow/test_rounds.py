@@ -24,6 +24,7 @@ from kring.record.alarm import Alarm
 from kring.record.decision import Outcomes
 from kring.record.operator import BatchSealed, OperatorEvent, OperatorState, RollbackAsked
 from kring.record.version import Policy
+from kring.watch.wording import text
 from systems import DAY, day, write_loans
 from worlds import HOUR, PLAN, World, answered, passed
 
@@ -185,7 +186,8 @@ class Judged:
             raise IntegrityError(f"version {version} can't be verified")
         return Policy(output="probability", threshold=0.5, labels=("no", "yes"), cost={}, currency="")
 
-    def hours(self, number: int) -> None:
+    def hours(self, number: int, *, shadow: float = 0.5) -> None:
+        """What is asked, its outcomes, and a shadow that says `shadow` where the live version says 0.5."""
         world = self.world
         assert isinstance(world.clock, SimulatedClock)
         for _ in range(number):
@@ -195,7 +197,14 @@ class Judged:
                 id = decision_block(world.logs[0].append(said), 1).tobytes()
                 world.logs[0].append(
                     msgspec.structs.replace(
-                        said, version="v_2", answered_by="v_2", arm="shadow", kind="shadow", subjects=[], refers=[id]
+                        said,
+                        version="v_2",
+                        answered_by="v_2",
+                        arm="shadow",
+                        kind="shadow",
+                        subjects=[],
+                        refers=[id],
+                        outputs={"probability": [shadow]},
                     )
                 )
                 world.logs[0].append(Outcomes(system="loans", ids=[id], values=["yes"], at=at + 1, source="test"))
@@ -226,6 +235,29 @@ def test_a_version_that_is_deleted_with_its_proof_in_hand_stops_no_turn(judged: 
     assert ask_rollout(world.project, "resume", reason="put back", actor="duty").state == "shadow"
     judged.hours(2)
     assert judged.pairs > before
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_shadow_that_is_proven_worse_is_given_up_at_once(judged: Judged, *, is_held: bool) -> None:
+    """It has ten days of shadow before it and two more for its proof; outcomes count after an hour."""
+    world = judged.world
+    judged.hours(1)
+    if is_held:
+        ask_rollout(world.project, "hold", reason="to look at it", actor="duty")
+    began = world.clock.now()
+    for _ in range(10):
+        if world.rollout.state == "aborted":
+            break
+        judged.hours(1, shadow=0.1)
+    assert world.rollout.state == "aborted", world.rollout.reason
+    assert world.clock.now() - began < DAY
+    assert "outcome got worse: on" in world.rollout.reason
+    assert (world.pointer.live, world.pointer.canary) == ("v_1", "")
+    (alarm,) = [one for one in world.operator.state.alarms if one.kind == "release"]
+    assert alarm.metric == "worse"
+    told = "\n".join(text([alarm]).splitlines())
+    assert "proven by the tests of its rollout" in told
+    assert "Nobody got its answers" in " ".join(told.split())
 
 
 def test_a_version_that_is_deleted_while_nobody_operates_is_held(judged: Judged) -> None:

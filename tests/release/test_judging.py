@@ -374,9 +374,21 @@ def test_a_paired_shadow_clears_what_the_steps_would_wait_for() -> None:
     assert judged(progress, rules, step=5).missing == ("0 of 500 units of the new version at 5 %",)
 
 
-def test_a_shadow_that_is_worse_is_not_cleared() -> None:
+def test_a_shadow_that_is_worse_by_more_than_it_may_be_is_found_guilty() -> None:
+    """Also by a look that comes twice, among other guardrails, and in a rollout from before harm was counted."""
+    rules = terms(ERROR, OUTCOME)
+    look_ = paired_look(0, [0.0] * 9_000 + [1.0] * 300, rules)
+    for begun in (started("ro_1", rules), msgspec.structs.replace(started("ro_1", rules), paired_harm=())):
+        progress = paired_advanced(paired_advanced(begun, look_), look_)
+        found = judged(progress, rules, step=0, brakes=("no_data",))
+        assert (found.verdict, found.guilty) == ("roll_back", ("outcome",))
+        assert "on 9,300 rows that both versions judged the new one was worse by 3.23%" in found.why
+    assert judged(msgspec.structs.replace(progress, paired_harm=()), rules, step=0).verdict == "wait"
+
+
+def test_a_shadow_that_is_at_its_limit_is_neither_cleared_nor_given_up() -> None:
     rules = terms(OUTCOME)
-    progress = paired_advanced(started("ro_1", rules), paired_look(0, [0.0] * 9_000 + [1.0] * 300, rules))
+    progress = paired_advanced(started("ro_1", rules), paired_look(0, [0.0] * 9_207 + [1.0] * 93, rules))
     found = judged(progress, rules, step=0)
     assert found.verdict == "wait"
     assert "worse by less than 1.00% of the largest loss" in found.missing[0]

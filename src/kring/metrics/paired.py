@@ -1,4 +1,4 @@
-"""Two versions on the same inputs: evidence that the new one is not worse by δ or more.
+"""Two versions on the same inputs: evidence that the new one is not worse by δ or more, and evidence that it is.
 
 Only where the answer does not change the outcome, so that the loss of both can be known.
 """
@@ -39,6 +39,12 @@ def paired_logs(differences: ArrayLike, *, delta: float) -> Floats:
     return total
 
 
+def worse_logs(differences: ArrayLike, *, delta: float) -> Floats:
+    """The same bets the other way, shape (stakes,): `Π (1 + λ(D − δ))`, with a mean of at most 1 while
+    `E[D | past] ≤ δ`. Large when the new version is worse by more than δ."""
+    return paired_logs(-np.asarray(differences, dtype=np.float64), delta=-delta)
+
+
 def paired_log(logs: ArrayLike) -> float:
-    """log of the mixture over the stakes, of sums of `paired_logs`."""
+    """log of the mixture over the stakes, of sums of `paired_logs` or of `worse_logs`."""
     return float(mixed(np.asarray(logs, dtype=np.float64), WEIGHTS))

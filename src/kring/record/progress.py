@@ -79,13 +79,14 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairedLook(msgspec.Struct, frozen=True, kw_only=True):
-    """What the batch `batch` of shadowed rows adds: log e for each bet, and how much worse the shadow was in all, as a
-    multiple of the largest loss."""
+    """What the batch `batch` of shadowed rows adds: log e for each bet, `logs` on the shadow and `harm` against it, and
+    how much worse the shadow was in all, as a multiple of the largest loss."""
 
     batch: int
     rows: int
     logs: tuple[float, ...]
     worse: float
+    harm: tuple[float, ...] = ()
 
 
 class PartProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     `units` are all units so far (new, old), `timed` those whose latency counts, `arms` those of each share that say
     something of the split; `split` and `coverage` are log e for each bet against "as planned" and against "labels come
     evenly"; `labels` counts units that reached the age of their outcomes (new, old) and those of them with a label
-    (new, old); `paired` is log e for each bet against "worse by `delta` or more".
+    (new, old); `paired` is log e for each bet against "worse by `delta` or more", `paired_harm` against "no worse than
+    by `delta`".
     """
 
     rollout: str
@@ -134,6 +136,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     coverage: tuple[float, ...] = ()
     labels: tuple[int, int, int, int] = (0, 0, 0, 0)
     paired: tuple[float, ...] = ()
+    paired_harm: tuple[float, ...] = ()
     paired_rows: int = 0
     paired_worse: float = 0.0
     paired_seen: Ranges = ()

@@ -37,8 +37,11 @@ def margin_at(terms: Terms, *, step: int) -> float:
     return dict(zip(terms.steps, terms.margins, strict=True)).get(step, (1.0, *terms.margins)[-1])
 
 
-def harm_of(guardrail: GuardrailProgress) -> float:
-    """log e against "not worse than before": the mean over the guardrail's limits, an e-value whatever they share."""
+def harm_of(guardrail: GuardrailProgress, progress: Progress) -> float:
+    """log e against "not worse than before": the mean over the guardrail's limits, an e-value whatever they share. Of
+    pairs of answers against "no worse than by `delta`"; rollouts from before that was counted have none."""
+    if guardrail.route == "paired":
+        return paired_log(progress.paired_harm) if progress.paired_harm else 0.0
     logs = [float(mixed(np.array(part.harm), HARM.weights)) for part in guardrail.parts]
     return float(np.logaddexp.reduce(logs)) - log(len(logs))
 
@@ -56,7 +59,7 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
     return Standing(
         name=guardrail.name,
         route=guardrail.route,
-        harm=harm_of(guardrail),
+        harm=harm_of(guardrail, progress),
         harm_line=log(1 / terms.alpha),
         proof=min(proofs),
         proof_line=log(1 / terms.beta),

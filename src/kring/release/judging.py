@@ -7,6 +7,7 @@ multiples of one grain, so that their sums don't depend on who comes first. Noth
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import zip_longest
 from math import log
 from typing import Final
 
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from kring.errors import DataError
 from kring.metrics.e_bh import rejected
 from kring.metrics.e_values import BALANCE, HARM, SAFE_RATIOS, Floats, cohort_logs, likelihoods, settled, split_logs
-from kring.metrics.paired import STAKES, paired_logs
+from kring.metrics.paired import STAKES, paired_logs, worse_logs
 from kring.record.progress import (
     Cohort,
     Counts,
@@ -58,6 +59,7 @@ def started(rollout: str, terms: Terms) -> Progress:
         split=(0.0,) * len(BALANCE.ratios),
         coverage=(0.0,) * len(BALANCE.ratios),
         paired=(0.0,) * len(STAKES),
+        paired_harm=(0.0,) * len(STAKES),
     )
 
 
@@ -106,6 +108,7 @@ def paired_look(batch: int, differences: ArrayLike, terms: Terms) -> PairedLook:
         rows=len(values),
         logs=tuple(paired_logs(values, delta=terms.delta).tolist()),
         worse=float(settled(values).sum()),
+        harm=tuple(worse_logs(values, delta=terms.delta).tolist()),
     )
 
 
@@ -116,6 +119,9 @@ def paired_advanced(progress: Progress, look: PairedLook) -> Progress:
     return msgspec.structs.replace(
         progress,
         paired=tuple(known + added for known, added in zip(progress.paired, look.logs, strict=True)),
+        paired_harm=tuple(
+            known + added for known, added in zip_longest(progress.paired_harm, look.harm, fillvalue=0.0)
+        ),
         paired_rows=progress.paired_rows + look.rows,
         paired_worse=progress.paired_worse + look.worse,
         paired_seen=including(progress.paired_seen, look.batch),
@@ -139,7 +145,7 @@ def judged(progress: Progress, terms: Terms, *, step: int, brakes: Collection[st
     verdict: Sign
     if harm >= line:
         verdict, guilty = "roll_back", _guilty(standings, alpha=terms.alpha)
-        why = told_guilty(standings, guilty=guilty, terms=terms)
+        why = told_guilty(standings, progress, terms, guilty=guilty)
     elif pulled:
         verdict, why = "hold", "; ".join(braked(progress, brake) for brake in pulled)
     elif missing:

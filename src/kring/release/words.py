@@ -27,17 +27,26 @@ def told_step(terms: Terms, *, step: int) -> str:
     return f"{step} %" if step <= last_step(terms) else "full traffic"
 
 
-def told_guilty(standings: Sequence[Standing], *, guilty: Collection[str], terms: Terms) -> str:
+def told_guilty(standings: Sequence[Standing], progress: Progress, terms: Terms, *, guilty: Collection[str]) -> str:
     """Why the version is rolled back, guardrail by guardrail."""
-    each = "; ".join(
-        f"{one.name} got worse: {one.new_found:,} bad of {one.new_seen:,} units of the new version,"
-        f" {one.old_found:,} of {one.old_seen:,} of the old one"
-        for one in standings
-        if one.name in guilty
-    )
+    each = "; ".join(_harm(one, progress, terms) for one in standings if one.name in guilty)
     return (
         f"{each}. A version that is no worse gets so far in at most {terms.alpha * 100:g} of 100 rollouts,"
         " however long and often one looks"
+    )
+
+
+def _harm(one: Standing, progress: Progress, terms: Terms) -> str:
+    """What one guardrail shows: bad units of both versions, or the same rows judged by both."""
+    if one.route == "paired":
+        return (
+            f"{one.name} got worse: on {progress.paired_rows:,} rows that both versions judged the new one was worse by"
+            f" {progress.paired_worse / max(progress.paired_rows, 1):.2%} of the largest loss on average, and it may be"
+            f" by {terms.delta:.2%}"
+        )
+    return (
+        f"{one.name} got worse: {one.new_found:,} bad of {one.new_seen:,} units of the new version,"
+        f" {one.old_found:,} of {one.old_seen:,} of the old one"
     )
 
 

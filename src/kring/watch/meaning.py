@@ -106,6 +106,8 @@ METRIC_OF: Final[Mapping[str, str]] = {
     "everything again: nothing has to be done at once.",
     "release/failures": "A new version could not answer while it was tried out of sight, beside the live one. Nobody "
     "got its answers; the live version goes on.",
+    "release/worse": "A new version did clearly worse than the live one on the same rows, while it was tried out of "
+    "sight. Nobody got its answers; the live version goes on.",
     "release/refused": "A new version can't be brought to traffic. The live version answers on.",
     "release/waiting": "A new version has to wait, because another one is on its way. The live version goes on.",
     "release/gate": "A new version was trained, and does not come to answer: its tests do not prove that it keeps the "

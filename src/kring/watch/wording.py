@@ -40,7 +40,8 @@ OVER_A_SPAN: Final[frozenset[AlarmKind]] = frozenset({"quality", "calibration", 
 
 ROLLED_BACK: Final = "release/rolled_back/"
 OVER: Final = "over: it ended when the version was taken back; who is answered, and how well, is as before it came"
-SURE: Final = {"release/rolled_back": "proven by the tests of its rollout; how rarely they are wrong stands above"}
+PROVEN: Final = "proven by the tests of its rollout; how rarely they are wrong stands above"
+SURE: Final = {"release/rolled_back": PROVEN, "release/worse": PROVEN}
 """How sure that is which was tested before it was told."""
 
 NOT_RELEASED: Final = "release/gate/"

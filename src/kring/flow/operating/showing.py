@@ -192,7 +192,7 @@ def _paired(terms: Terms, progress: Progress) -> Iterator[str]:
     yield (
         f"On {rows:,} rows that both versions judged and whose outcome is known, the new one was"
         f" {'worse' if mean > 0 else 'better'} by {abs(mean):.2%} of the largest loss on average. What has to be proven"
-        f" is that it is not worse by {terms.delta:.1%} or more."
+        f" is that it is not worse by {terms.delta:.1%} or more; when it is proven that it is, it is given up at once."
     )
 
 

@@ -60,6 +60,7 @@ OF_METRIC: Final[dict[str, str]] = {
     "release/held": "see why, and go on, give it up or go back as kring rollout show says",
     "release/rolled_back": "nothing at once; in the day find out what it did worse before the next one is released",
     "release/failures": "nothing at once; in the day find out why it could not answer, and release another",
+    "release/worse": "nothing at once; in the day find out what it does worse, and release another",
     "release/refused": "read the reason, mend it, then kring release",
     "release/waiting": "let the one on its way come to its end, or end it (kring abort); then kring release",
     "release/gate": "see how far it is from its limits (kring compare); mend what is wrong with the data or the "

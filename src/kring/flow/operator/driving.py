@@ -39,9 +39,7 @@ def on_shadow(moment: Moment, state: OperatorState, event: ShadowCompared) -> St
     if not event.failures:
         return state, []
     what = f"the shadow could not answer {event.failures} of {event.rows} rows"
-    state, alarm = told(moment, state, "failures", what, since=rollout.since)
-    state, moved = moved_to(state, ("aborted",), what, moment.now)
-    return state, alarm + moved
+    return given_up(moment, state, rollout, "failures", what)
 
 
 def on_sealed(moment: Moment, state: OperatorState, event: BatchSealed) -> Step:
@@ -103,13 +101,15 @@ def driven(moment: Moment, state: OperatorState) -> Step:
 
 def from_shadow(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     """On when it has answered everything for long enough, and was proven on the same rows where it has to be. No rows,
-    no way on (law 3)."""
+    no way on (law 3). One that is proven worse on them is given up at once."""
     now, said, terms = moment.now, state.shadow, rollout.terms
+    found = judgement(state, rollout, step=0, brakes=())
+    if found is not None and found.verdict == "roll_back":
+        return harmed(moment, state, rollout, found)
     if on := braking(moment, state):
         return held(moment, state, told_brakes(on), brakes=on)
     shadow_us = terms.shadow_us if terms else moment.system.rollout.shadow_us
     waited = now - rollout.since
-    found = judgement(state, rollout, step=0, brakes=())
     is_proven = found is None or found.verdict == "advance"
     if said is not None and said.rows and waited >= shadow_us and is_proven:
         reason = (
@@ -166,8 +166,9 @@ def from_baking(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
 def from_held(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     """Harm is looked for while it waits; what only the world had stopped goes on when the world does."""
     on = braking(moment, state)
-    if stage_of(rollout) in ("step", "baking"):
-        step = rollout.step if stage_of(rollout) == "step" else FULL
+    stage = stage_of(rollout)
+    if stage in ("shadow", "step", "baking"):
+        step = {"shadow": 0, "step": rollout.step}.get(stage, FULL)
         found = judgement(state, rollout, step=step, brakes=on)
         if found is not None and found.verdict == "roll_back":
             return harmed(moment, state, rollout, found)
@@ -176,8 +177,17 @@ def from_held(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     return state, []
 
 
+def given_up(moment: Moment, state: OperatorState, rollout: Rollout, metric: str, what: str) -> Step:
+    """The end of a shadow, which nobody has heard, and told."""
+    state, alarm = told(moment, state, metric, what, since=rollout.since)
+    state, moved = moved_to(state, ("aborted",), what, moment.now)
+    return state, alarm + moved
+
+
 def harmed(moment: Moment, state: OperatorState, rollout: Rollout, found: Judged) -> Step:
-    """Rolled back by proof, and told."""
+    """Rolled back by proof, and told; given up where nobody has heard it yet."""
+    if stage_of(rollout) == "shadow":
+        return given_up(moment, state, rollout, "worse", f"the shadow was proven worse: {found.why}")
     what = f"{rollout.version} was rolled back: {found.why}"
     state, alarm = told(moment, state, "rolled_back", what, since=rollout.since)
     state, back = rolled_back(moment, state, found.why)
