@@ -135,6 +135,41 @@ def test_outcomes_that_never_came_are_told_before_a_rollout_waits_for_them(price
         assert (one["harm"], one["proof"]) == (1.0, 1.0), "without data nothing is proven"
 
 
+@pytest.mark.parametrize("steps", ["[50]", "[]"])
+def test_a_shadow_that_only_outcomes_can_prove_is_told_of_before_it_waits_for_them(
+    steps: str, prices: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(prices, tmp_path / "prices"))
+    config = folder / "kring.toml"
+    text = config.read_text().replace("[frame]\n", '[frame]\nfeedback = "none"\n')
+    config.write_text(
+        f'{text}\n[rollout]\nshadow = "1d"\nstep_for = "9d"\nsteps = {steps}\nguardrails = ["error", "outcome"]\n'
+    )
+    assert kring("train", folder, "--candidate", "linear").code == 0
+    decided(folder, 300)
+    told = kring("release", folder, "--candidate", "linear", "--yes", "--json")
+    assert told.code == 0, told.err
+    assert told.json["rollout"]["state"] == "shadow"
+    for said in (told.json["plan"]["shadow"], " ".join(told.err.split())):
+        assert "no outcome is on record, and the shadow is compared with the live version by nothing else" in said
+        assert "without enough of them it is held after 10 days, and a person decides" in said
+    assert ("goes by" in told.err) == (steps == "[50]")
+
+
+def test_what_a_plan_goes_by_is_said(prices: Path, tmp_path: Path) -> None:
+    """Of 300 decisions on record all have an outcome, and every one of them was wrong."""
+    folder = trained(prices, tmp_path, '["error", "latency", "outcome"]')
+    decided(folder, 300, value="yes")
+    told = kring("release", folder, "--candidate", "linear", "--yes", "--json")
+    assert told.code == 0, told.err
+    known = {one["name"]: one for one in told.json["plan"]["reckoned"]}
+    assert known["error"]["source"] == "300 decisions in 1 day"
+    assert known["latency"]["share"] == 1.0
+    assert "asked in 300 groups" in known["latency"]["source"]
+    assert "300 with an outcome" in known["outcome"]["source"] or "assumed" in known["outcome"]["source"]
+    assert "goes by" in told.err
+
+
 def test_a_rollout_without_any_traffic_asks_first(prices: Path, tmp_path: Path) -> None:
     folder = trained(prices, tmp_path, '["error", "fallback"]')
     before = written(folder)

@@ -6,12 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from kring.flow.operating.limits import Habits
+from kring.flow.operating.limits import OUTCOME_RATE, Habits
 from kring.metrics.ids import decision_block
 from kring.metrics.sampled import MOST
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import Decisions, Outcomes, Place
+from kring.record.progress import Reckoned
+from kring.record.rollout import Guardrail, Terms
 from kring.record.running import GuardrailKind, RolloutPlan
 from kring.record.system import Candidate, Data, Frame, System
 from kring.record.version import Policy
@@ -20,9 +22,14 @@ from kring.tasks.classification import TASK
 from kring.tasks.regression import TASK as REGRESSION
 
 MINUTE = 60_000_000
+POLICY = Policy(output="value")
+TERMS = Terms(
+    unit="request", salt="", steps=(5,), margins=(2.0,), alpha=0.05, beta=0.05, floor=0.005, delta=0.01, holdback=0.0,
+    min_units=1, shadow_us=0, step_us=0, bake_us=0, guardrails=(), config="", at=0,
+)  # fmt: skip
 
 
-def habits(*kinds: GuardrailKind, task: Task = TASK, subject: str = "") -> Habits:
+def habits(*kinds: GuardrailKind, task: Task = TASK, subject: str = "", policy: Policy = POLICY) -> Habits:
     system = System(
         name="s",
         goal="g",
@@ -33,7 +40,7 @@ def habits(*kinds: GuardrailKind, task: Task = TASK, subject: str = "") -> Habit
         candidates=(Candidate(name="b", baseline=True, rule="x"),),
         rollout=msgspec.structs.replace(RolloutPlan(), guardrails=kinds, label_after_us=MINUTE),
     )
-    return Habits(system, task, version="v_1", policy=Policy(output="value"))
+    return Habits(system, task, version="v_1", policy=policy)
 
 
 def frame(number: int, *, n: int = 1, taken: int = 5, cost: float = 0.0, alone: bool = False) -> Logged:
@@ -110,3 +117,44 @@ def test_losses_are_judged_as_they_mature() -> None:
     assert found._lost.n == 8191
     assert found.limits["outcome"] == tuple(np.quantile([1.0, 0.0, 1.0] * 3000, [0.5, 0.9, 0.99]).tolist())
     assert found._lost.n == 9000
+
+
+def reckoned(found: Habits, kind: GuardrailKind) -> Reckoned:
+    """What a plan goes by where answers change what happens."""
+    age = Guardrail(name=kind, kind=kind, route="relative", limits=(1.0,), age_us=MINUTE)
+    (one,) = found.reckoned(msgspec.structs.replace(TERMS, guardrails=(age,)))
+    return one
+
+
+def test_of_a_latency_the_first_of_each_group_counts() -> None:
+    """Groups of ten, the first of one in two by itself: what it was asked with has the same moment."""
+    found = habits("latency")
+    for number in range(100):
+        if number % 2:
+            found.hear(frame(number, alone=True))
+        found.hear(frame(number, n=9 if number % 2 else 10))
+    one = reckoned(found, "latency")
+    assert (one.share, one.rate) == (pytest.approx(0.1), pytest.approx(0.01))
+    assert one.source.startswith("1,000 decisions in 1 day, asked in 100 groups")
+
+
+@pytest.mark.parametrize("frames", [LEAST - 1, 4 * LEAST])
+def test_outcomes_are_reckoned_by_the_log_where_it_knows_enough(frames: int) -> None:
+    """Every second decision has an outcome in time, half of these are bad; the newest are too young to count."""
+    found = habits("outcome", policy=Policy(output="probability", threshold=0.5, labels=("no", "yes")))
+    for number in range(frames):
+        logged = frame(number)
+        yes = msgspec.structs.replace(logged.record, outputs={"probability": [0.9]})
+        found.hear(msgspec.structs.replace(logged, record=yes))
+        if number % 2:
+            raw = [bytes(decision_block(place(number), 1)[0])]
+            known = Outcomes(system="s", at=2 + number * MINUTE, ids=raw, values=["no" if number % 4 == 1 else "yes"])
+            found.hear(Logged(place=place(number), record=known, cursor=(0, 0)))
+    found.until(frames * MINUTE)
+    one = reckoned(found, "outcome")
+    if frames < LEAST:
+        assert (one.share, one.rate) == (1.0, OUTCOME_RATE)
+        assert one.source.endswith("too few, so this is assumed: each has one and 20% of them are bad")
+    else:
+        assert (one.share, one.rate) == (pytest.approx(0.5, abs=0.01), pytest.approx(0.5, abs=0.01))
+        assert one.source == "799 decisions of 1 minute ago and before, 399 with an outcome"

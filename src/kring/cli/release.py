@@ -60,7 +60,15 @@ def agree(output: Output, planned: Planned, *, yes: bool) -> None:
 def show_plan(output: Output, planned: Planned) -> None:
     """Units and days of each step for a version that is as good, and until a bad one is stopped."""
     plan = planned.plan
+    if plan.shadow:
+        output.say(f"shadow: {plan.shadow}", style="bold yellow")
+    if not plan.steps:
+        return
     output.say(f"plan, at {plan.per_day:,.0f} units a day ({planned.rows:,} decisions in {planned.days:.0f} days):")
+    output.table(
+        ("goes by", "bad", "of the units", "from"),
+        [(one.name, f"{one.rate:.2%}", f"{one.share:.1%}", one.source) for one in plan.reckoned],
+    )
     rows = [
         (f"{step.step} %", counted(step.units), days(step.days), step.waits_for or None, step.why or None)
         for step in plan.steps

@@ -203,10 +203,23 @@ class PlannedDetection(msgspec.Struct, frozen=True, kw_only=True):
     days: float | None
 
 
+class Reckoned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan goes by for the guardrail `name`: the `rate` of bad units and the `share` of units that count for it
+    (0 to 1), and in words where that is from."""
+
+    name: str
+    rate: float
+    share: float
+    source: str
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rollout will take, before it starts: `days` from the first step to full traffic, if it ever gets there."""
+    """What a rollout will take, before it starts: `days` from the first step to full traffic, if it ever gets there.
+    `reckoned` is what it goes by; `shadow` says what its shadow lacks to be compared, and what follows from that."""
 
     per_day: float
     steps: tuple[PlannedStep, ...]
     detections: tuple[PlannedDetection, ...]
     days: float | None
+    reckoned: tuple[Reckoned, ...] = ()
+    shadow: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import isinf
 from typing import Final
@@ -20,6 +20,7 @@ from kring.metrics.sampled import Sampled
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import Decisions, Outcomes
+from kring.record.progress import Reckoned
 from kring.record.rollout import Guardrail, Terms
 from kring.record.running import GuardrailKind
 from kring.record.system import System
@@ -31,13 +32,15 @@ SPAN_US: Final = 30 * 86_400_000_000
 """How far back the log is read for it."""
 
 OUTCOME_RATE: Final = 0.2
-"""The share of bad outcomes that a plan goes by where nothing is known of them."""
+"""The share of bad outcomes that a plan goes by where too few are known."""
 
 NEWEST_DAYS: Final = 2
 """Of so many days the subjects are known by name, of earlier ones how many there were."""
 
 TOGETHER: Final = 4096
 """So many frames are judged together."""
+
+UNITS: Final = (("day", DAY_US), ("hour", 3_600_000_000), ("minute", 60_000_000))
 
 Limits = dict[str, tuple[float, ...]]
 
@@ -50,6 +53,10 @@ class Habits:
         self.rows = self.outcomes = 0
         self.first = self.last = 0
         self._unit = unit_of(system)
+        self._groups = 0
+        self._moments: dict[int, int] = {}
+        self._aged = self._known = self._wrong = 0
+        self._age_us = label_age(system)
         self._subjects: dict[int, set[str]] = {}
         self._passed = 0
         self._bad: dict[GuardrailKind, int] = {}
@@ -60,7 +67,7 @@ class Habits:
         )
         self._kinds = system.rollout.guardrails
         self._version, self._task, self._policy = version, task, policy
-        self._awaited = Awaited(label_age(system)) if self._needs_losses else None
+        self._awaited = Awaited(self._age_us) if "outcome" in self._kinds else None
         self._frames = 0
         self._taken = Smallest()
         self._paid = Sampled()
@@ -77,6 +84,8 @@ class Habits:
             return
         self.first, self.last = self.first or record.at, record.at
         self.rows += record.n
+        self._groups += self._moments.get(logged.place.writer) != record.at
+        self._moments[logged.place.writer] = record.at
         self._count(record)
         if "latency" in self._kinds:
             self._taken.add(0 if record.alone else record.n, record.latency_us)
@@ -86,7 +95,14 @@ class Habits:
             self._awaited.wait(logged.place, record, end=record.at)
             self._frames += 1
             if self._frames % TOGETHER == 0:
-                self._mature(record.at)
+                self.until(record.at)
+
+    def until(self, now: int) -> None:
+        """All was heard up to `now`: what has reached the age at which outcomes count is judged, and let go."""
+        for known, mistakes in self._mature(now):
+            self._aged += len(known)
+            self._known += int(np.count_nonzero(known))
+            self._wrong += int(np.count_nonzero(mistakes > 0))
 
     @cached_property
     def limits(self) -> Limits:
@@ -97,10 +113,10 @@ class Habits:
         paid = self._paid.values
         if "cost" in self._kinds and self.rows >= LEAST and paid.any():
             found["cost"] = quantiles(paid, MEASURED["cost"])
-        if "outcome" in self._kinds and self._awaited is None:
+        if "outcome" in self._kinds and not self._needs_losses:
             found["outcome"] = ()
-        if self._awaited is not None:
-            self._mature(self.last + SPAN_US)
+        if "outcome" in self._kinds and self._needs_losses:
+            list(self._mature(self.last + SPAN_US))
             if self._lost.n >= LEAST:
                 found["outcome"] = quantiles(self._lost.values, LOSSES)
         return found
@@ -115,24 +131,55 @@ class Habits:
         """What a rollout would draw for one of its arms."""
         return self._passed + sum(map(len, self._subjects.values())) if self._subjects else self.rows
 
-    def rates(self, terms: Terms) -> dict[str, float]:
-        """The share of bad rows by guardrail. Above a quantile lies what is above it: of several limits, the least."""
-        found = {kind: bad / max(self.rows, 1) for kind, bad in self._bad.items()}
-        found |= {kind: 1 - max(MEASURED[kind]) for kind in self._kinds if kind in MEASURED and kind in self.limits}
-        found["outcome"] = OUTCOME_RATE
-        return {one.name: found.get(one.kind, 0.0) for one in terms.guardrails}
+    def reckoned(self, terms: Terms) -> tuple[Reckoned, ...]:
+        """What the steps of a plan go by, guardrail by guardrail. Above a quantile lies what is above it: of several
+        limits, the least."""
+        return tuple(self._reckoned(one) for one in terms.guardrails if one.route != "paired")
 
     def unknown(self, terms: Terms) -> frozenset[str]:
         """The guardrails by outcomes, while none is on record of whichever version."""
         return frozenset(one.name for one in terms.guardrails if one.kind == "outcome" and not self.outcomes)
 
-    def _mature(self, now: int) -> None:
-        """Judge the answers that are old enough by `now`, and let go of them."""
+    def _reckoned(self, one: Guardrail) -> Reckoned:
+        """Of latency only rows asked by themselves count, one of each group; of outcomes only those that are known."""
+        seen, share = f"{self.rows:,} decisions in {told_age(round(self.days * DAY_US))}", 1.0
+        if one.kind in MEASURED and one.kind in self.limits:
+            rate = 1 - max(MEASURED[one.kind])
+            if one.kind == "latency" and self.rows:
+                share = self._groups / self.rows
+                seen += f", asked in {self._groups:,} groups: the first of each counts"
+            return Reckoned(name=one.name, rate=rate, share=share, source=seen)
+        if one.kind == "outcome":
+            return self._outcomes(one)
+        return Reckoned(name=one.name, rate=self._bad.get(one.kind, 0) / max(self.rows, 1), share=1.0, source=seen)
+
+    def _outcomes(self, one: Guardrail) -> Reckoned:
+        """Of those that are old enough. What too little is known of is assumed, and that is said."""
+        seen = f"{self._aged:,} decisions of {told_age(self._age_us)} ago and before, {self._known:,} with an outcome"
+        share, rate, assumed = 1.0, OUTCOME_RATE, []
+        if self._aged >= LEAST:
+            share = self._known / self._aged
+        else:
+            assumed.append("each has one")
+        if self._needs_losses:
+            rate = 1 - max(LOSSES)
+        elif self._known >= LEAST:
+            rate = self._wrong / self._known
+        else:
+            assumed.append(f"{rate:.0%} of them are bad")
+        words = f"; too few, so this is assumed: {' and '.join(assumed)}" if assumed else ""
+        return Reckoned(name=one.name, rate=rate, share=share, source=seen + words)
+
+    def _mature(self, now: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Judge the answers that are old enough by `now`, and let go of them: which rows have an outcome, and how bad
+        these turned out."""
         over = self._awaited.matured(now) if self._awaited is not None else []
         if over:
             losses = mistakes_of(over, [one.outputs for one in over], task=self._task, policy=self._policy)
-            for loss in losses[np.isfinite(losses)].tolist():
+            known = np.isfinite(losses)
+            for loss in losses[known].tolist() if self._needs_losses else ():
                 self._lost.add(loss)
+            yield known, losses[known]
 
     def _count(self, record: Decisions) -> None:
         bits = bad_of(record, self._signs)
@@ -157,6 +204,7 @@ def habits_of(project: Project, *, version: str, policy: Policy, log: Frames | N
     log = log or adapters.read_log(project.home.log, system=project.system.name)
     for logged in log.read(cursors_since(project.home.log, since=now - SPAN_US), until=now):
         habits.hear(logged)
+    habits.until(now)
     return habits
 
 
@@ -197,6 +245,12 @@ class Smallest:
 
     def _enough(self, sizes: Iterable[int]) -> bool:
         return sum(self._groups[size].n for size in sizes) >= LEAST
+
+
+def told_age(us: int) -> str:
+    """A span in the largest unit of which it has one."""
+    name, unit = next((each for each in UNITS if us >= each[1]), ("second", 1_000_000))
+    return f"{us / unit:.3g} {name}{'' if us == unit else 's'}"
 
 
 def quantiles(values: NDArray[np.float64], shares: tuple[float, ...]) -> tuple[float, ...]:

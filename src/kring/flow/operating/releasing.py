@@ -90,7 +90,7 @@ def release(project: Project, *, candidate: str, because: str = "", agree: Agree
 
 def planned_for(project: Project) -> tuple[Planned | None, Habits | None]:
     """What a rollout beside the live version will take, and how that one answers; nothing where there is none, and no
-    plan without steps. `Refused` for a guardrail about which too little is known."""
+    plan without steps, unless its shadow lacks something. `Refused` for a guardrail about which too little is known."""
     with project.ledger() as ledger:
         pointer = history.newest_with(ledger, Pointer, project.system.name)
     if pointer is None:
@@ -98,11 +98,11 @@ def planned_for(project: Project) -> tuple[Planned | None, Habits | None]:
     policy = verified(project, pointer.live).manifest.chain.policy
     habits = habits_of(project, version=pointer.live, policy=policy)
     terms = freeze(project.system, limits=habits.limits, salt="", at=project.clock.now())
-    if not terms.steps:
-        return None, habits
     days = max(habits.days, 1e-9)
     per_day = habits.units / days if habits.rows else 0.0
-    found = plan(terms, per_day=per_day, rates=habits.rates(terms), unknown=habits.unknown(terms))
+    found = plan(terms, per_day=per_day, reckoned=habits.reckoned(terms), unknown=habits.unknown(terms))
+    if not terms.steps and not found.shadow:
+        return None, habits
     return Planned(found, terms, habits.rows, habits.days), habits
 
 
