@@ -62,7 +62,8 @@ class Line:
     """Asks are answered in order. For the loop's thread alone, but for what is done `Beside` it.
 
     `token` writes a subject as records do. `turn` gives the line another decider: no answer ever sees half a change.
-    `stopped` says why nothing is acknowledged, if so; `crowded` why the last group was not, for want of room.
+    `stopped` says why nothing is acknowledged, if so; `crowded` why the last group was not, for want of room;
+    `is_busy` whether a group is being written now.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Line:
         self._asks: deque[Asked] = deque()
         self._notes: list[Noted] = []
         self._unwaited: list[Unwaited] = []
-        self._is_busy = False
+        self.is_busy = False
         self._is_due = False
         self._gathering, self._gather_s = Gathering(), gather_s
         self._later: asyncio.TimerHandle | None = None
@@ -180,7 +181,7 @@ class Line:
 
     def _wake(self) -> None:
         """Have the next group taken: in the next turn of the loop, or a moment later when more are expected."""
-        if self._is_busy or self._is_due:
+        if self.is_busy or self._is_due:
             return
         if self._asks and not self._gathering.is_enough(len(self._asks)):
             if self._later is None:
@@ -195,12 +196,12 @@ class Line:
             self._later.cancel()
             self._later = None
         self._is_due = False
-        if self._is_busy:
+        if self.is_busy:
             return
         group = self._group()
         if not (group.asks or group.notes or group.copies):
             return
-        self._is_busy = True
+        self.is_busy = True
         began, clerk = self._clock.monotonic(), self._clerk
 
         def done(written: Written | None, error: KringError | None) -> None:
@@ -239,7 +240,7 @@ class Line:
 
     def _done(self, group: Group, began: float, written: Written | None, error: KringError | None) -> None:
         """Tell everybody in the group, and take the next one."""
-        self._is_busy = False
+        self.is_busy = False
         if self._spans is not None:
             tell_of(group, self._spans, served=self.served, seconds=self._clock.monotonic() - began, error=error)
         if isinstance(error, ReadOnly):

@@ -19,6 +19,7 @@ from kring.flow.pulling import PullFile, without
 from kring.flow.sealing import open_sealer, sealing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
+from kring.flow.serving.days import Days
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.opening import Opener, hider, reader_of, token_of
 from kring.flow.serving.spanning import spans_of
@@ -87,6 +88,7 @@ class Worker:
         )
         self._turning = Turning(self.desk.lines, self._openers, self._copies, clock=self.clock, say=say)
         self._pulls: dict[Path, PullFile] = {}
+        self._days = Days(self.clock, say=say)
         self._sealers: list[Sealer] = []
         self._crowded: set[str] = set()
         self._known = {"pointers": -1, "keys": -1, "forgotten": -1}
@@ -119,6 +121,7 @@ class Worker:
                 self._say_crowded(name, line.crowded)
         if page.draining:
             self.desk.waiting_for = "this server is being stopped"
+        self._days.look()
         self._look_at_ledger()
         if self._turning.is_to_try_again():
             self._took(self._read_pointers)
@@ -176,7 +179,7 @@ class Worker:
         copies.answerers = opener.shadows(served.shadows)
         for end in (claiming.close, committer.close, copies.close):
             self._closing.callback(end)
-        return Line(
+        line = Line(
             served,
             clerk,
             reader=reader,
@@ -191,6 +194,8 @@ class Worker:
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
+        self._days.keep(line, log)
+        return line
 
     def _log(self, served: Served, folder: Path) -> DecisionLog:
         """This worker's own part of the system's log."""
