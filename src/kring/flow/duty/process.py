@@ -11,12 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from kring.errors import KringError
-from kring.flow.duty.standby import Standby
-from kring.flow.project import Project, open_project
+from kring.flow.duty.standby import Standby, Unread
+from kring.flow.project import Project
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
 from kring.host.files import LocalFiles
@@ -33,10 +34,14 @@ def operate(
     say: Callable[[str], None],
     read_only: Callable[[], bool] = lambda: False,
     every_s: float = EVERY_S,
+    folders: Sequence[Path] = (),
 ) -> None:
-    """A turn for each system again and again, until `stopped`. What is in the way of one keeps no other waiting."""
+    """A turn for each system again and again, until `stopped`: of `projects`, and of what is in `folders` as soon as it
+    can be read. What is in the way of one keeps no other waiting."""
     holder = f"operator {os.getpid()} on {os.uname().nodename}"
-    duties = [Standby(one, holder=holder, environ=os.environ, say=say) for one in projects]
+    begin = partial(Standby, holder=holder, environ=os.environ, say=say)
+    duties: list[Standby | Unread] = [begin(one) for one in projects]
+    duties += [Unread(one, begin=begin, say=say) for one in folders]
     try:
         while True:
             for duty in duties:
@@ -65,12 +70,12 @@ def main(arguments: Sequence[str]) -> None:
     lifeline = hold()
     stopped = until_told()
     plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
-    projects = [open_project(Path(folder), say=say) for folder in plan.folders]
     page: MappedPage | None = None
     with suppress(KringError):
         page = open_page(Meeting(Path(plan.state)).page, writer=False)
     lifeline.ready()
-    operate(projects, stopped, say=say, read_only=lambda: bool(page is not None and page.read_only))
+    folders = [Path(folder) for folder in plan.folders]
+    operate((), stopped, say=say, read_only=lambda: bool(page is not None and page.read_only), folders=folders)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,45 @@
-"""A duty whenever nobody else has it, kept apart from those of other systems in the same process."""
+"""A duty whenever its files hold and nobody else has it, kept apart from those of other systems in the same process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from kring.errors import Busy, KringError
 from kring.flow.duty.prober import fault_of
 from kring.flow.duty.turns import Duty
-from kring.flow.project import Project
+from kring.flow.project import Project, open_project
 
 LONGEST_S: Final = 60.0
 """A duty that breaks is taken up again after so long at the latest, and as sound again when it has lasted so long."""
+
+
+class Unread:
+    """The duty of a system from the moment on at which its files can be read. What is wrong with them is said once, and
+    keeps no other system waiting."""
+
+    def __init__(self, folder: Path, *, begin: Callable[[Project], Standby], say: Callable[[str], None]) -> None:
+        self._folder, self._begin = folder, begin
+        self._say, self._said = say, ""
+        self._standby: Standby | None = None
+
+    def turn(self, *, read_only: bool = False) -> None:
+        """As `Standby.turn`, once there is one."""
+        if self._standby is None:
+            try:
+                self._standby = self._begin(open_project(self._folder, say=self._say))
+            except KringError as error:
+                if error.message != self._said:
+                    self._say(f"{self._folder} is not operated before its files can be read: {error.message}")
+                self._said = error.message
+                return
+        self._standby.turn(read_only=read_only)
+
+    def close(self) -> None:
+        if self._standby is not None:
+            self._standby.close()
 
 
 class Standby:

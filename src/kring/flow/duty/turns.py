@@ -11,8 +11,8 @@ import msgspec
 
 from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters
+from kring.flow.configuration import Configuration, changed_in, is_heard_alike
 from kring.flow.deciding import verified
-from kring.flow.duty.configuration import Configuration
 from kring.flow.duty.prober import Prober
 from kring.flow.operating.asking import record_pulled
 from kring.flow.operating.following import Follower, Frames, Led, cursors_since
@@ -110,7 +110,8 @@ class Duty:
         self._operator: Operator = open_operator(
             project, ledger, holder=self._holder, retrain=None, seconds=LEASE_S, right=LEADER, patient=True
         )
-        self._stack.enter_context(telling(project, environ=self._environ, say=self._say))
+        self._telling = self._stack.enter_context(ExitStack())
+        self._telling.enter_context(telling(project, environ=self._environ, say=self._say))
         self._log: Frames = Led(adapters.read_log(project.home.log, system=project.system.name), lead=self._lead)
         self._rounds = Rounds(
             self._operator, task=project.task, policy_of=self._policy_of, log=self._log, folder=project.home.log
@@ -133,13 +134,20 @@ class Duty:
                 raise Conflict("another operator has led this system meanwhile", next="begin again behind it")
 
     def _go_by_file(self) -> None:
-        """Begin anew by another `kring.toml`; a training that runs goes on. The file is read behind the state, so that
-        a rollout is held against the one by which it was started, or a later one."""
+        """Go by another `kring.toml` or contract; a training that runs goes on, and the log is heard anew where it says
+        something else by them. The files are read behind the state, so that a rollout is held against those by which it
+        was started, or later ones."""
         while (changed := self._configuration.newer(self.project)) is not None:
-            self._say(f"{self.project.system.name} goes by another kring.toml from now on")
-            self._stack.close()
-            self.project = changed
-            self._open()
+            before, self.project = self.project, changed
+            self._say(f"{changed.system.name} goes by {changed_in(before, changed)} from now on")
+            if not is_heard_alike(before.system, changed.system):
+                self._stack.close()
+                self._open()
+                continue
+            self._operator.project = self._trainer.project = changed
+            if before.system.notify != changed.system.notify:
+                self._telling.close()
+                self._telling.enter_context(telling(changed, environ=self._environ, say=self._say))
 
     def _keep_seen(self) -> None:
         """What drift has seen of the windows whose findings are committed."""
