@@ -19,7 +19,7 @@ from kring.access.hosts import (
     require_names,
     require_origin,
 )
-from kring.errors import Forbidden, Refused
+from kring.errors import Forbidden, UserError
 
 LOCAL = hosts_allowed("127.0.0.1")
 
@@ -37,7 +37,7 @@ def test_beyond_this_machine_it_takes_authentication_and_tls(host: str) -> None:
     assert not is_loopback(host)
     assert not is_private(host, behind_proxy=False)
     for auth, tls in ((False, False), (True, False), (False, True)):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(UserError) as caught:
             require_listening(host, auth=auth, tls=tls, behind_proxy=False)
         assert ("TLS" in caught.value.got) is not tls
         assert ("authentication" in caught.value.got) is not auth
@@ -191,7 +191,7 @@ def test_who_asks(peer: str, told: tuple[str, ...], trusted: bool, address: str)
     ],
 )
 def test_names_and_origins_that_stand_for_others_are_refused(names: tuple[str, ...], origins: tuple[str, ...]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         require_names(names, origins=origins)
 
 

@@ -68,9 +68,9 @@ WRONG: Final = {
     "serve on a name": (("serve", "DIR", "--host", "kring.example.org", "--behind-proxy"), 2, "use"),
     "serve on nothing": (("serve", "DIR", "--host", ""), 2, "use"),
     "serve on another machine's address": (("serve", "DIR", "--host", "192.0.2.1", "--behind-proxy"), 2, "use"),
-    "serve all without protection": (("serve", "DIR", "--host", "0.0.0.0"), 1, "refused"),
-    "serve as anybody": (("serve", "DIR", "--name", "*"), 1, "refused"),
-    "serve the pages of anybody": (("serve", "DIR", "--origin", "null"), 1, "refused"),
+    "serve all without protection": (("serve", "DIR", "--host", "0.0.0.0"), 2, "use"),
+    "serve as anybody": (("serve", "DIR", "--name", "*"), 2, "use"),
+    "serve the pages of anybody": (("serve", "DIR", "--origin", "null"), 2, "use"),
     "serve with half a certificate": (("serve", "DIR", "--tls-cert", "DIR/kring.toml"), 2, "use"),
     "serve with the other half": (("serve", "DIR", "--tls-key", "DIR/kring.toml"), 2, "use"),
     "serve all with half a certificate": (

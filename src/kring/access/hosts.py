@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from kring.errors import Forbidden, Refused
+from kring.errors import Forbidden, UserError
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PORTS: Final = {"http": 80, "https": 443}
@@ -59,15 +59,15 @@ def is_private(host: str, *, behind_proxy: bool) -> bool:
 
 
 def require_listening(host: str, *, auth: bool, tls: bool, behind_proxy: bool) -> None:
-    """`Refused` when `host` is reached from other machines and who asks would be unknown or overheard."""
+    """`UserError` when `host` is reached from other machines and who asks would be unknown or overheard."""
     if is_loopback(host) or behind_proxy or (auth and tls):
         return
     missing = " and ".join(word for word, there in (("authentication", auth), ("TLS", tls)) if not there)
-    raise Refused(
+    raise UserError(
         f"{host or 'every address'} is reached from other machines",
         got=f"no {missing}",
         allowed="authentication and TLS, a proxy in front that sees to them, or loopback only",
-        next="give a certificate and its key, say --behind-proxy, or listen on 127.0.0.1",
+        next="give --tls-cert and --tls-key, say --behind-proxy where a proxy sees to TLS, or listen on 127.0.0.1",
     )
 
 
@@ -80,17 +80,17 @@ def hosts_allowed(bound: str, names: Iterable[str] = ()) -> frozenset[str]:
 
 
 def require_names(names: Iterable[str], *, origins: Iterable[str]) -> None:
-    """`Refused` for a name that is none, and for an origin that stands for more than one page: `*`, `null`."""
+    """`UserError` for a name that is none, and for an origin that stands for more than one page: `*`, `null`."""
     for name in names:
         found = _authority(name)
         if found is None or found.port is not None:
-            raise Refused(
+            raise UserError(
                 "this is no name of a server", got=repr(name)[:80], allowed="a host without its port", key="--name"
             )
     for origin in origins:
         scheme, _, rest = origin.partition("://")
         if scheme not in PORTS or origin != origin.lower() or _authority(rest) is None:
-            raise Refused(
+            raise UserError(
                 "this is no origin of a page",
                 got=repr(origin)[:80],
                 allowed="https://host[:port] in lower case, one page each",

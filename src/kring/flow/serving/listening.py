@@ -25,8 +25,8 @@ PAUSE_S: Final = 0.05
 def listenable(plan: Plan) -> Plan:
     """The plan with an address for its host and whole paths for its certificate.
 
-    `Refused` when the address needs more protection; `UserError` for what is no address of this machine, and for a
-    certificate that can't be used; `Busy` when somebody else has a port: workers share theirs, so two servers on one
+    `UserError` for an address that needs more protection or is none of this machine, and for a certificate that can't
+    be used; `Busy` when somebody else has a port: workers share theirs, so two servers on one
     port would answer each other's callers.
     """
     host = address_of(plan.host)
