@@ -178,6 +178,26 @@ WRONG: dict[str, tuple[Any, grpc.StatusCode, str]] = {
     "a deep shape": (request(shape=[1, 1, 1, 2]), INVALID, "does not fit"),
     "not equally long": (request(inputs=(("width", "FP32", [7.5, 8]), ("orchard", "BYTES", [b"x"]))), INVALID, "long"),
     "twice": (request(inputs=(("width", "FP32", [7.5]), ("width", "FP32", [7.5]))), INVALID, "same name"),
+    "no rows, and no text": (
+        request(inputs=(("orchard", "BYTES", [b"\xff\xfe"] * 3),), shape=[1, 3]),
+        INVALID,
+        "[n] or [n, 1]",
+    ),
+    "no fields, and no text": (
+        request(inputs=(("all", "BYTES", [b"\xff\xfe"] * 5),), shape=[1, 5]),
+        INVALID,
+        "one [n, 3]",
+    ),
+    "not as many as it says, and no text": (
+        request(inputs=(("orchard", "BYTES", [b"\xff\xfe"] * 5),), shape=[1]),
+        INVALID,
+        "1 for shape [1]",
+    ),
+    "more inputs than fields": (
+        request(inputs=tuple((f"f{number}", "FP32", [1.0]) for number in range(9))),
+        INVALID,
+        "more inputs than the contract has fields",
+    ),
     "no text": (request(inputs=(("orchard", "BYTES", [b"\xff\xfe"]),)), INVALID, "UTF-8"),
     "too many rows": (request(inputs=(("width", "FP32", [1.0] * 1001),)), INVALID, "1,000"),
 }
@@ -193,6 +213,14 @@ def test_a_wrong_call_has_a_status_and_our_words(channel: grpc.Channel, server: 
     assert "got: " in caught.value.details()
     assert "allowed: " in caught.value.details()
     assert call(channel, "ModelInfer", request(), server.key).outputs
+
+
+def test_raw_contents_are_not_read_before_their_shape(channel: grpc.Channel, server: Server) -> None:
+    """A byte that is neither true nor false would be found in the first of two million elements."""
+    asked = MESSAGES["ModelInferRequest"](model_name="fruit", raw_input_contents=[b"\7" * 2_000_000])
+    asked.inputs.add(name="width", datatype="BOOL", shape=[1, 2_000_000])
+    with pytest.raises(grpc.RpcError, match=r"\[n\] or \[n, 1\]"):
+        call(channel, "ModelInfer", asked, server.key)
 
 
 def test_raw_contents_that_do_not_fit_are_told(channel: grpc.Channel, server: Server) -> None:

@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 
 from kring.api.mlflow import from_inputs
 from kring.api.tables import from_columns, from_csv, from_table, from_values, outputs_of, predictions
-from kring.api.tensors import DATATYPES, NUMPY, Tensor, outputs, packed, parameters, rows_of, tensor, unpacked
+from kring.api.tensors import (
+    DATATYPES,
+    NUMPY,
+    Tensor,
+    outputs,
+    packed,
+    parameters,
+    require_rows,
+    rows_of,
+    tensor,
+    unpacked,
+)
 from kring.errors import UserError
 from kring.record.answer import Answer
 from kring.record.contract import Field
@@ -130,6 +141,11 @@ def test_one_tensor_for_all_fields_leaves_out_what_is_made() -> None:
     assert rows_of(asked, [whole]) == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
 
 
+def rows(asked: Any, sent: list[Tensor]) -> Any:
+    require_rows(asked, sent)
+    return rows_of(asked, sent)
+
+
 @pytest.mark.parametrize(
     ("tensors", "word"),
     [
@@ -143,9 +159,23 @@ def test_one_tensor_for_all_fields_leaves_out_what_is_made() -> None:
 )
 def test_tensors_that_make_no_rows_are_told(tensors: list[tuple[str, list[int], str, list[Any]]], word: str) -> None:
     with pytest.raises(UserError, match=word) as caught:
-        rows_of(line(("a", "number"), ("b", "string")), [tensor(*one) for one in tensors])
+        rows(line(("a", "number"), ("b", "string")), [tensor(*one) for one in tensors])
     assert caught.value.got
     assert caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"a": [1 << 40]}, {"a": [1, 1 << 40]}, {"a": [1] * (1 << 20)}, {"all": [1, 1 << 40]}, {"all": [1 << 40, 2]},
+        {"a": [1], "b": [1], "c": [1]}, {"a": []}, {"a": [0]},
+    ],
+)  # fmt: skip
+def test_shapes_that_hold_no_rows_are_told_before_any_element(shapes: dict[str, list[int]]) -> None:
+    with pytest.raises(UserError) as caught:
+        require_rows(line(("a", "number"), ("b", "string")), [Tensor(*one, "FP64", []) for one in shapes.items()])
+    assert caught.value.allowed
+    assert len(str(caught.value)) < 400
 
 
 def test_texts_may_stand_for_all_fields() -> None:

@@ -18,7 +18,7 @@ from kring.api.exchange import Response
 from kring.api.managed import Call, Managed, answer
 from kring.api.native import MOST_ROWS
 from kring.api.tables import from_values
-from kring.api.tensors import rows_of, tensor
+from kring.api.tensors import require_rows, rows_of, tensor
 from kring.errors import UserError
 from kring.flow.serving.overhearing import Answered, Asked, Overheard, Overhearing
 from kring.serve.reading import named_rows
@@ -129,7 +129,9 @@ def asked(over: Overhearing, event: Event) -> Asked:
         rows = listed(data["instances"], "instances")
         raws = rows if any(isinstance(one, dict) for one in rows) else from_values(over, rows)
     else:
-        raws = rows_of(over, [tensor_of(one) for one in listed(data["inputs"], "inputs")])
+        sent = [tensor_of(one) for one in listed(data["inputs"], "inputs")]
+        require_rows(over, sent)
+        raws = rows_of(over, sent)
     return Asked(over.reader.read(named_rows(raws, most=MOST_ROWS)), event.at)
 
 

@@ -23,6 +23,7 @@ from kring.api.tensors import (
     packed,
     parameters,
     require_content_type,
+    require_rows,
     rows_of,
     tensor,
     unpacked,
@@ -198,6 +199,7 @@ async def infer(request: Request) -> Response:
     line = line_of(request)
     require_media(request.headers, JSON, OCTETS)
     asked, raw = split(request)
+    require_rows(line, asked.inputs)
     tensors = tensors_of(asked, raw)
     names = [one.name for one in asked.outputs]
     outputs(line, (), asked=names)

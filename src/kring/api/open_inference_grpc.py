@@ -31,6 +31,8 @@ from kring.api.tensors import (
     packed,
     parameters,
     require_content_type,
+    require_rows,
+    require_size,
     rows_of,
     tensor,
     unpacked,
@@ -197,8 +199,9 @@ class Calls:
         line = line_of(lines, asked.model_name, asked.model_version)
         names = [one.name for one in asked.outputs]
         outputs(line, (), asked=names)
-        text, body = single_of(context, ONCE), asked.SerializeToString(deterministic=True)
-        rows = read(line, rows_of(line, tensors_of(asked)))
+        text = single_of(context, ONCE)
+        rows = read(line, rows_of(line, tensors_of(line, asked)))
+        body = asked.SerializeToString(deterministic=True) if text else b""
         answers = await line.ask(rows, key=key_of(line, text, by=lines.principal, body=body))
         told = _messages["ModelInferResponse"](
             model_name=line.name, model_version=line.served.pointer.live, id=asked.id
@@ -300,8 +303,8 @@ def line_of(lines: Lines, name: str, version: str) -> Line:
     return line
 
 
-def tensors_of(asked: Any) -> list[Tensor]:
-    """The tensors of a request, typed or raw, never both."""
+def tensors_of(line: Line, asked: Any) -> list[Tensor]:
+    """The tensors of a request, typed or raw, never both. They are read once their shapes are those of rows."""
     raw: Sequence[bytes] = asked.raw_input_contents
     if raw and len(raw) != len(asked.inputs):
         raise UserError(
@@ -309,6 +312,7 @@ def tensors_of(asked: Any) -> list[Tensor]:
         )
     if not asked.inputs:
         raise UserError("there are no inputs", got="none", allowed="one tensor per field")
+    require_rows(line, asked.inputs)
     return [_tensor(one, raw[place] if raw else None) for place, one in enumerate(asked.inputs)]
 
 
@@ -331,6 +335,7 @@ def _tensor(one: Any, raw: bytes | None) -> Tensor:
         )
     if given and given != [wanted]:
         raise UserError(f"the contents of input {one.name[:80]!r} do not fit", got=", ".join(given), allowed=wanted)
+    require_size(one.name, one.shape, len(getattr(one.contents, wanted)))
     data = list(getattr(one.contents, wanted))
     return tensor(one.name, list(one.shape), one.datatype, _read(one.name, data) if one.datatype == "BYTES" else data)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -26,6 +26,16 @@ OF_KIND: Final[dict[Kind, str]] = {"number": "FP64", "integer": "INT64", "boolea
 MOST_AXES: Final = 8
 CONTENT_TYPES: Final = ("pd", "np", "str")
 SHOWN: Final = 80
+
+
+class Shaped(Protocol):
+    """What is said of a tensor before its elements."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> Sequence[int]: ...
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -65,19 +75,42 @@ def packed(given: Tensor) -> bytes:
     return np.array(given.data, NUMPY.get(given.datatype, "?")).tobytes()
 
 
+def require_rows(line: HasReader, inputs: Sequence[Shaped]) -> None:
+    """`UserError` unless tensors of these names and shapes can hold rows, as `rows_of` wants them. To be asked before
+    an element is read: of what does not fit there may be many."""
+    names = line.reader.names
+    if len(inputs) > len(names):
+        raise UserError(
+            "these are more inputs than the contract has fields",
+            got=f"{len(inputs):,}",
+            allowed=", ".join(names)[:SHOWN],
+            key="inputs",
+        )
+    if len(inputs) == 1 and inputs[0].name not in names:
+        _require_matrix(line, inputs[0])
+        return
+    seen = set[str]()
+    for one in inputs:
+        if one.name in seen:
+            raise UserError("two inputs have the same name", got=one.name[:SHOWN], allowed="one tensor per field")
+        seen.add(one.name)
+        if _count(one.name, one.shape) != one.shape[0] or len(one.shape) > 2:
+            raise _unfit(one.name, f"shape {list(one.shape)}", "[n] or [n, 1] for n rows")
+
+
+def require_size(name: str, shape: Sequence[int], size: int) -> None:
+    """`UserError` unless so many elements fill the shape."""
+    if size != (count := _count(name, shape)):
+        raise _unfit(name, f"{size:,} elements", f"{count:,} for shape {list(shape)}")
+
+
 def rows_of(line: HasReader, tensors: Sequence[Tensor]) -> Raws:
     """Rows out of one tensor per field, of shape [n] or [n, 1]; or out of one tensor [n, k] with any other name, whose
-    columns are the k fields that a caller has to name, in the contract's order."""
+    columns are the k fields that a caller has to name, in the contract's order. Their names and shapes are such as
+    `require_rows` lets through."""
     if len(tensors) == 1 and tensors[0].name not in line.reader.names:
         return _matrix(line, tensors[0])
-    columns: dict[str, list[Any]] = {}
-    for one in tensors:
-        if one.name in columns:
-            raise UserError("two inputs have the same name", got=one.name[:SHOWN], allowed="one tensor per field")
-        if len(one.shape) not in (1, 2) or math.prod(one.shape[1:]) != 1:
-            raise _unfit(one.name, f"shape {list(one.shape)}", "[n] or [n, 1] for n rows")
-        columns[one.name] = one.data
-    return from_columns(columns)
+    return from_columns({one.name: one.data for one in tensors})
 
 
 def outputs(line: Line, answers: Sequence[Answer], *, asked: Sequence[str] = ()) -> list[Tensor]:
@@ -123,14 +156,19 @@ def _text(value: Value) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _matrix(line: HasReader, one: Tensor) -> Raws:
+def _require_matrix(line: HasReader, one: Shaped) -> None:
     asked = line.reader.asked
+    _count(one.name, one.shape)
     if len(one.shape) != 2 or one.shape[1] != len(asked):
         raise _unfit(
             one.name,
             f"shape {list(one.shape)}",
             f"one tensor [n] per field, or one [n, {len(asked)}] for {', '.join(asked)}",
         )
+
+
+def _matrix(line: HasReader, one: Tensor) -> Raws:
+    asked = line.reader.asked
     types = {field.name: field.type for field in line.reader.fields}
     texts = [name for name in asked if types[name] not in ("number", "integer", "boolean")]
     if texts and one.datatype != "BYTES":
@@ -140,11 +178,11 @@ def _matrix(line: HasReader, one: Tensor) -> Raws:
 
 
 def _count(name: str, shape: Sequence[int]) -> int:
-    if not shape or any(size < 1 for size in shape):
-        raise _unfit(name, f"shape {list(shape[:MOST_AXES])}"[:SHOWN], "sizes of at least 1, the number of rows first")
+    got = f"shape {list(shape[:MOST_AXES])}"[:SHOWN]
+    if not shape or any(size < 1 for size in shape[:MOST_AXES]):
+        raise _unfit(name, got, "sizes of at least 1, the number of rows first")
     if len(shape) > MOST_AXES or shape[0] > MOST_ROWS:
-        got, allowed = f"shape {list(shape[:MOST_AXES])}"[:SHOWN], f"up to {MOST_ROWS:,} rows in up to {MOST_AXES} axes"
-        raise _unfit(name, got, allowed)
+        raise _unfit(name, got, f"up to {MOST_ROWS:,} rows in up to {MOST_AXES} axes")
     return math.prod(shape)
 
 
@@ -153,6 +191,8 @@ def _elements(name: str, shape: Sequence[int], data: object) -> list[Any]:
     count = _count(name, shape)
     if not isinstance(data, list):
         raise _unfit(name, type(data).__name__, "data: a list of elements")
+    if len(data) not in (count, shape[0]):
+        require_size(name, shape, len(data))
     level = data
     if any(isinstance(one, list) for one in data):
         for depth, size in enumerate(shape[1:]):
