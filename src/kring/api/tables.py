@@ -66,14 +66,18 @@ def outputs_of(line: Line) -> list[Column]:
 
 def require_version(line: Line, version: str) -> None:
     """`NotFound` for any version but the live one: which version answers is the rollout's to say, not the caller's."""
-    live = line.served.pointer.live
-    if version and version != live:
-        raise NotFound(
-            f"{line.name} can't be asked by this version",
-            got=version[:MOST_SHOWN],
-            allowed=live,
-            next="ask without a version, or by the live one",
-        )
+    pointer = line.served.pointer
+    if not version or version == pointer.live:
+        return
+    parts = [(pointer.canary, "which answers a share"), (pointer.previous, "which answered before")]
+    parts += [(shadow, "which is in shadow") for shadow in line.served.shadows]
+    part = next((text for id, text in parts if id == version), "")
+    raise NotFound(
+        f"{line.name} can't be asked by this version",
+        got=f"{version[:MOST_SHOWN]}{', ' if part else ''}{part}",
+        allowed=pointer.live,
+        next="ask without a version, or by the live one: who answers a share is the rollout's to say",
+    )
 
 
 def decoded(body: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
