@@ -11,7 +11,7 @@ import pytest
 
 from flagged import write_flagged
 from kring.decide.flags import arm_of
-from kring.errors import DataError, NotFound, Refused
+from kring.errors import Busy, DataError, NotFound, Refused
 from kring.flow import adapters, history
 from kring.flow.flags import evaluate
 from kring.flow.forgetting import forget
@@ -29,11 +29,13 @@ from kring.flow.trials import (
     trials_of,
 )
 from kring.host.clock import SimulatedClock
+from kring.record.alarm import Alarm
 from kring.record.decision import Decisions
 from kring.record.exposure import Exposure
 from kring.record.operator import OperatorState
 from kring.record.rollout import Pointer
 from kring.record.trial import TrialReported, TrialRun
+from kring.watch.wording import text
 from systems import day, kring
 
 HOUR = 3_600_000_000
@@ -50,9 +52,9 @@ def later(project: Project, us: int) -> Project:
     return replace(project, clock=SimulatedClock(project.clock.now() + us))
 
 
-def ask(project: Project, run: TrialRun, units: list[str]) -> dict[str, str]:
-    """What a worker puts on record when these ask for the flag; the arm of each."""
-    arms = {unit: arm_of(run, unit) for unit in units}
+def ask(project: Project, run: TrialRun, units: list[str], *, arm: str = "") -> dict[str, str]:
+    """What a worker puts on record when these ask for the flag; the arm of each, which is `arm` where that is named."""
+    arms = {unit: arm or arm_of(run, unit) for unit in units}
     log = adapters.free_writer(project.home.log, files=project.files, system="loans")
     n = len(units)
     log.append(
@@ -93,6 +95,84 @@ def test_from_start_to_conclusion(project: Project) -> None:
     assert judge_trials(later(after, 91_000_000), judged=judged) == []
     run, seen = see_trial(after, "greetings")
     assert (run.state, seen.outcomes[0].compared[0].finding) == ("concluded", "better")
+
+
+def ringing(project: Project) -> dict[str, Alarm]:
+    """What is open about trials, by its metric."""
+    with project.ledger() as ledger:
+        state = history.newest_with(ledger, OperatorState, "operator")
+    return {alarm.metric: alarm for alarm in state.alarms if alarm.kind == "trial"} if state else {}
+
+
+def test_an_end_by_rule_rings_until_the_trial_is_started_again(project: Project) -> None:
+    run = start_trial(project, "greetings")
+    arms = ask(project, run, [f"u{number}" for number in range(400)])
+    report_outcomes(project, "greetings", bought([u for u, arm in arms.items() if arm == "b"]), source="test")
+    judge_trials(project, judged={})
+    assert ringing(project) == {}, "nothing is known before the time of the units has passed"
+    after = later(project, HOUR + 60_000_000)
+    (ended,) = judge_trials(after, judged={})
+    (alarm,) = ringing(project).values()
+    assert (alarm.metric, alarm.tier, alarm.slice) == ("ended", "note", "trial = greetings")
+    assert alarm.what == f"the trial greetings is over: {ended.why}"
+    told = " ".join(text([alarm]).split())
+    assert "What it found is not put into force by itself" in told
+    assert "kring trial list" in told
+    judge_trials(later(after, 60_000_000), judged={})
+    assert [*ringing(project)] == ["ended"]
+    start_trial(later(after, 70_000_000), "greetings")
+    judge_trials(later(after, 120_000_000), judged={})
+    assert ringing(project) == {}
+
+
+def test_a_wrong_split_rings_as_long_as_the_trial_runs(project: Project) -> None:
+    run = start_trial(project, "greetings")
+    ask(project, run, [f"u{number}" for number in range(400)], arm="a")
+    for minute in range(3):
+        assert judge_trials(later(project, minute * 60_000_000), judged={}) == []
+    (alarm,) = ringing(project).values()
+    assert (alarm.metric, alarm.count, alarm.state) == ("split", 1, "open")
+    assert "a got 400 units where 200 were planned" in alarm.what
+    assert "one trial in 1,000" in alarm.sure
+    judge_trials(later(project, 2 * HOUR), judged={})
+    assert ringing(project)["split"].count == 2
+    stop_trial(project, "greetings", why="it assigns wrongly")
+    judge_trials(later(project, 2 * HOUR + 60_000_000), judged={})
+    assert ringing(project) == {}
+    with project.ledger() as ledger:
+        last = [one for one in history.all_of(ledger, Alarm) if one.id == alarm.id][-1]
+    assert (last.state, last.action) == ("resolved", "the trial ended")
+
+
+def test_an_arm_that_does_harm_rings_though_it_ends_nothing(project: Project) -> None:
+    """They buy alike, but who is in b likes it far less."""
+    run = start_trial(project, "greetings")
+    arms = ask(project, run, [f"u{number}" for number in range(600)])
+    says = [*bought([*arms][::2]), *bought([*arms][1::2], value=False)]
+    says += [TrialReported(unit=u, outcome="liked", value=5 if arm == "a" else 1) for u, arm in arms.items()]
+    report_outcomes(project, "greetings", says, source="test")
+    after = later(project, HOUR + 60_000_000)
+    assert judge_trials(after, judged={}) == []
+    (alarm,) = ringing(project).values()
+    assert (alarm.metric, alarm.feature) == ("worse", "b on liked")
+    assert alarm.what.startswith("b does worse than a in the trial greetings: liked -4 (")
+    assert "however often one looks" in alarm.sure
+
+
+def test_whoever_is_at_the_operator_keeps_a_trial_only_for_a_moment(project: Project) -> None:
+    """Nothing ends unheard: it is judged again when the other is done."""
+    run = start_trial(project, "greetings")
+    arms = ask(project, run, [f"u{number}" for number in range(400)])
+    report_outcomes(project, "greetings", bought([u for u, arm in arms.items() if arm == "b"]), source="test")
+    after, judged = later(project, HOUR + 60_000_000), dict[str, int]()
+    with after.ledger() as ledger:
+        ledger.lease("operator", holder="somebody", ttl=30.0, now=after.clock.now())
+        with pytest.raises(Busy):
+            judge_trials(after, judged=judged)
+        assert see_trial(after, "greetings")[0].is_running
+        ledger.lease("operator", holder="somebody", ttl=0.0, now=after.clock.now())
+    assert [one.state for one in judge_trials(after, judged=judged)] == ["concluded"]
+    assert [*ringing(project)] == ["ended"]
 
 
 def test_no_minute_is_left_out_however_long_the_rest_takes(project: Project) -> None:

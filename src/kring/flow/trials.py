@@ -15,6 +15,7 @@ from kring.flow import adapters, history
 from kring.flow.flags import running_trials
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
+from kring.flow.trial_alarms import tell_trials
 from kring.flow.trial_reports import judged_reports, reports_in, unit_names
 from kring.frame.wording import did_you_mean
 from kring.ports.ledger import Ledger
@@ -126,18 +127,21 @@ def trials_of(project: Project) -> dict[str, TrialRun | None]:
 
 def judge_trials(project: Project, *, judged: dict[str, int]) -> list[TrialRun]:
     """Follow the log, and end the trials whose rules say so, once in each minute; those that ended. Called again and
-    again, however often: `judged` is the caller's memory of the minute in which each system was judged last."""
+    again, however often: `judged` is the caller's memory of the minute in which each system was judged last. What
+    somebody has to know of a trial is told by an alarm, before it is ended."""
     now = project.clock.now()
     minute = now // JUDGED_EVERY_US
+    is_due = judged.get(project.system.name) != minute
+    seen: list[TrialSeen] = []
     with project.ledger() as ledger:
         running = running_trials(ledger)
-    if not running:
+    if running:
+        with opened(project) as store:
+            follow(project, store, running)
+            seen = [see(run, store.exposures(run.id), store.reports(run.id), now=now) for run in running if is_due]
+    if not is_due:
         return []
-    with opened(project) as store:
-        follow(project, store, running)
-        if judged.get(project.system.name) == minute:
-            return []
-        seen = [see(run, store.exposures(run.id), store.reports(run.id), now=now) for run in running]
+    tell_trials(project, seen, now=now)
     judged[project.system.name] = minute
     return [stop_trial(project, one.name, why=one.stops, state=ended_as(one)) for one in seen if one.stops]
 

@@ -127,6 +127,15 @@ METRIC_OF: Final[Mapping[str, str]] = {
     "probes/change": "The same questions get other answers than on the first day of this version. It has not changed, "
     "so something that it calls has.",
     "probes/answered": "Some of the questions that Kring puts to see whether all is well get no answer.",
+    "trial/split": "The arms of a comparison did not get their shares: something assigns, loses or counts one of them "
+    "otherwise, so nothing can be made of it. It ends by no rule any more.",
+    "trial/coverage": "Outcomes of one arm of a comparison are reported more often than those of another: who is "
+    "missing may be what differs, so nothing is concluded.",
+    "trial/no_data": "Nothing was reported of an arm whose time has passed. That is no result: nothing is concluded.",
+    "trial/worse": "An arm of a comparison is proven to do worse than the one it is compared with, and goes on being "
+    "shown until the comparison ends or is stopped.",
+    "trial/ended": "A comparison of variants has come to its end by its own rule. What it found is not put into force "
+    "by itself.",
     "service_level/availability": "So many requests get no answer that what may fail in the whole span of the promise "
     "(the error budget) is used up too early.",
     "service_level/latency": "So many requests are answered late that what may be late in the whole span of the "

@@ -65,6 +65,11 @@ OF_METRIC: Final[dict[str, str]] = {
     "release/waiting": "let the one on its way come to its end, or end it (kring abort); then kring release",
     "release/gate": "see how far it is from its limits (kring compare); mend what is wrong with the data or the "
     "candidates, or leave it: it is trained again when it is due",
+    "trial/split": "stop it (kring trial stop), mend what assigns or counts, then start it again",
+    "trial/coverage": "find out why reports of one arm are missing, and report them (kring trial outcomes)",
+    "trial/no_data": "look whether outcomes are sent (kring trial outcomes)",
+    "trial/worse": "look at it (kring trial show), and stop it if that arm should not go on (kring trial stop)",
+    "trial/ended": "read what it found (kring trial show), and give everybody the arm that you choose",
     "retraining/waiting": "say yes (kring retrain --approve) or no (kring retrain --refuse)",
 }
 """What is proposed where the metric says more than the kind."""
