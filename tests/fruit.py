@@ -44,6 +44,10 @@ width = "width"
 weight = "weight"
 orchard = "orchard"
 
+[price]
+decision = 0.001
+second = 0.01
+
 [[candidate]]
 name = "by-width"
 baseline = true
@@ -56,6 +60,7 @@ builtin = "prior"
 [[candidate]]
 name = "linear"
 builtin = "linear"
+price = 0.002
 
 [[candidate]]
 name = "boosted"

@@ -31,6 +31,10 @@ def test_a_thousand_records_are_equal_byte_for_byte(name: str, released: dict[st
     assert len(replayed) == len(asked) == ROWS
     for number, (left, right) in enumerate(zip(replayed, asked, strict=True)):
         assert left == right, (number, msgspec.msgpack.decode(left), msgspec.msgpack.decode(right))
+    costs = {msgspec.msgpack.decode(one)["cost"] for one in replayed}
+    assert (costs == {0.0}) == (name != "fruit"), (
+        "of the fruit each answer costs something, on a clock that stands still"
+    )
 
 
 def decided_by_replay(project: Project) -> list[bytes]:

@@ -36,7 +36,8 @@ def trained(released: Path, base: Path, guardrails: str) -> Path:
     folder = Path(shutil.copytree(released, base / released.name))
     config = folder / "kring.toml"
     text = config.read_text()
-    config.write_text(f'{text}\n[rollout]\nshadow = "0s"\nsteps = [50]\nguardrails = {guardrails}\n')
+    price = "[price]\ndecision = 0.001\n" if "cost" in guardrails else ""
+    config.write_text(f'{text}\n{price}[rollout]\nshadow = "0s"\nsteps = [50]\nguardrails = {guardrails}\n')
     told = kring("train", folder, "--candidate", "linear")
     assert told.code == 0, told.err
     return folder
@@ -79,7 +80,7 @@ FEW = "fewer than 200 decisions of it on record"
         ('["latency"]', 0, (FEW, "let the live version answer for a while, or leave 'latency' out")),
         ('["error", "latency"]', 199, (FEW, "leave 'latency' out of rollout.guardrails")),
         ('["cost"]', 0, (f"{FEW}, or none with a cost", "leave 'cost' out of rollout.guardrails")),
-        ('["error", "cost"]', 300, (f"{FEW}, or none with a cost", "leave 'cost' out of rollout.guardrails")),
+        ('["error", "cost"]', 300, (f"{FEW}, or none with a cost", "release a version for which it holds")),
     ],
 )
 def test_what_is_measured_needs_measurements(
@@ -191,4 +192,25 @@ def test_who_never_abstains_has_no_abstentions_to_guard(command: str, prices: Pa
     assert fault["allowed"] == "abstention together with [policy] abstain"
     assert fault["where"]["line"]
     config.write_text(config.read_text() + '\n[policy]\nabstain = "probability > 0.4 and probability < 0.6"\n')
+    assert kring("check", folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [('[rollout]\nguardrails = ["cost"]', "rollout.guardrails[0]"), ("[watch]\ncost = 0.01", "watch.cost")],
+)
+def test_without_a_price_no_cost_can_be_guarded_or_watched(lines: str, key: str, prices: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(prices, tmp_path / "prices"))
+    config = folder / "kring.toml"
+    text = config.read_text()
+    config.write_text(f"{text}\n{lines}\n")
+    [fault] = kring("check", folder, "--json").json["error"]["faults"]
+    assert (fault["where"]["key"], fault["allowed"].endswith("[price], or the price of a candidate")) == (key, True)
+    assert fault["where"]["line"]
+    for price in ("[price]\nsecond = 0.00001", "[price]\ndecision = 0.01"):
+        config.write_text(f"{text}\n{lines}\n\n{price}\n")
+        assert kring("check", folder).code == 0
+    bought = text.replace('builtin = "linear"', 'builtin = "linear"\nprice = 0.01', 1)
+    assert bought != text
+    config.write_text(f"{bought}\n{lines}\n")
     assert kring("check", folder).code == 0

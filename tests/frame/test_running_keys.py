@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kring.errors import ConfigError
@@ -22,6 +23,7 @@ from kring.record.running import (
     TrialOutcome,
     Watch,
 )
+from kring.record.version import Price
 
 SAMPLE = Path(__file__).parent / "samples" / "running.toml"
 HOUR = 3_600_000_000
@@ -117,7 +119,30 @@ def test_who_is_told_and_what_is_tried_reaches_the_record() -> None:
     )
 
 
+def test_what_answers_cost_reaches_the_record(tmp_path: Path) -> None:
+    """A candidate's own price comes on top; what costs nothing has none."""
+    system = read(SAMPLE)
+    assert system.price == Price(decision=0.02, second=0.00003)
+    bought = msgspec.structs.replace(system.baseline, price=0.1)
+    assert system.price_of(bought) == Price(decision=0.02 + 0.1, second=0.00003)
+    free = msgspec.structs.replace(system, price=Price())
+    assert free.price_of(system.baseline) is None
+    text = SAMPLE.read_text().replace("decision = 0.02\nsecond = 0.00003", "decision = 0\nsecond = 0.0")
+    (tmp_path / "kring.toml").write_text(text.replace("cost = 0.25\n", ""))
+    assert read(tmp_path / "kring.toml").price == Price()
+
+
 WRONG = [
+    ("decision = 0.02\n", "decision = -0.02\n", "price.decision"),
+    ("decision = 0.02\n", "decision = nan\n", "price.decision"),
+    ("decision = 0.02\n", "decision = 1e10\n", "price.decision"),
+    ("decision = 0.02\n", 'decision = "0.02"\n', "price.decision"),
+    ("decision = 0.02\n", "decision = true\n", "price.decision"),
+    ("second = 0.00003", "second = inf", "price.second"),
+    ("second = 0.00003", "outputs = { tokens = 0.000002 }", "price.outputs"),
+    ("decision = 0.02\nsecond = 0.00003", "decision = 0.0", "watch.cost"),
+    ("baseline = true\n", "baseline = true\nprice = -1\n", "candidate[0].price"),
+    ("baseline = true\n", "baseline = true\nprice = { decision = 1 }\n", "candidate[0].price"),
     ("steps = [1, 5, 20, 50]", "steps = [5, 1]", "rollout.steps"),
     ("steps = [1, 5, 20, 50]", "steps = [50, 97]\nholdback = 0.05", "rollout.holdback"),
     ("alpha = 0.1\n", "alpha = 1.5\n", "rollout.alpha"),

@@ -74,8 +74,8 @@ timeout = "20s"
 """
 
 
-def write(folder: Path, rollout: str, *, subject: bool = False, feedback: str = "") -> Path:
-    """Yes or no in texts, by code that is well, with `rollout` in its table of that name."""
+def write(folder: Path, rollout: str, *, subject: bool = False, feedback: str = "", price: str = "") -> Path:
+    """Yes or no in texts, by code that is well, with `rollout` in its table of that name, at that `price`."""
     folder.mkdir(parents=True, exist_ok=True)
     text = PRICES.replace('name = "prices"', f'name = "{folder.name}"').replace('weekday = "weekday"', 'mood = "mood"')
     text = text.replace('builtin = "prior"', 'rule = "0.5 + mood"')
@@ -87,7 +87,7 @@ def write(folder: Path, rollout: str, *, subject: bool = False, feedback: str = 
         if feedback
         else text
     )
-    (folder / "kring.toml").write_text(text)
+    (folder / "kring.toml").write_text(f"{text}\n[price]\n{price}\n" if price else text)
     (folder / "contract.odcs.yaml").write_text(contract(folder.name, FIELDS))
     fall_ill(folder, is_ill=False)
     feed = prices_feed(600).drop("weekday")
@@ -99,6 +99,15 @@ def write(folder: Path, rollout: str, *, subject: bool = False, feedback: str = 
 def fall_ill(folder: Path, *, is_ill: bool = True) -> None:
     """From the next training on."""
     (folder / "ill.py").write_text(CODE.format(is_ill=is_ill, slow_s=SLOW_S))
+
+
+def train_at(folder: Path, price: str) -> None:
+    """Another training, for which another price holds: the version has it, and nothing that was made before."""
+    config = folder / "kring.toml"
+    text = config.read_text()
+    config.write_text(f"{text[: text.index('[price]')]}[price]\n{price}\n")
+    told = kring("train", folder, "--candidate", "ill")
+    assert told.code == 0, told.err
 
 
 def made(folder: Path, rollout: str, **how: str | bool) -> Released:

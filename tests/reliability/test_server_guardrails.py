@@ -93,11 +93,13 @@ class Asker:
 
 @pytest.fixture(scope="module")
 def askers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Asker]]:
-    """One server for four systems."""
+    """One server for six systems."""
     base = tmp_path_factory.mktemp("ills")
     systems = [
         ills.made(base / "shown", NOW + SHOWN, subject=True),
         ills.made(base / "timed", NOW + '["latency"]'),
+        ills.made(base / "metered", NOW + '["cost"]', price="second = 0.001"),
+        ills.made(base / "paid", f'bake = "0s"\n{NOW}["cost"]', price="decision = 0.001"),
         ills.made(base / "judged", NOW + '["outcome"]'),
         ills.made(base / "paired", NOW + '["outcome"]\ndelta = 0.3\nstep_for = "8s"', feedback="none"),
     ]
@@ -118,6 +120,22 @@ def timed(askers: dict[str, Asker]) -> Iterator[Asker]:
         askers["timed"].ask(ills.FINE, rows=1)
     yield askers["timed"]
     askers["timed"].over()
+
+
+@pytest.fixture
+def metered(askers: dict[str, Asker]) -> Iterator[Asker]:
+    for _ in range(QUICK):
+        askers["metered"].ask(ills.FINE, rows=1)
+    yield askers["metered"]
+    askers["metered"].over()
+
+
+@pytest.fixture
+def paid(askers: dict[str, Asker]) -> Iterator[Asker]:
+    for _ in range(3):
+        askers["paid"].ask(ills.FINE)
+    yield askers["paid"]
+    askers["paid"].over()
 
 
 @pytest.fixture
@@ -166,6 +184,26 @@ def test_what_shows_at_once_is_named(guilty: str, shown: Asker) -> None:
 
 def test_a_version_that_is_slow_is_taken_back(timed: Asker) -> None:
     taken_back(timed, "latency", lambda: [timed.ask(ills.SLOW, rows=1) for _ in range(10)])
+
+
+def test_a_version_whose_time_is_dear_is_taken_back(metered: Asker) -> None:
+    taken_back(metered, "cost", lambda: [metered.ask(ills.SLOW, rows=1) for _ in range(10)])
+
+
+def test_a_version_that_is_dearer_is_taken_back(paid: Asker) -> None:
+    """By the price that it was made with, whatever the others cost."""
+    ills.train_at(paid.folder, "decision = 0.0011")
+    taken_back(paid, "cost", lambda: paid.ask(ills.FINE))
+
+
+def test_a_version_that_costs_the_same_is_let_through(paid: Asker) -> None:
+    """Rows of all sizes of groups: a mean of equal prices is not dearer."""
+    ills.train_at(paid.folder, "decision = 0.001")
+    version, sizes = paid.release(), count(1)
+    paid.until("done", lambda: paid.ask(ills.FINE, rows=20 + 7 * next(sizes) % 61))
+    pointer = state_of(paid.folder).pointer
+    assert pointer is not None
+    assert pointer.live == version
 
 
 def test_a_version_that_is_wrong_is_taken_back_when_its_outcomes_are_known(judged: Asker) -> None:

@@ -90,6 +90,23 @@ def test_each_monitor_has_its_limit_and_its_interval() -> None:
     assert not [each for each in judge_traffic(fine, watch, since=0) if each.breach is not None]
 
 
+@given(st.floats(1e-6, 1e6), st.lists(st.integers(1, 300), min_size=1, max_size=30))
+def test_a_price_that_is_allowed_is_never_too_dear(price: float, groups: list[int]) -> None:
+    """In whatever groups it comes: a mean of equal prices is not quite the price."""
+    counts = count_traffic([answers(n, cost=n * price) for n in groups])
+    found = {each.key: each.breach for each in judge_traffic(counts, Watch(cost=price), since=0)}
+    assert found["cost/cost//"] is None
+    dearer = {each.key: each.breach for each in judge_traffic(counts, Watch(cost=price / 1.01), since=0)}
+    assert dearer["cost/cost//"] is not None
+
+
+def test_what_a_moment_of_a_machine_costs_is_counted() -> None:
+    """A tenth of a millisecond of a machine for 5 cents an hour: billionths of a cent."""
+    counts = count_traffic([answers(1, cost=0.05 / 3600 * 1e-4)] * 1000)
+    found = {each.name: each for each in figures(counts)}
+    assert abs(found["cost"].value / (0.05 / 3600 * 1e-4) - 1) < 1e-3
+
+
 def test_a_monitor_without_a_limit_looks_at_nothing() -> None:
     keys = [each.key for each in judge_traffic(count_traffic([answers(300)]), Watch(), since=0)]
     assert keys == ["data_quality/violations//", "fallback/fallbacks//"]

@@ -36,6 +36,7 @@ class Family(NamedTuple):
 FAMILIES: Final[dict[str, Family]] = {
     "kring_decisions_total": Family("Rows decided and durable", ("system", "version", "arm", "answered_by")),
     "kring_fallbacks_total": Family("Rows that another answered", ("system", "version", "answered_by")),
+    "kring_cost_total": Family("What decisions cost, in the system's currency", ("system", "version", "arm")),
     "kring_guards_fired_total": Family("Promises of the contract that rows broke", ("system", "guard")),
     "kring_shadow_dropped_total": Family("Shadow answers left out for lack of time", ("system",)),
     "kring_exposures_dropped_total": Family("Exposures of flags that could not be put on record", ("system",)),

@@ -69,6 +69,11 @@ def shown(value: object) -> str:
     return str(value)
 
 
+def amount(value: float) -> str:
+    """Money, to three digits however little it is."""
+    return f"{value:.3g}"
+
+
 def signed(value: float) -> str:
     """A difference, with its sign, to four digits."""
     return f"{'−' if value < 0 else '+'}{number(abs(value), digits=4)}"
@@ -106,6 +111,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "moment": moment,
         "shown": shown,
+        "amount": amount,
         "signed": signed,
         "milliseconds": milliseconds,
         "tone": tone,

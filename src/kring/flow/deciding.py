@@ -112,6 +112,7 @@ def answerer_of(project: Project, name: str, chain: Chain, files: Mapping[str, b
             frame_masks(chain.policy, types=project.types, kinds=kinds),
             scorer_of(chain.policy, files, preparer=lambda whole: frame_preparer(whole, types=project.types)),
         ),
+        price=chain.price,
     )
 
 

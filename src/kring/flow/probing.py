@@ -17,6 +17,7 @@ from kring.flow.asking import opened_as_far, question_field, row_of
 from kring.flow.deciding import frame_reader, require_same_reading
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer, open_log
+from kring.metrics.prices import spent
 from kring.metrics.ranking import Floats
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Value
@@ -205,8 +206,9 @@ def _paraphrased(said: Floats, put: Put, names: list[str], *, apart: float) -> P
 
 def _asked(project: Project, answerer: Answers, put: Put) -> Decisions:
     """One repetition, as a shadow of nobody."""
-    began = project.clock.monotonic()
+    began, price = project.clock.monotonic(), answerer.price
     said = ask(answerer, frame_reader(project)(put.batch), n=put.batch.n)
+    latency_us = int((project.clock.monotonic() - began) * 1e6)
     return Decisions(
         system=project.system.name,
         version=answerer.version,
@@ -217,7 +219,8 @@ def _asked(project: Project, answerer: Answers, put: Put) -> Decisions:
         n=put.batch.n,
         inputs=as_lists(put.batch),
         outputs=as_lists(said.outputs),
-        latency_us=int((project.clock.monotonic() - began) * 1e6),
+        latency_us=latency_us,
+        cost=spent(answers=put.batch.n - len(said.missing), answered=price, seconds=latency_us / 1e6, asked=price),
         fallback=said.reason,
         guards=dict(said.guards),
     )

@@ -23,6 +23,7 @@ from kring.frame.tables import (
     PeopleTable,
     PersonTable,
     PolicyTable,
+    PriceTable,
     RateTable,
     TuneTable,
 )
@@ -48,7 +49,7 @@ from kring.record.system import (
     System,
     Tune,
 )
-from kring.record.version import Ruling
+from kring.record.version import Price, Ruling
 
 
 def build(source: Source) -> System:
@@ -70,6 +71,7 @@ def build(source: Source) -> System:
             for name, table in file.lookup.items()
         ),
         candidates=tuple(_candidate(table) for table in file.candidate),
+        price=_price(file.price),
         knowledge=_knowledge(file.knowledge),
         evidence=_evidence(file.evidence),
         gate=Gate(
@@ -174,10 +176,15 @@ def _candidate(table: CandidateTable) -> Candidate:
         files=table.files,
         timeout_us=microseconds(timeout),
         memory_mb=memory_mb,
+        price=table.price,
         of=table.of,
         precision="" if isinstance(table.precision, msgspec.UnsetType) else table.precision,
         tune=None if isinstance(table.tune, msgspec.UnsetType) else _tune(table.tune),
     )
+
+
+def _price(table: PriceTable) -> Price:
+    return Price(decision=table.decision, second=table.second)
 
 
 def _tune(table: TuneTable) -> Tune:

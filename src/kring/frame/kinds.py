@@ -55,6 +55,7 @@ Cron = Annotated[
     ),
 ]
 Price = Annotated[float, Meta(ge=0, description="The price of one such mistake; MISTAKE is a word of the task")]
+Amount = Annotated[float, Meta(ge=0, le=1e9, extra={"allowed": "a number from 0 to 1e9"})]
 Function = Annotated[
     str,
     Meta(

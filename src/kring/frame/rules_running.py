@@ -53,6 +53,14 @@ def _rollout(reading: Reading) -> None:
             allowed="abstention together with [policy] abstain",
             next="write policy.abstain, or leave abstention out",
         )
+    if "cost" in kinds and not has_price(reading):
+        reading.fault(
+            ("rollout", "guardrails", kinds.index("cost")),
+            "a guardrail without data: nothing says what an answer costs",
+            got="cost",
+            allowed="cost together with [price], or the price of a candidate",
+            next="write price.decision or price.second, or leave cost out",
+        )
     holdback = reading.good.get(("rollout", "holdback"), RolloutTable().holdback)
     most = 100 - 100 * holdback if isinstance(holdback, float) else 100.0
     if numbers and max(numbers) >= most:
@@ -65,9 +73,25 @@ def _rollout(reading: Reading) -> None:
         )
 
 
+def has_price(reading: Reading) -> bool:
+    """Whether anything is said to cost something; what is wrong by itself is told elsewhere."""
+    prices = [*reading.entries(("price",)).values()]
+    prices += [reading.raw(("candidate", one, "price")) for one in range(reading.length(("candidate",)))]
+    return any(prices)
+
+
 def _watch(reading: Reading) -> None:
-    """A judgement that needs more windows than its span holds would never be made."""
+    """A judgement that needs more windows than its span holds would never be made, nor one of costs without a price."""
     default = WatchTable()
+    cost = reading.good.get(("watch", "cost"))
+    if cost and not has_price(reading):
+        reading.fault(
+            ("watch", "cost"),
+            "no decision would ever be too dear: nothing says what one costs",
+            got=shown(cost),
+            allowed="watch.cost together with [price], or the price of a candidate",
+            next="write price.decision or price.second, or leave watch.cost out",
+        )
     values = {
         name: reading.good.get(("watch", name), getattr(default, name))
         for name in ("window", "quality_over", "min_windows")

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from kring.frame.kinds import (
+    Amount,
     AtOnce,
     Builtin,
     ColumnName,
@@ -194,7 +195,17 @@ class CandidateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Annotated[int, Meta(ge=64, le=1_048_576)] | UnsetType,
         Meta(description="How much memory training may take, in MB, 4096 if left out; of `code`, its process, 512"),
     ] = UNSET
+    price: Annotated[
+        Amount, Meta(description="What each of its answers costs beside `[price]`, such as data that are bought for it")
+    ] = 0.0
     tune: Annotated[TuneTable | UnsetType, Meta(description="A search for better `params` of a `builtin`")] = UNSET
+
+
+class PriceTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it costs to answer, in `frame.cost.currency`, whichever candidate does. It is pinned in the version."""
+
+    decision: Annotated[Amount, Meta(description="What each answer costs")] = 0.0
+    second: Annotated[Amount, Meta(description="What each second costs in which answers are worked on")] = 0.0
 
 
 class KnowledgeTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -332,6 +343,7 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The columns that candidates see: each a name and an expression over the contract's columns"),
     ] = {}
     candidate: Annotated[tuple[CandidateTable, ...], Meta(min_length=1)]
+    price: PriceTable = PriceTable()
     knowledge: KnowledgeTable | UnsetType = UNSET
     evidence: EvidenceTable = EvidenceTable()
     gate: GateTable = GateTable()

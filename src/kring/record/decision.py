@@ -38,6 +38,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     idempotency keys (`kring.metrics.claims`), empty where a request had none. `sealed` names the columns whose values
     are encrypted. Of the kind `streamed` this is only the opening: a `Closed` says what was delivered. `alone` says of
     one row that it was asked by itself, as the first of its group, so that its latency is fit to compare versions by.
+    `cost` is what all the rows cost together, in the currency of the system (`kring.metrics.prices`).
     """
 
     system: str

@@ -47,7 +47,8 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
 
     A unit is bad when one of its requests is. Of a latency, a cost or the size of a mistake that is so above a limit:
     `limits` are quantiles of the version that answered before, frozen at the start, each with a test of its own.
-    Outcomes count at the age `age_us`.
+    Outcomes count at the age `age_us`. With `alone` only units count whose first row was asked by itself: what others
+    took and cost says how many were asked together.
     """
 
     name: str
@@ -55,6 +56,12 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
     route: Route
     limits: tuple[float, ...] = ()
     age_us: int = 0
+    alone: bool = False
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it is told by rows alone; a latency always is."""
+        return self.alone or self.kind == "latency"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

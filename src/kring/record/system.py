@@ -11,7 +11,7 @@ from kring.record.contract import Scalar
 from kring.record.prepare import LookupSpec
 from kring.record.running import Drills, Flag, Learn, Notify, RolloutPlan, Slo, Trial, Watch
 from kring.record.verdict import GateLine
-from kring.record.version import Outliers, Ruling
+from kring.record.version import Outliers, Price, Ruling
 
 Stage = Literal["frame", "data", "experiment", "release", "operate"]
 
@@ -82,7 +82,8 @@ class Tune(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One way to do the job: exactly one of `rule`, `fit` ("file.py:function"), `builtin`, `code`
     ("file.py:function", with the `files` it needs) and `of`: the candidate of which this is a variant in another
-    `precision`. `timeout_us` and `memory_mb` bound its training; those of code, each question it is asked."""
+    `precision`. `timeout_us` and `memory_mb` bound its training; those of code, each question it is asked. `price` is
+    what each of its answers costs beside the system's own price."""
 
     name: str
     baseline: bool = False
@@ -97,6 +98,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Scalar] = {}
     timeout_us: int = 600_000_000
     memory_mb: int = 4096
+    price: float = 0.0
     tune: Tune | None = None
 
     @property
@@ -181,6 +183,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     prepare: dict[str, str] = {}
     lookups: tuple[LookupSpec, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    price: Price = Price()
     knowledge: Knowledge | None = None
     evidence: EvidencePlan = EvidencePlan()
     gate: Gate = Gate()
@@ -204,6 +207,11 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     def baseline(self) -> Candidate:
         """The one candidate that is the baseline; the reader of `kring.toml` makes sure of it."""
         return next(candidate for candidate in self.candidates if candidate.baseline)
+
+    def price_of(self, candidate: Candidate) -> Price | None:
+        """What it costs when `candidate` answers; None when that costs nothing."""
+        price = msgspec.structs.replace(self.price, decision=self.price.decision + candidate.price)
+        return price if price != Price() else None
 
     def accountable(self, stage: Stage) -> str:
         """Who is accountable for `stage`; the system's owner when nobody else is named."""

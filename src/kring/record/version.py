@@ -79,12 +79,20 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     outliers: Outliers = "off"
 
 
-class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """Links in the order in which they run, and the policy at their end."""
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What it costs to answer, in the system's currency: each `decision`, and each `second` that it takes."""
+
+    decision: float = 0.0
+    second: float = 0.0
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Links in the order in which they run, the policy at their end, and what it costs to answer, if anything."""
 
     candidate: str
     links: tuple[Link, ...]
     policy: Policy
+    price: Price | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

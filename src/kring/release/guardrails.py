@@ -55,7 +55,8 @@ def standing(guardrail: GuardrailProgress, progress: Progress, terms: Terms, *, 
     proofs = [_proof(guardrail.route, part, progress, terms=terms, step=step) for part in guardrail.parts]
     weakest = guardrail.parts[proofs.index(min(proofs))]
     new_units, old_units = weakest.new_good + weakest.new_bad, weakest.old_good + weakest.old_bad
-    seen = {"outcome": (new_units, old_units), "latency": progress.timed}.get(guardrail.kind, progress.units)
+    is_timed = any(one.is_timed for one in terms.guardrails if one.name == guardrail.name)
+    seen = (new_units, old_units) if guardrail.kind == "outcome" else progress.timed if is_timed else progress.units
     return Standing(
         name=guardrail.name,
         route=guardrail.route,

@@ -31,7 +31,10 @@ LEAST: Final = 200
 
 LACKS: Final[dict[GuardrailKind, tuple[str, str]]] = {
     "latency": (f"fewer than {LEAST} decisions of it on record", "let the live version answer for a while"),
-    "cost": (f"fewer than {LEAST} decisions of it on record, or none with a cost", ""),
+    "cost": (
+        f"fewer than {LEAST} decisions of it on record, or none with a cost",
+        "declare [price] and release a version for which it holds, let that answer for a while",
+    ),
     "outcome": (
         f"fewer than {LEAST} decisions of it whose outcomes are known",
         "report outcomes (kring outcome, POST /api/outcomes), let the live version answer for a while",
@@ -49,6 +52,12 @@ def label_age(system: System) -> int:
     """The age at which outcomes count, in microseconds: as declared, else when the data knows them, else when a window
     is mature."""
     return system.rollout.label_after_us or system.data.outcome_after_us or system.watch.maturity_us or 1
+
+
+def told_alone(system: System) -> frozenset[GuardrailKind]:
+    """What is guarded and depends on how many rows are decided together: only rows asked alone count for it."""
+    kinds = ("latency", "cost") if system.price.second else ("latency",)
+    return frozenset(kind for kind in system.rollout.guardrails if kind in kinds)
 
 
 def unit_of(system: System) -> UnitKind:
@@ -95,12 +104,19 @@ def _guardrail(kind: GuardrailKind, system: System, limits: tuple[float, ...] | 
         )
     aged = kind == "outcome"
     return Guardrail(
-        name=kind, kind=kind, route=_route(kind, system), limits=limits or (), age_us=label_age(system) if aged else 0
+        name=kind,
+        kind=kind,
+        route=_route(kind, system),
+        limits=limits or (),
+        age_us=label_age(system) if aged else 0,
+        alone=kind in told_alone(system),
     )
 
 
 def _route(kind: GuardrailKind, system: System) -> Route:
-    """Where no answer changes an outcome both versions are judged on the same rows, in shadow."""
+    """Where no answer changes an outcome both versions are judged on the same rows, in shadow. Of fixed prices none is
+    above a quantile of themselves: there is nothing to compare either."""
     if kind == "outcome" and system.frame.feedback == "none":
         return "paired"
-    return "absolute" if kind in ABSOLUTE else "relative"
+    is_fixed = kind == "cost" and not system.price.second
+    return "absolute" if is_fixed or kind in ABSOLUTE else "relative"

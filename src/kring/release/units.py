@@ -45,7 +45,7 @@ class Part(NamedTuple):
     @property
     def is_timed(self) -> bool:
         """Whether only units count for it whose first row was asked alone: others took as long as their neighbours."""
-        return self.guardrail.kind == "latency"
+        return self.guardrail.is_timed
 
 
 class Matured(NamedTuple):

@@ -21,7 +21,7 @@ BUCKETS: Final[dict[str, tuple[float, ...]]] = {
 }
 """The upper ends of the ranges of each spread."""
 
-OF_VERSIONS: Final = ("kring_decisions_total", "kring_fallbacks_total")
+OF_VERSIONS: Final = ("kring_decisions_total", "kring_fallbacks_total", "kring_cost_total")
 MOST_VERSIONS: Final = 32
 """Versions of a system that are counted apart: the one that came first is forgotten for one more, and begins anew if it
 is asked again."""
@@ -63,6 +63,8 @@ class Counts:
         who = answerer_of(about)
         self._grow("kring_decisions_total", (about.system, about.version, about.arm, who), about.n)
         self._observe("kring_model_duration_seconds", (about.system,), about.latency_us / 1e6)
+        if about.cost:
+            self._grow("kring_cost_total", (about.system, about.version, about.arm), about.cost)
         if about.answered_by != about.version:
             self._grow("kring_fallbacks_total", (about.system, about.version, who), about.n)
         if about.guards:

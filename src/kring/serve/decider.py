@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned, unit_names
+from kring.metrics.prices import spent
 from kring.record.batch import Batch
 from kring.record.contract import Scalar
 from kring.record.decision import WAITED_FOR, Arm, Decisions, RecordClass, Value
@@ -132,8 +133,9 @@ class Decider(Generic[Rows]):
         """What `answerer` would have said to the rows of the decisions `ids`; a failure is recorded,
         never raised, and a row without an answer holds NaN."""
         began = self.monotonic()
-        n = decided.about.n
+        n, price = decided.about.n, answerer.price
         said = ask(answerer, decided.read, n=n)
+        latency_us = int((self.monotonic() - began) * 1e6)
         return Decisions(
             system=self.system,
             version=answerer.version,
@@ -144,7 +146,8 @@ class Decider(Generic[Rows]):
             n=n,
             inputs={},
             outputs=as_lists(said.outputs),
-            latency_us=int((self.monotonic() - began) * 1e6),
+            latency_us=latency_us,
+            cost=spent(answers=n - len(said.missing), answered=price, seconds=latency_us / 1e6, asked=price),
             fallback=said.reason,
             guards=dict(said.guards),
             refers=ids,
@@ -197,20 +200,27 @@ class Decider(Generic[Rows]):
         """Down the ladder until every row has an answer, with a record for each who gave any."""
         began = self.monotonic()
         read, fired = self._imputed(read, fired)
+        ladder = self._ladder(self._asked(asked.arm))
         parts = answer_with_fallback(
-            self._ladder(self._asked(asked.arm)),
+            ladder,
             read,
             n=batch.n,
             some=lambda left: self._part(batch, left, fired)[1],
             default=default,
         )
         latency_us = int((self.monotonic() - began) * 1e6)
+        price = ladder[0].price
         decided: list[Decided[Rows]] = []
         for part in parts:
             mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part.rows, fired)
             about = msgspec.structs.replace(
                 self._about(part.version if part.outputs.columns else UNANSWERED, mine.n, asked),
                 latency_us=latency_us,
+                cost=0.0
+                if price is None and part.price is None
+                else spent(
+                    answers=mine.n, answered=part.price, seconds=latency_us / 1e6 * mine.n / batch.n, asked=price
+                ),
                 fallback=part.reason,
                 guards=joined(guards_of(fired, part.rows), part.guards),
                 alone=asked.alone or msgspec.UNSET,

@@ -13,7 +13,7 @@ from kring.decide.policy import Judge, Judged, undecided, unjudged
 from kring.errors import KringError, Unavailable
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch, Column
-from kring.record.version import Policy
+from kring.record.version import Policy, Price
 
 Rows = TypeVar("Rows")
 """Raw fields in the form that the prepare path wants: a frame for many rows, a batch for one."""
@@ -23,7 +23,7 @@ Rows = TypeVar("Rows")
 class Answerer(Generic[Rows]):
     """One opened chain: raw fields in, outputs and decisions out. `version` names it in records.
 
-    `decide` applies the threshold, `judge` what the policy says beyond it.
+    `decide` applies the threshold, `judge` what the policy says beyond it. `price` is that of its answers, if any.
     """
 
     version: str
@@ -32,6 +32,7 @@ class Answerer(Generic[Rows]):
     policy: Policy
     decide: Callable[[Batch, Policy], Batch]
     judge: Judge[Rows] = unjudged
+    price: Price | None = None
 
     def answer(self, rows: Rows) -> Batch:
         """Outputs with `decision`; whatever goes wrong on the way is a `KringError`."""
@@ -56,14 +57,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came down the ladder for `rows`: outputs, who gave them, and why not those above; the guards that fired
-    on the way, by place among `rows`."""
+    """What came down the ladder for `rows`: outputs, who gave them at which price, and why not those above; the guards
+    that fired on the way, by place among `rows`."""
 
     rows: NDArray[np.int64]
     outputs: Batch
     version: str
     reason: str
     guards: Mapping[int, list[str]] = field(default_factory=dict)
+    price: Price | None = None
 
 
 def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
@@ -97,11 +99,12 @@ def answer_with_fallback(
         said = ask(answerer, rows, n=len(left))
         reason = "; ".join(failures)
         if not said.reason:
-            return [*answers, Answered(left, said.outputs, answerer.version, reason, said.guards)]
+            return [*answers, Answered(left, said.outputs, answerer.version, reason, said.guards, answerer.price)]
         if len(said.missing) < len(left):
             have = np.setdiff1d(np.arange(len(left)), said.missing)
             guards = guards_of(said.guards, have)
-            answers.append(Answered(left[have], rows_of(said.outputs, have), answerer.version, reason, guards))
+            some_of = rows_of(said.outputs, have)
+            answers.append(Answered(left[have], some_of, answerer.version, reason, guards, answerer.price))
             left = left[said.missing]
             rows = some(left)
         failures.append(said.reason)

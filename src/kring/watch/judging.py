@@ -7,13 +7,14 @@ from math import sqrt
 from typing import Final, NamedTuple
 
 from kring.metrics.intervals import Z, wilson
+from kring.metrics.prices import is_dearer
 from kring.metrics.spread import Quantile, quantile_of
 from kring.ports.task import Counts
 from kring.record.alarm import AlarmKind, Breach, Effect
 from kring.record.evidence import Measure
 from kring.record.running import Watch
 from kring.watch.inputs import judge_inputs
-from kring.watch.traffic import NANO, RULE, SUPPLIER, number
+from kring.watch.traffic import PICO, RULE, SUPPLIER, number
 
 LEAST_ROWS: Final = 50
 """A supplier of fewer rows in a window is not judged by itself."""
@@ -126,7 +127,7 @@ def judge_outliers(counts: Counts, *, allowed: float, since: int) -> Breach | No
 def judge_cost(counts: Counts, *, allowed: float, since: int, currency: str) -> Breach | None:
     """What a decision costs on average, with the normal interval of the mean over rows."""
     mean = mean_cost(counts)
-    if mean is None or mean.low <= allowed:
+    if mean is None or not is_dearer(mean.low, allowed):
         return None
     unit = f" {currency}" if currency else ""
     return Breach(
@@ -177,8 +178,8 @@ def mean_cost(counts: Counts) -> Quantile | None:
     rows = number(counts, "rows")
     if not rows:
         return None
-    mean = number(counts, "cost") / NANO / rows
-    spread = max(number(counts, "cost_squared") / NANO**2 / rows - mean**2, 0.0)
+    mean = number(counts, "cost") / PICO / rows
+    spread = max(number(counts, "cost_squared") / PICO**2 / rows - mean**2, 0.0)
     half = Z * sqrt(spread / rows)
     return Quantile(mean, mean - half, mean + half)
 

@@ -14,7 +14,10 @@ from kring.record.decision import ABSTAINED, IMPUTED, OUTLIER, WAITED_FOR, Decis
 from kring.watch.inputs import is_broken
 from kring.watch.windows import merge_counts
 
-NANO: Final = 1_000_000_000
+PICO: Final = 10**12
+"""Costs are counted in so small parts of the currency: a second may cost next to nothing, and an answer takes a
+thousandth of one."""
+
 MOST_SUPPLIERS: Final = 1000
 """So many suppliers are told apart in one batch; the rows of all others are those of `OTHERS`."""
 
@@ -27,7 +30,7 @@ UNANSWERED: Final = frozenset({"rejected", "nobody"})
 
 def count_traffic(records: Sequence[Decisions], *, supplier: str = "") -> dict[str, tuple[int, ...]]:
     """Counts of live answers: `rows`, `answered`, `fallbacks`, `violations`, `abstained`, `outliers`, `imputed`;
-    `cost` with `cost_squared` in billionths; `waits`, rows by duration (`kring.metrics.spread`), of those that
+    `cost` with `cost_squared`, in parts of `PICO`; `waits`, rows by duration (`kring.metrics.spread`), of those that
     somebody waited for; rows that broke each rule; and of each supplier its rows and those that broke one.
 
     `supplier` names the input that says who delivered a row.
@@ -36,7 +39,7 @@ def count_traffic(records: Sequence[Decisions], *, supplier: str = "") -> dict[s
         return {}
     rows = np.array([each.n for each in records], dtype=np.int64)
     waited = [each for each in records if each.kind in WAITED_FOR]
-    costs = [round(each.cost * NANO) for each in records]
+    costs = [round(each.cost * PICO) for each in records]
     counts = {
         "rows": (int(rows.sum()),),
         "answered": (sum(each.n for each in records if each.answered_by not in UNANSWERED),),

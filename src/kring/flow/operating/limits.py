@@ -16,6 +16,7 @@ from kring.flow.operating.following import Frames, cursors_since
 from kring.flow.operating.rollout_book import bad_of
 from kring.flow.project import Project
 from kring.metrics.assignment import DAY_US
+from kring.metrics.prices import per_row, share_dearer
 from kring.metrics.sampled import Sampled
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
@@ -25,7 +26,7 @@ from kring.record.rollout import Guardrail, Terms
 from kring.record.running import GuardrailKind
 from kring.record.system import System
 from kring.record.version import Policy
-from kring.release.terms import ABSOLUTE, LEAST, LOSSES, MEASURED, label_age, unit_of
+from kring.release.terms import ABSOLUTE, LEAST, LOSSES, MEASURED, label_age, told_alone, unit_of
 from kring.release.units import Part
 
 SPAN_US: Final = 30 * 86_400_000_000
@@ -70,7 +71,7 @@ class Habits:
         self._awaited = Awaited(self._age_us) if "outcome" in self._kinds else None
         self._frames = 0
         self._taken = Smallest()
-        self._paid = Sampled()
+        self._paid: Sampled | Smallest = Smallest() if "cost" in told_alone(system) else Sampled()
         self._lost = Sampled()
 
     def hear(self, logged: Logged) -> None:
@@ -90,7 +91,7 @@ class Habits:
         if "latency" in self._kinds:
             self._taken.add(0 if record.alone else record.n, record.latency_us)
         if "cost" in self._kinds:
-            self._paid.add(record.cost / max(record.n, 1), rows=record.n)
+            self._pay(record)
         if self._awaited is not None:
             self._awaited.wait(logged.place, record, end=record.at)
             self._frames += 1
@@ -145,7 +146,9 @@ class Habits:
         seen, share = f"{self.rows:,} decisions in {told_age(round(self.days * DAY_US))}", 1.0
         if one.kind in MEASURED and one.kind in self.limits:
             rate = 1 - max(MEASURED[one.kind])
-            if one.kind == "latency" and self.rows:
+            if one.kind == "cost":
+                rate = share_dearer(self._paid.values, one.limits[0])
+            if one.is_timed and self.rows:
                 share = self._groups / self.rows
                 seen += f", asked in {self._groups:,} groups: the first of each counts"
             return Reckoned(name=one.name, rate=rate, share=share, source=seen)
@@ -180,6 +183,13 @@ class Habits:
             for loss in losses[known].tolist() if self._needs_losses else ():
                 self._lost.add(loss)
             yield known, losses[known]
+
+    def _pay(self, record: Decisions) -> None:
+        cost = per_row(record.cost, record.n)
+        if isinstance(self._paid, Smallest):
+            self._paid.add(0 if record.alone else record.n, cost)
+        else:
+            self._paid.add(cost, rows=record.n)
 
     def _count(self, record: Decisions) -> None:
         bits = bad_of(record, self._signs)
@@ -219,25 +229,26 @@ def limits_of(project: Project, *, version: str, policy: Policy, log: Frames | N
 
 
 class Smallest:
-    """How long the smallest groups of rows took: rows that were asked alone, which are groups of 0 here, if there are
-    enough of them. A rollout compares such rows. Larger groups than these are let go as they come."""
+    """How long the smallest groups of rows took, or what one of their rows cost: rows that were asked alone, which are
+    groups of 0 here, if there are enough of them. A rollout compares such rows. Larger groups are let go as they come.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[int, Sampled] = {}
 
-    def add(self, rows: int, taken_us: int) -> None:
+    def add(self, rows: int, value: float) -> None:
         """One group."""
         if rows not in self._groups:
             if self._groups and rows > max(self._groups) and self._enough(self._groups):
                 return
             self._groups[rows] = Sampled()
-        self._groups[rows].add(float(taken_us))
+        self._groups[rows].add(float(value))
         while self._enough(smaller := sorted(self._groups)[:-1]):
             self._groups = {each: self._groups[each] for each in smaller}
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """Microseconds, (k,), one in so many of each size alike."""
+        """What was added, (k,), one in so many of each size alike."""
         thinned = max((each.thinned for each in self._groups.values()), default=1)
         for each in self._groups.values():
             each.thin(thinned)

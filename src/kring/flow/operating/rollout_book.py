@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kring.errors import KringError
 from kring.flow.operating.awaiting import Answers, Awaited, mistakes_of
+from kring.metrics.prices import is_dearer, per_row
 from kring.ports.decision_log import Logged
 from kring.ports.task import Task
 from kring.record.decision import ABSTAINED, Decisions, Outcomes, Place
@@ -195,7 +196,8 @@ def bad_of(record: Decisions, parts: Iterable[Part]) -> Bits | int:
         elif part.guardrail.kind == "latency":
             whole |= part.bit * (bool(record.alone) and record.latency_us > (part.limit or 0.0))
         elif part.guardrail.kind == "cost":
-            whole |= part.bit * (record.cost / max(record.n, 1) > (part.limit or 0.0))
+            is_fit = bool(record.alone) or not part.is_timed
+            whole |= part.bit * (is_fit and is_dearer(per_row(record.cost, record.n), part.limit or 0.0))
         elif record.guards and part.guardrail.kind in ("contract", "abstention"):
             by_row[part.bit] = is_broken if part.guardrail.kind == "contract" else ABSTAINED.__eq__
     if not by_row:

@@ -95,6 +95,7 @@ def part_of(decided: Decided[pl.DataFrame], *, batch: str, first: int, schema: p
         inputs={name: pack(column) for name, column in inputs_of(decided.inputs).items()},
         outputs={name: pack(column) for name, column in answers.items()},
         latency_us=about.latency_us,
+        cost=about.cost,
         fallback=about.fallback,
         guards=about.guards,
         subject=decided.subject,

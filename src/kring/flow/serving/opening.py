@@ -33,6 +33,7 @@ from kring.record.rollout import Pointer
 from kring.record.serving import Served
 from kring.record.version import Chain, Policy
 from kring.release.signed import Loaded, open_signed, open_whole_files
+from kring.release.terms import told_alone
 from kring.runtimes.broken import BrokenRuntime
 from kring.runtimes.chain import open_chain
 from kring.runtimes.providers import AUTO, CPU, Choice, grapher
@@ -122,7 +123,7 @@ class Opener:
             subject=system.data.subject,
             monotonic=clock.monotonic,
             impute=row_imputer(self.served.contract),
-            timed="latency" in system.rollout.guardrails,
+            timed=bool(told_alone(system)),
         )
 
     def open(self, id: str, *, needed: bool = False) -> bool:
@@ -183,6 +184,7 @@ class Opener:
                     row_masks(chain.policy, types=types, kinds=kinds),
                     scorer_of(chain.policy, loaded.files, preparer=lambda whole: row_preparer(whole, types=types)),
                 ),
+                price=chain.price,
             )
         except KringError as error:
             self.say(f"{name} can't be opened and answers nothing: {error.message}")

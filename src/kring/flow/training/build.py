@@ -223,7 +223,8 @@ def chained(session: Session, candidate: Candidate, prepared: Prepared, made: Ma
     pinned = session.material.pinned_for(prepared)
     files = {PREPARE_FILE: msgspec.json.encode(pinned, order="sorted"), **made.files}
     first = Link(kind="prepare", file=PREPARE_FILE, digest=sha256(files[PREPARE_FILE]))
-    return Chain(candidate=candidate.name, links=(first, made.link), policy=session.material.policy), files
+    policy, price = session.material.policy, session.project.system.price_of(candidate)
+    return Chain(candidate=candidate.name, links=(first, made.link), policy=policy, price=price), files
 
 
 def names_of(prepared: Prepared) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from kring.flow.streams import delivered
 from kring.flow.viewing.shadows import Shadows, ShadowView
 from kring.flow.watching.promises import Promises
 from kring.metrics.ids import decision_ids
+from kring.metrics.prices import per_row
 from kring.ports.decision_log import DecisionHistory
 from kring.record.contract import LogicalType
 from kring.record.decision import Decisions, Outcomes, Place, Value
@@ -41,8 +42,8 @@ class OutcomeView(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     """One decision. `outcome` is the last word on what turned out to be true, `outcomes` all of them.
 
-    Moments and days are those of ISO 8601. `sealed` names fields that lie encrypted in the log, and are
-    gone once the subject is forgotten.
+    Moments and days are those of ISO 8601. `cost` is the mean of the rows that were decided with it. `sealed` names
+    fields that lie encrypted in the log, and are gone once the subject is forgotten.
     """
 
     id: str
@@ -56,6 +57,7 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     answered_by: str
     kind: str
     latency_us: int
+    cost: float = 0.0
     fallback: str = ""
     guards: tuple[str, ...] = ()
     subject: str = ""
@@ -82,12 +84,13 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 class Lately(msgspec.Struct, frozen=True, kw_only=True):
     """How many rows were decided in the last hour, how many of them another answered, and how many broke a promise
-    of the contract. `since` is from when on they were counted."""
+    of the contract; `cost` is the mean of a row. `since` is from when on they were counted."""
 
     decided: int
     fallbacks: int
     guarded: int
     since: str
+    cost: float = 0.0
 
 
 def decision_view(project: Project, id: str) -> DecisionView:
@@ -110,6 +113,7 @@ def decision_view(project: Project, id: str) -> DecisionView:
         answered_by=record.answered_by,
         kind=record.kind,
         latency_us=record.latency_us,
+        cost=per_row(record.cost, record.n),
         fallback=record.fallback,
         guards=tuple(record.guards.get(row, ())),
         subject=record.subjects[row] if record.subjects else "",
@@ -153,6 +157,7 @@ class Follower:
         self._cursors: dict[int, tuple[int, int]] = {}
         self._rows: deque[DecisionRow] = deque(maxlen=KEPT)
         self._counts: deque[tuple[int, int, int, int]] = deque()
+        self._costs: deque[float] = deque()
         self._shadows = Shadows(project.task, lambda version: verified(project, version).manifest.chain.policy)
         self._lock = threading.Lock()
         self._promises = Promises(project)
@@ -168,7 +173,8 @@ class Follower:
         with self._lock:
             since = self._read_on() - HOUR_US
             decided, fallbacks, guarded = (sum(one[place] for one in self._counts) for place in (1, 2, 3))
-            return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=rfc3339(since))
+            cost = per_row(sum(self._costs), decided)
+            return Lately(decided=decided, fallbacks=fallbacks, guarded=guarded, since=rfc3339(since), cost=cost)
 
     def budgets(self) -> list[Budget]:
         """What is left of the error budgets of the promised service."""
@@ -194,6 +200,7 @@ class Follower:
                 self._shadows.shadowed(record)
         while self._counts and self._counts[0][0] < now - HOUR_US:
             self._counts.popleft()
+            self._costs.popleft()
         return now
 
     def _take(self, record: Decisions, place: Place) -> None:
@@ -215,3 +222,4 @@ class Follower:
             )
         stood_in = record.n if record.answered_by != record.version else 0
         self._counts.append((record.at, record.n, stood_in, breaches(record.guards)))
+        self._costs.append(record.cost)
