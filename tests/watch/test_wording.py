@@ -13,12 +13,14 @@ import kring.tasks
 from kring.charts.versions import roles_of, with_roles
 from kring.charts.words import WIDTH, lines
 from kring.experiment.evidence import MEASURES
-from kring.record.alarm import Alarm, AlarmKind, Effect
+from kring.record.alarm import Alarm, AlarmKind, Breach, Effect
 from kring.record.rollout import Pointer, Rollout
 from kring.watch import wording
+from kring.watch.alarms import found_again
 from kring.watch.meaning import LIFT, METRICS, UNTOUCHED, better, limit_words, means, metric_words
 
 HOUR = 3_600_000_000
+DAY = 24 * HOUR
 NOW = 1_700_000_000_000_000
 KINDS: tuple[AlarmKind, ...] = get_args(AlarmKind)
 POINTER = Pointer(system="loans", live="v_1", previous="v_0", generation=2, rollout="ro_1", at=NOW)
@@ -142,3 +144,22 @@ def test_moments_and_ids_stay_on_one_line() -> None:
     told = lines("x " * 30 + "2026-01-02 03:04 UTC " * 4 + "v_" + "A" * 120, first="  ", rest="    ")
     assert all(line.count("UTC") == line.count("2026-01-02 03:04 UTC") for line in told)
     assert any(line.strip() == "v_" + "A" * 120 for line in told)
+
+
+def test_what_has_turned_was_found_before_it_became_what_it_is() -> None:
+    """Warmer since June, colder since October, and never over between."""
+    warmer = Breach(
+        kind="drift", metric="below", value=0.1, low=0.08, high=0.12, allowed="", rows=100, since=NOW - DAY,
+        what="warmer", feature="heat",
+    )  # fmt: skip
+    one = alarm("drift", "below", feature="heat", since=NOW - DAY, at=NOW, looked_at=NOW)
+    again = found_again(one, warmer, tier="ticket", end=NOW + DAY, now=NOW + DAY)
+    assert told(again, "since") == (
+        "2023-11-13 22:13 UTC; found 2 times, first 2023-11-14 22:13 UTC, last 2023-11-15 22:13 UTC"
+    )
+    colder = msgspec.structs.replace(warmer, what="colder", since=NOW + 3 * DAY)
+    turned = found_again(again, colder, tier="ticket", end=NOW + 4 * DAY, now=NOW + 4 * DAY)
+    assert told(turned, "since") == (
+        "2023-11-17 22:13 UTC as it is now; with what it was before found 3 times, first 2023-11-14 22:13 UTC, last"
+        " 2023-11-18 22:13 UTC"
+    )

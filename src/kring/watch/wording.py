@@ -89,13 +89,15 @@ def facts(alarm: Alarm, *, roles: Roles | None = None) -> list[tuple[str, str]]:
 
 
 def seen(alarm: Alarm) -> str:
-    """Since when, and when it was found."""
+    """Since when, and when it was found. What moved may have turned, from warmer in June to colder in October: then it was
+    found before it became what it is."""
     began = moment(alarm.since)
     if alarm.kind in OVER_A_SPAN:
         began = f"in what was answered from {began} on"
     if alarm.count <= 1:
         return began if alarm.at == alarm.since else f"{began}; found {moment(alarm.at)}"
-    return f"{began}; found {alarm.count:,} times, first {moment(alarm.at)}, last {moment(alarm.last)}"
+    found = f"found {alarm.count:,} times, first {moment(alarm.at)}, last {moment(alarm.last)}"
+    return f"{began}; {found}" if alarm.since <= alarm.at else f"{began} as it is now; with what it was before {found}"
 
 
 def summary(system: str, alarms: Sequence[Alarm]) -> str:
