@@ -11,18 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.record.drift import Reference
-from kring.watch.binning import (
-    added,
-    bins_of,
-    counted_frame,
-    counted_frames,
-    counter_of,
-    filled,
-    placed,
-    reference_of,
-    shares_of,
-    width,
-)
+from kring.watch.binning import added, bins_of, counter_of, placed, reference_of, shares_of, width
 
 NUMBER = Reference(feature="x", kind="number", cuts=(0.0, 1.0, 5.0))
 WORD = Reference(feature="x", kind="category", words=("a", "b"))
@@ -58,32 +47,24 @@ def test_every_value_lies_in_one_cell(reference: Reference, values: list[object]
 @given(
     st.tuples(st.just(NUMBER), NUMBERS)
     | st.tuples(st.sampled_from([WORD, LENGTH]), WORDS)
-    | st.tuples(st.just(TRUTH), TRUTHS)
+    | st.tuples(st.just(TRUTH), TRUTHS),
+    st.integers(0, 20),
 )
-def test_a_frame_is_counted_as_its_rows_are(given: tuple[Reference, list[object]]) -> None:
+def test_a_column_in_parts_is_counted_as_the_whole(given: tuple[Reference, list[object]], cut: int) -> None:
     reference, values = given
-    kinds = {"number": pl.Float64, "category": pl.String, "length": pl.String}
-    series = pl.Series("x", values, dtype=pl.Boolean if reference is TRUTH else kinds[reference.kind], strict=False)
-    by_rows = counter_of([reference])({"x": series.to_list()})["x"].tolist()
-    assert counted_frame(pl.DataFrame([series]), [reference])["x"].tolist() == by_rows
+    count = counter_of([reference])
+    parts = added(count({"x": values[:cut]}), count({"x": values[cut:]}))
+    assert parts["x"].tolist() == count({"x": values})["x"].tolist()
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt8, pl.Float32, pl.Boolean])
-def test_columns_of_a_frame_may_hold_any_numbers(dtype: pl.DataType) -> None:
-    series = pl.Series("x", [0, 1, None, 1]).cast(dtype)
-    assert counted_frame(pl.DataFrame([series]), [NUMBER])["x"].tolist() == [0, 1, 2, 0, 1]
-
-
-def test_a_file_in_parts_is_counted_as_the_whole() -> None:
-    frame = pl.DataFrame({"x": np.random.default_rng(1).normal(size=9000)})
-    whole = counted_frame(frame, [NUMBER])["x"].tolist()
-    assert counted_frames(frame.iter_slices(1000), [NUMBER])["x"].tolist() == whole
-    assert counted_frames([], [NUMBER]) == {}
+def test_a_column_may_hold_any_numbers(dtype: pl.DataType) -> None:
+    values = pl.Series("x", [0, 1, None, 1]).cast(dtype).to_numpy()
+    assert counter_of([NUMBER])({"x": values})["x"].tolist() == [0, 1, 2, 0, 1]
 
 
 def test_a_column_that_is_not_there_is_not_counted() -> None:
     assert counter_of([NUMBER])({"y": [1.0]}) == {}
-    assert counted_frame(pl.DataFrame({"y": [1.0]}), [NUMBER]) == {}
 
 
 def test_the_most_frequent_words_are_kept_and_rare_ones_are_not_written_down() -> None:
@@ -112,13 +93,3 @@ def test_a_reference_adds_up_by_class_and_tests_lie_on_both_sides() -> None:
 def test_a_constant_has_no_deciles_and_is_watched_all_the_same() -> None:
     found = reference_of("x", [3.0] * 100, kind="number")
     assert [one.what for one in shares_of(found)] == ["outside", "missing"]
-
-
-def test_a_reference_can_be_filled_by_the_counting_pass() -> None:
-    random = np.random.default_rng(0)
-    values = random.normal(size=5000)
-    bins = bins_of("x", values[::10], kind="number")
-    first, second = (counter_of([bins])({"x": part}) for part in (values[:2000], values[2000:]))
-    (whole,) = filled([bins], added(first, second))
-    assert sum(whole.cells[""]) == 5000
-    assert filled([bins], {}) == ()

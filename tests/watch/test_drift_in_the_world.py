@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from kring.record.alarm import Breach
+from kring.record.batch import Column
 from kring.record.drift import References
 from kring.record.running import Season, Watch
-from kring.watch.binning import counted_frame, part_of, reference_of
+from kring.watch.binning import counter_of, part_of, reference_of
 from kring.watch.drift import classes_of, detector_of, looked
 
 HOUR = 3_600_000_000
@@ -30,6 +31,13 @@ class Stream(NamedTuple):
     learned: int
 
 
+def columns_of(frame: pl.DataFrame) -> dict[str, Column]:
+    return {
+        column.name: column.to_numpy() if column.dtype.is_numeric() else column.to_list()
+        for column in frame.get_columns()
+    }
+
+
 def first_alarms(
     stream: Stream, *, width: int = WEEK, season: Season = "", by_day: bool = True
 ) -> dict[str, tuple[int, Breach]]:
@@ -40,20 +48,20 @@ def first_alarms(
     references = tuple(
         reference_of(
             name,
-            column.to_numpy() if column.dtype.is_numeric() else column.to_list(),
-            kind="number" if column.dtype.is_numeric() else "category",
+            column,
+            kind="number" if past[name].dtype.is_numeric() else "category",
             classes=classes,
             groups=groups,
         )
-        for name, column in zip(past.columns, past.get_columns(), strict=True)
+        for name, column in columns_of(past).items()
     )
     eye = detector_of(References(inputs=references, season=season), version="v_1", family="drift", plan=Watch())
     assert eye is not None
     later, starts = stream.frame[stream.learned :], stream.times[stream.learned :] // width * width
-    state, found = None, {}
+    count, state, found = counter_of(references), None, {}
     for number, start in enumerate(np.unique(starts).tolist(), start=1):
         window = later.filter(pl.Series(starts == start))
-        look = looked(eye, state, part_of("v_1", start, counted_frame(window, references)), end=start + width)
+        look = looked(eye, state, part_of("v_1", start, count(columns_of(window))), end=start + width)
         state = look.state
         for breach in look.breaches:
             found.setdefault(breach.feature, (number, breach))

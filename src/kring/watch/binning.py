@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kring.metrics.drift import DECILES, Floats, Ints, cells, cuts_of, design_effect, shares
@@ -125,19 +124,6 @@ def counter_of(references: Iterable[Reference]) -> CountColumns:
     return count
 
 
-def counted_frame(frame: pl.DataFrame, references: Iterable[Reference]) -> dict[str, Ints]:
-    """As `counter_of`, of a frame: texts are counted by polars, numbers where they lie."""
-    return {one.feature: _series_cells(one, frame[one.feature]) for one in references if one.feature in frame.columns}
-
-
-def counted_frames(frames: Iterable[pl.DataFrame], references: Sequence[Reference]) -> dict[str, Ints]:
-    """All frames of a file together, one after the other: what is held does not grow with the rows."""
-    total: dict[str, Ints] = {}
-    for frame in frames:
-        total = added(total, counted_frame(frame, references))
-    return total
-
-
 def added(left: Mapping[str, Ints], right: Mapping[str, Ints]) -> dict[str, Ints]:
     """Both together. ValueError when a feature was counted in other bins."""
     both = dict(left)
@@ -163,15 +149,6 @@ def part_of(version: str, start: int, features: Mapping[str, Ints], *, replica: 
     """Counted cells as a record."""
     plain: dict[str, Cells] = {name: tuple(features[name].tolist()) for name in sorted(features)}
     return FeatureCounts(version=version, start=start, features=plain, replica=replica, seq=seq)
-
-
-def filled(references: Sequence[Reference], counts: Mapping[str, Ints], *, of: str = "") -> tuple[Reference, ...]:
-    """References with the cells that were counted of the class of windows `of`."""
-    return tuple(
-        msgspec.structs.replace(one, cells={**one.cells, of: tuple(counts[one.feature].tolist())})
-        for one in references
-        if one.feature in counts
-    )
 
 
 def width(reference: Reference) -> int:
@@ -250,17 +227,6 @@ def _places(reference: Reference) -> dict[object, int]:
     truths: dict[object, int] = {True: place[TRUTHS[0]]} if TRUTHS[0] in place else {}
     truths |= {False: place[TRUTHS[1]]} if TRUTHS[1] in place else {}
     return {**place, **truths, None: missing}
-
-
-def _series_cells(reference: Reference, series: pl.Series) -> Ints:
-    if reference.kind == "category":
-        texts = series.cast(pl.String)
-        hits = [int((texts == word).sum()) for word in reference.words]
-        missing = series.null_count()
-        return np.array([*hits, len(series) - sum(hits) - missing, missing], dtype=np.int64)
-    if reference.kind == "length":
-        series = series.cast(pl.String).str.len_chars()
-    return cells(series.to_numpy(), np.array(reference.cuts))
 
 
 def _nearest_cuts(reference: Reference) -> list[int]:
