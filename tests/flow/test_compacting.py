@@ -39,6 +39,7 @@ def decided(n: int, at: int) -> Decisions:
         inputs={"row": [*range(n)], "region": ["north", None, *["Zoë"] * n][:n]},
         outputs={"probability": [0.5] * n},
         latency_us=7,
+        cost=0.5 * n,
         guards={0: ["range"]},
         subjects=[f"t_{row}" for row in range(n)],
     )
@@ -90,10 +91,24 @@ def test_every_sealed_row_is_in_the_tables_once(project: Project) -> None:
     row = table(project, "decisions").row(2, named=True)
     assert json.loads(row["inputs"]) == {"row": 2, "region": "Zoë"}
     assert (row["subject"], row["version"], row["segment"]) == ("t_2", "v_1", "0-1")
+    assert (row["latency_us"], row["cost"]) == (7, 0.5)
     assert compact(project, now=START + 6) == ()
     record(project, 2)
     assert [one.segment for one in compact(project, now=START + 7)] == ["0-3"]
     check_whole(project)
+
+
+def test_a_table_of_before_gains_what_it_lacks(project: Project) -> None:
+    """One that was made when nothing said what a decision costs."""
+    [first, *_] = compact(project, now=START + 5)
+    path = project.home.root / TABLES / "decisions"
+    older = pl.read_delta(str(path)).filter(pl.col("segment") == first.segment).drop("cost")
+    shutil.rmtree(path)
+    older.write_delta(str(path), delta_write_options={"partition_by": ["segment"]})
+    record(project, 2)
+    compact(project, now=START + 7)
+    costs = table(project, "decisions").group_by("segment").agg(pl.col("cost").unique()).sort("segment")
+    assert costs.rows() == [("0-1", [None]), ("0-3", [0.5])]
 
 
 def operations() -> Iterator[int]:

@@ -18,6 +18,7 @@ from deltalake.exceptions import DeltaError
 
 from kring.errors import StorageError
 from kring.metrics.ids import decision_id, decision_ids
+from kring.metrics.prices import per_row
 from kring.ports.decision_log import Logged
 from kring.ports.files import Files
 from kring.record.decision import Decisions, Outcomes
@@ -39,6 +40,7 @@ DECISIONS: Final = pl.Schema(
         "guards": pl.String(),
         "fallback": pl.String(),
         "latency_us": pl.Int64(),
+        "cost": pl.Float64(),
         "batch": pl.String(),
         "refers": pl.String(),
         "segment": pl.String(),
@@ -115,6 +117,7 @@ def _decisions(logged: Logged, record: Decisions, segment: str) -> Iterable[Row]
             _json(record.guards.get(row, [])),
             record.fallback,
             record.latency_us,
+            per_row(record.cost, record.n),
             record.batch,
             decision_id(record.refers[row]) if record.refers else "",
             segment,
@@ -140,7 +143,8 @@ def _put(path: Path, rows: pl.DataFrame, *, id: str, files: Files) -> None:
     before = set(path.rglob("*.*")) if path.exists() else set()
     try:
         if DeltaTable.is_deltatable(str(path)):
-            write_deltalake(str(path), rows, mode="overwrite", predicate=f"segment = '{id}'")
+            # a table of before may lack a column: there it is null
+            write_deltalake(str(path), rows, mode="overwrite", predicate=f"segment = '{id}'", schema_mode="merge")
         else:
             write_deltalake(str(path), rows, mode="append", partition_by=["segment"])
     except (DeltaError, OSError) as error:
