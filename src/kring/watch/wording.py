@@ -89,7 +89,7 @@ def facts(alarm: Alarm, *, roles: Roles | None = None) -> list[tuple[str, str]]:
 
 
 def seen(alarm: Alarm) -> str:
-    """Since when, and when it was found. What moved may have turned, from warmer in June to colder in October: then it was
+    """Since when, and when it was found. What moved may have turned, from warmer in June to colder in October: it was
     found before it became what it is."""
     began = moment(alarm.since)
     if alarm.kind in OVER_A_SPAN:
