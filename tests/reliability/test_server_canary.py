@@ -73,8 +73,8 @@ def test_a_rollback_needs_neither_the_ledger_nor_every_worker(canary: Released) 
 
 
 def test_pulled_versions_that_cannot_be_read_end_no_worker(canary: Released) -> None:
-    """The file belongs to somebody else, or its disk fails (here a folder is in its place): what was known goes on,
-    also in a worker that starts meanwhile, and readiness tells of it."""
+    """The file belongs to somebody else, or its disk fails (here a folder is in its place): what was known goes on. A
+    worker that starts meanwhile can't know what was taken back: no version answers there, a baseline does."""
     file, one = canary.folder / ".kring" / "pulled.json", state_of(canary.folder).pointer
     assert one is not None
     with serving([canary.folder], workers=1) as server:
@@ -82,13 +82,49 @@ def test_pulled_versions_that_cannot_be_read_end_no_worker(canary: Released) -> 
         file.mkdir()
         until(lambda: "pulled" in server.ask("GET", "/readyz").body.decode(), "a word about it", log=server.log)
         before = workers(canary.folder)[0]
-        assert set(versions(server)) <= {one.live, one.canary}
+        assert set(answered_by(server)) <= {one.live, one.canary}
         os.kill(before, signal.SIGKILL)
         until(lambda: workers(canary.folder).get(0, before) != before, "another worker", log=server.log)
-        until(lambda: one.live in versions(server), "an answer", log=server.log)
+        until(lambda: set(answered_by(server, 1)) != {"nobody"}, "an answer", log=server.log)
+        assert set(answered_by(server)) == {f"{one.live}/baseline"}
+        assert "no version answers but a baseline" in server.ask("GET", "/readyz").json["notes"]["pulled"]
         file.rmdir()
         until(lambda: "pulled" not in server.ask("GET", "/readyz").body.decode(), "nothing to tell", log=server.log)
+        until(lambda: one.live in answered_by(server, 1), "an answer by a version", log=server.log)
+        assert set(answered_by(server)) <= {one.live, one.canary}
         assert server.log.read_text().count("pulled versions are read again") == 1
+
+
+def test_a_version_that_was_pulled_answers_nothing_where_the_file_is_damaged(canary: Released) -> None:
+    """The ledger still says that it answers a share, and a worker starts when nobody can read any more that it must
+    not."""
+    one = state_of(canary.folder).pointer
+    assert one is not None
+    with serving([canary.folder], workers=1) as server:
+        server.key = canary.key
+        with closing(sqlite3.connect(canary.folder / ".kring" / "ledger.db", isolation_level=None, timeout=30)) as held:
+            held.execute("BEGIN EXCLUSIVE")
+            assert kring("rollback", canary.folder, "--reason", "complaints").code == 0
+            (canary.folder / ".kring" / "pulled.json").write_bytes(b"{")
+            before = workers(canary.folder)[0]
+            os.kill(before, signal.SIGKILL)
+            until(lambda: workers(canary.folder).get(0, before) != before, "another worker", log=server.log)
+            until(lambda: set(answered_by(server, 1)) != {"nobody"}, "an answer", log=server.log)
+            found = answered_by(server, 80)
+            held.execute("ROLLBACK")
+    assert set(found) == {f"{one.live}/baseline"}
+
+
+def answered_by(server: Server, rows: int = 40) -> Counter[str]:
+    """Who answered so many rows."""
+    found: Counter[str] = Counter()
+    for number in range(rows):
+        try:
+            told = server.ask("POST", "/api/decisions", {"inputs": row(number)})
+            found[told.json["answered_by"] if told.status == 200 else "nobody"] += 1
+        except OSError:
+            found["nobody"] += 1
+    return found
 
 
 def pulled(system: Released) -> tuple[Pulled, ...]:

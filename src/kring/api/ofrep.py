@@ -7,9 +7,13 @@ same hash on the same day.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, Literal, get_args
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -21,7 +25,6 @@ from kring.decide.flags import subject_text
 from kring.errors import Forbidden, KringError, NotFound, UserError
 from kring.metrics.assignment import assigned, units
 from kring.record.contract import LogicalType, Scalar
-from kring.record.system import System
 from kring.serve.exposing import Shown
 from kring.serve.line import Line
 
@@ -30,6 +33,7 @@ Code = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "GENER
 Variant = Literal["live", "canary"]
 LONGEST: Final = 1000
 _encode: Final = msgspec.json.Encoder().encode
+_threads: Final[WeakKeyDictionary[Line, ThreadPoolExecutor]] = WeakKeyDictionary()
 
 
 class Evaluated(msgspec.Struct):
@@ -84,15 +88,12 @@ async def one(request: Request) -> Response:
     key = request.params["key"]
     try:
         router = router_flag(request, key)
-        if router is not None:
-            line, subject = router[0], targeting_key(context_of(request))
-            told = evaluated(*router, subject)
-        else:
-            line, name = declared_as(key, lines_of(request))
-            context = context_of(request)
-            line, subject = request.line(line.name), targeting_key(context)
-            told = valued(key, line, name, context)
-        expose(line, subject, [told])
+        line, name = router or declared_as(key, lines_of(request))
+        context = context_of(request)
+        line = request.line(line.name)
+        unit = await unit_of(line, targeting_key(context))
+        told = evaluated(line, name, unit) if router else valued(key, line, name, context, unit=unit)
+        expose(line, unit, [told])
         return Response(200, _encode(told))
     except KringError as error:
         return failure(error, key=key)
@@ -103,26 +104,39 @@ async def every(request: Request) -> Response:
     caller has."""
     try:
         context = context_of(request)
-        subject = targeting_key(context)
         lines = [line for line in lines_of(request) if may_ask(request, line)]
     except KringError as error:
         return failure(error, key="")
-    flags: list[Evaluated | Failed] = []
-    for line in lines:
-        for ending in ENDINGS:
-            try:
-                flags.append(evaluated(line, ending, subject))
-            except KringError as error:
-                flags.append(Failed("GENERAL", sentence(error), line.name + ending))
-    flags += [valued(key, line, name, context) for key, line, name in declared(lines)]
-    told = [one for one in flags if isinstance(one, Evaluated)]
-    for line in lines:
-        expose(line, subject, [one for one in told if one.metadata["system"] == line.name])
+    own = list(declared(lines))
+    named = [(line, [(key, name) for key, other, name in own if other is line]) for line in lines]
+    flags = [flag for line, names in named for flag in await flags_in(line, names, context)]
     body = _encode(Flags(flags, {"systems": len(lines)}))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if etag in (part.strip().removeprefix("W/") for part in (request.headers.get("if-none-match") or "").split(",")):
         return Response(304, headers=(("etag", etag),))
     return Response(200, body, headers=(("etag", etag),))
+
+
+async def flags_in(line: Line, names: Sequence[tuple[str, str]], context: dict[str, Any]) -> list[Evaluated | Failed]:
+    """All flags of one system: the router's, and those of kring.toml by key and name. What keeps a system from saying
+    who is meant keeps no other one from answering."""
+    routed = [(line.name + ending, ending) for ending in ENDINGS]
+    try:
+        unit = await unit_of(line, targeting_key(context))
+    except KringError as error:
+        return [Failed("GENERAL", sentence(error), key) for key, _ in (*routed, *names)]
+    flags = [tried(key, partial(evaluated, line, ending, unit)) for key, ending in routed]
+    flags += [tried(key, partial(valued, key, line, name, context, unit=unit)) for key, name in names]
+    expose(line, unit, [one for one in flags if isinstance(one, Evaluated)])
+    return flags
+
+
+def tried(key: str, value: Callable[[], Evaluated]) -> Evaluated | Failed:
+    """The value of a flag, or why it has none."""
+    try:
+        return value()
+    except KringError as error:
+        return Failed("GENERAL", sentence(error), key)
 
 
 def router_flag(request: Request, key: str) -> tuple[Line, str] | None:
@@ -178,10 +192,9 @@ def targeting_key(context: dict[str, Any]) -> str:
     return key
 
 
-def valued(key: str, line: Line, name: str, context: dict[str, Any]) -> Evaluated:
+def valued(key: str, line: Line, name: str, context: dict[str, Any], *, unit: str) -> Evaluated:
     """The value of a flag of kring.toml. The protocol has no word for `DEFAULT`, where no rule applied: it is static
     there, and the metadata say it."""
-    unit = as_routed(line, line.served.system, targeting_key(context))
     found = rack_of(line).evaluate(name, context, unit=unit)
     told = {"system": line.name, "reason": found.reason, "trial": found.trial, "arm": found.arm}
     return Evaluated(
@@ -193,10 +206,10 @@ def valued(key: str, line: Line, name: str, context: dict[str, Any]) -> Evaluate
     )
 
 
-def evaluated(line: Line, ending: str, subject: str) -> Evaluated:
-    """The value of one flag for one subject. `UserError` when the router assigns no subjects in this system."""
+def evaluated(line: Line, ending: str, unit: str) -> Evaluated:
+    """The value of one flag of the router for a unit. `UserError` where it assigns no subjects."""
     pointer = line.served.pointer
-    variant, reason = variant_of(line, subject)
+    variant, reason = variant_of(line, unit)
     return Evaluated(
         key=line.name + ending,
         value=value_of(line, ending, variant),
@@ -206,13 +219,13 @@ def evaluated(line: Line, ending: str, subject: str) -> Evaluated:
     )
 
 
-def expose(line: Line, subject: str, told: Sequence[Evaluated]) -> None:
-    """Put on record which variants a subject was told, for whoever analyses it later."""
+def expose(line: Line, unit: str, told: Sequence[Evaluated]) -> None:
+    """Put on record which variants a unit was told, for whoever analyses it later."""
     if line.exposing is None:
         return
     generation = line.served.pointer.generation
     shown = [shown_of(line, one) for one in told]
-    record = line.exposing.told(as_routed(line, line.served.system, subject), shown, generation=generation)
+    record = line.exposing.told(unit, shown, generation=generation)
     if record is not None:
         line.add(record)
 
@@ -241,8 +254,8 @@ def value_of(line: Line, ending: str, variant: Variant) -> bool | str:
     return variant == "canary" if ending else pointer.canary if variant == "canary" else pointer.live
 
 
-def variant_of(line: Line, subject: str) -> tuple[Variant, Reason]:
-    """The arm to which the router would send the subject now."""
+def variant_of(line: Line, unit: str) -> tuple[Variant, Reason]:
+    """The arm to which the router would send the unit now."""
     pointer, system = line.served.pointer, line.served.system
     if not pointer.canary or not pointer.share:
         return "live", "STATIC"
@@ -254,16 +267,26 @@ def variant_of(line: Line, subject: str) -> tuple[Variant, Reason]:
             next="declare data.subject in kring.toml",
             key="GENERAL",
         )
-    named = units([as_routed(line, system, subject)], at=line.now())
+    named = units([unit], at=line.now())
     return ("canary" if assigned(named, salt=pointer.salt, share=pointer.share)[0] else "live"), "SPLIT"
 
 
-def as_routed(line: Line, system: System, subject: str) -> str:
-    """A subject as the router writes it: a number as a number, whatever noughts stand before it."""
-    kind: LogicalType = next(
-        (field.type for field in line.reader.fields if field.name == system.data.subject), "string"
-    )
-    return line.token(subject_text(subject, kind))
+async def unit_of(line: Line, subject: str) -> str:
+    """A subject as the router writes it: a number as a number, whatever noughts stand before it. A token is looked up
+    beside the loop, since that of somebody new is made durable first."""
+    name = line.served.system.data.subject
+    kind: LogicalType = next((field.type for field in line.reader.fields if field.name == name), "string")
+    text = subject_text(subject, kind)
+    if line.token is str:
+        return text
+    return await asyncio.get_running_loop().run_in_executor(thread_of(line), line.token, text)
+
+
+def thread_of(line: Line) -> ThreadPoolExecutor:
+    """The one that looks up tokens for a system: one whose vault is slow keeps no other waiting."""
+    if line not in _threads:
+        _threads[line] = ThreadPoolExecutor(1, thread_name_prefix=f"tokens {line.name}")
+    return _threads[line]
 
 
 def failure(error: KringError, *, key: str) -> Response:

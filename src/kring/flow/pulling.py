@@ -30,7 +30,7 @@ Stamp = tuple[int, int, int]
 
 
 class PullFile:
-    """What was pulled of the system whose state lies in `home`."""
+    """What was pulled of the system whose state lies in `home`; it `is_known` once the file was read or not there."""
 
     def __init__(self, home: Path, *, files: Files) -> None:
         self.path = home / FILE
@@ -39,6 +39,7 @@ class PullFile:
         self._stamp: Stamp | None = None
         self.pulled: tuple[Pulled, ...] = ()
         self.trouble = ""
+        self.is_known = False
 
     def has_changed(self) -> bool:
         """Look at the file's stamp, and read it when it is another: whether other versions are `pulled` than before. A
@@ -48,17 +49,18 @@ class PullFile:
             stamp: Stamp | None = (there.st_mtime_ns, there.st_ino, there.st_size)
         except FileNotFoundError:
             stamp = None
-        except OSError:
+        except OSError as error:
+            self.trouble = f"{self.path.name} can't be looked at: {error.strerror or error}"
             return False
         if stamp == self._stamp:
-            self.trouble = ""
+            self.trouble, self.is_known = "", True
             return False
         try:
             now = self.read()
         except KringError as error:
             self.trouble = error.message
             return False
-        before, self.pulled, self._stamp, self.trouble = self.pulled, now, stamp, ""
+        before, self.pulled, self._stamp, self.trouble, self.is_known = self.pulled, now, stamp, "", True
         return now != before
 
     def read(self) -> tuple[Pulled, ...]:
@@ -111,7 +113,17 @@ def without(pointer: Pointer, pulled: Iterable[Pulled]) -> Pointer:
     if live in away and previous:
         live, previous, canary = previous, "", ""
     kept = msgspec.structs.replace(pointer, live=live, previous=previous, canary=canary)
-    return kept if canary else msgspec.structs.replace(kept, share=0.0, salt="", highest=False)
+    return kept if canary else alone(kept)
+
+
+def alone(pointer: Pointer) -> Pointer:
+    """`pointer` without a version that answers a share."""
+    return msgspec.structs.replace(pointer, canary="", share=0.0, salt="", highest=False)
+
+
+def as_known(pointer: Pointer, file: PullFile) -> Pointer:
+    """`pointer` as it holds by what is known of the pulled versions. As long as nothing is, none is there to go to."""
+    return without(pointer, file.pulled) if file.is_known else msgspec.structs.replace(alone(pointer), previous="")
 
 
 def next_to_pull(pointer: Pointer) -> str:

@@ -16,7 +16,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     versions are signed with, `known_later` are columns that no request can hold, `shadows` versions that are asked
     beside the live one, off the request's path. `roots` names by id the versions whose contents were looked at: a
     worker opens these bytes and no others. `repairs` are those of the recipe that can be applied to one row. `trials`
-    are those that run."""
+    are those that run. `waits` says in words what of kring.toml as it is now is not gone by yet."""
 
     home: str
     system: System
@@ -28,6 +28,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     roots: dict[str, str] = {}
     repairs: tuple[Repair, ...] = ()
     trials: tuple[TrialRun, ...] = ()
+    waits: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,10 +21,12 @@ from kring.decide.repair_rows import Mender, row_mender
 from kring.errors import IntegrityError, KringError
 from kring.flow import adapters
 from kring.flow.home import Home
+from kring.flow.sealing import is_hidden
 from kring.metrics.ids import fresh_id
 from kring.ports.clock import Clock
 from kring.ports.random import Random
 from kring.ports.runtime import Runtime
+from kring.ports.sealer import Sealer
 from kring.ports.task import Task
 from kring.record.background import Background
 from kring.record.batch import Batch, Column
@@ -51,8 +53,9 @@ Wrap = Callable[[str, Runtime], Runtime]
 class Opener:
     """Opens the versions of one system and keeps them: each is verified and loaded once.
 
-    `provider` is what is to compute its graphs, of those `here`; `providers` says by version what does. `damaged` is
-    the live version, while others answer for it because its bytes are not those that were signed.
+    `provider` is what is to compute its graphs, of those `here`; `providers` says by version what does. `doubt` says
+    why nobody knows which versions were taken back, if so: then none of them answers. `damaged` is the live version,
+    while others answer for it because of that, or because its bytes are not those that were signed.
     """
 
     served: Served
@@ -61,6 +64,7 @@ class Opener:
     say: Callable[[str], None]
     provider: str = CPU
     here: Sequence[str] = (CPU,)
+    doubt: Callable[[], str] = str
     rungs: dict[str, Answerer[Batch]] = field(default_factory=dict)
     providers: dict[str, str] = field(default_factory=dict)
     damaged: str = ""
@@ -69,8 +73,15 @@ class Opener:
     def decider(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
         """The decider for `pointer`, without the versions that can't be opened: those below them answer.
 
-        `IntegrityError` when the live version can't be verified: whoever has one that answers goes on with it.
+        `IntegrityError` when the live version can't be verified, or may have been taken back: whoever has one that
+        answers goes on with it.
         """
+        if why := self.doubt():
+            raise IntegrityError(
+                f"version {pointer.live} may have been taken back, and answers nothing",
+                got=why,
+                next="make the file readable, or remove it and run kring rollback again",
+            )
         names = [name for name in dict.fromkeys((pointer.live, pointer.canary, pointer.previous)) if name]
         opened = [name for name in names if self.open(name, needed=name == pointer.live)]
         self.damaged = ""
@@ -78,7 +89,7 @@ class Opener:
         return self._decider(pointer, rungs, self.rungs[baseline_of(pointer.live)], clock=clock)
 
     def decider_of_what_is_whole(self, pointer: Pointer, *, clock: Clock) -> Decider[Batch]:
-        """As `decider`; in place of a live version that can't be verified answer the previous one, its own baseline
+        """As `decider`; in place of a live version that is not to answer do the previous one, its own baseline
         where the baseline's files are what was signed, and the declared default. `IntegrityError` with none of them.
         """
         try:
@@ -265,18 +276,26 @@ def hider(served: Served, *, random: Random) -> tuple[Callable[[Batch], Batch], 
     return hide, vault.close
 
 
-def token_of(served: Served, hide: Callable[[Batch], Batch]) -> Callable[[str], str]:
-    """What writes a subject as its decisions do: a token when it is a direct identifier."""
+def token_of(served: Served, hide: Callable[[Batch], Batch], *, sealer: Sealer | None) -> Callable[[str], str]:
+    """What writes a subject as its decisions do: a token when it is a direct identifier. One for which the log puts a
+    token stays as it is; its key is made here already, which may take a durable write. `str` where neither is so."""
     subject = served.system.data.subject
     names = [one.name for one in served.contract.fields if one.identifier and one.name not in served.known_later]
-    if subject not in names:
+    if subject in names:
+
+        def token(text: str) -> str:
+            columns: dict[str, Column] = {name: [text if name == subject else None] for name in names}
+            return str(hide(Batch(1, columns)).columns[subject][0])
+
+        return token
+    if sealer is None or not is_hidden(served.contract, subject):
         return str
 
-    def token(text: str) -> str:
-        columns: dict[str, Column] = {name: [text if name == subject else None] for name in names}
-        return str(hide(Batch(1, columns)).columns[subject][0])
+    def known(text: str) -> str:
+        sealer.tokens([text])
+        return text
 
-    return token
+    return known
 
 
 def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepared:

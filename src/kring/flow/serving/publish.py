@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from kring.errors import KringError, NotFound, UserError
 from kring.flow import history
@@ -17,6 +19,7 @@ from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
 from kring.flow.pulling import PullFile
 from kring.flow.serving import meeting as meetings
+from kring.flow.serving.configured import Configured
 from kring.flow.serving.meeting import Meeting
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
@@ -29,8 +32,10 @@ from kring.record.serving import Served
 @dataclass
 class Known:
     """What one ledger has said: `keys` and who was forgotten up to place `heard`, who answers up to place `turned`.
-    `is_heard` says whether it could be read this time."""
+    `is_heard` says whether it could be read this time, `is_edited` that kring.toml has changed since."""
 
+    configured: Configured
+    is_edited: bool = False
     is_heard: bool = False
     keys: Sequence[ApiKey] = ()
     heard: int = -1
@@ -41,15 +46,24 @@ class Known:
 
 @dataclass
 class Publisher:
-    """Publishes what has changed on the ledgers of `projects`. `page` is told what to read again."""
+    """Publishes what has changed on the ledgers of `projects`, and in their files. `page` is told what to read again.
+    Where a server runs already, `before` is what it serves by."""
 
     projects: Sequence[Project]
     meeting: Meeting
     page: Page | None
     say: Callable[[str], None]
+    before: Sequence[Served] = ()
     _known: dict[str, Known] = field(default_factory=dict)
     _systems: list[Served] = field(default_factory=list)
     _access: AccessList | None = None
+
+    def __post_init__(self) -> None:
+        by_name = {one.system.name: one for one in self.before}
+        for project in self.projects:
+            one = by_name.get(project.system.name)
+            served = replace(project, system=one.system, contract=one.contract) if one is not None else project
+            self._known[project.system.name] = Known(Configured(served, newest=project, say=self.say))
 
     def publish(self) -> None:
         """Read every ledger that has grown, write what follows from it, say what changed.
@@ -60,24 +74,26 @@ class Publisher:
         """
         is_first = not self._systems
         for project in self.projects:
-            known = self._known.setdefault(project.system.name, Known())
+            known = self._known[project.system.name]
             known.is_heard = False
+            known.is_edited |= known.configured.look()
             try:
-                self._read(project, known)
+                self._read(known)
             except KringError as error:
                 if is_first:
                     raise
                 self._say_trouble(project.system.name, known, error.message)
             else:
                 self._say_trouble(project.system.name, known, "")
+        self.projects = [known.configured.served for known in self._known.values()]
         self._publish_access()
         self._publish_systems()
         if self.page is not None and all(known.is_heard for known in self._known.values()):
             self.page.ledger_seen(self.projects[0].clock.monotonic())
 
-    def _read(self, project: Project, known: Known) -> None:
+    def _read(self, known: Known) -> None:
         """The keys first: nothing that is wrong with a version keeps one from being ended."""
-        with project.ledger() as ledger:
+        with known.configured.served.ledger() as ledger:
             head = ledger.head().seq
             if head != known.heard:
                 is_forgotten = next(ledger.read(after=max(known.heard, 0), kind=history.KINDS[Forgotten]), None)
@@ -85,9 +101,10 @@ class Publisher:
                 if is_forgotten is not None:
                     self._bump("forgotten")
             known.is_heard = True
-            if head != known.turned:
-                known.served = served(project, ledger)
-                known.turned = head
+            if head != known.turned or known.is_edited:
+                waits = known.configured.turn(running_trials(ledger))
+                known.served = msgspec.structs.replace(served(known.configured.served, ledger), waits=waits)
+                known.turned, known.is_edited = head, False
 
     def _say_trouble(self, name: str, known: Known, trouble: str) -> None:
         """Many times a second the same would be said."""
@@ -109,10 +126,15 @@ class Publisher:
         self._bump("pointers")
 
     def _say_changes(self, systems: Sequence[Served]) -> None:
-        before = {one.system.name: one.pointer.live for one in self._systems}
+        before = {one.system.name: one for one in self._systems or self.before}
         for one in systems:
-            if before.get(one.system.name, one.pointer.live) != one.pointer.live:
-                self.say(f"{one.system.name} is answered by {one.pointer.live} from here on")
+            name, other = one.system.name, before.get(one.system.name, one)
+            if other.pointer.live != one.pointer.live:
+                self.say(f"{name} is answered by {one.pointer.live} from here on")
+            if other.system != one.system:
+                self.say(f"{name} goes by the flags, limits and rollouts of another kring.toml from here on")
+            if one.waits and other.waits != one.waits:
+                self.say(f"{name}: {one.waits}")
 
     def _publish_access(self) -> None:
         project = self.projects[0]

@@ -74,6 +74,19 @@ def look_after(
             say(f"the log of {project.system.name} could not be kept in order: {error.message}")
 
 
+def open_more(folders: Sequence[str], projects: dict[str, Project], *, said: dict[str, str]) -> None:
+    """Open the systems that could not be opened before; what is in the way of one is said once."""
+    for folder in folders:
+        if folder in projects:
+            continue
+        try:
+            projects[folder] = open_project(Path(folder), say=say)
+        except KringError as error:
+            if said.get(folder) != str(error):
+                say(f"the log in {folder} is not kept in order: {error}")
+            said[folder] = str(error)
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -85,11 +98,13 @@ def main(arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     plan = meetings.read_plan(LocalFiles(), Path(arguments[0]))
-    projects = [open_project(Path(folder), say=say) for folder in plan.folders]
+    projects: dict[str, Project] = {}
+    said: dict[str, str] = {}
     judged: dict[str, int] = {}
     lifeline.ready()
     while not stopped.wait(EVERY_S):
-        look_after(projects, Meeting(Path(plan.state)), say=say, judged=judged)
+        open_more(plan.folders, projects, said=said)
+        look_after([*projects.values()], Meeting(Path(plan.state)), say=say, judged=judged)
 
 
 if __name__ == "__main__":

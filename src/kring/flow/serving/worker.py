@@ -15,7 +15,7 @@ from kring.access.hosts import is_private
 from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.home import Home
-from kring.flow.pulling import PullFile, without
+from kring.flow.pulling import PullFile, as_known
 from kring.flow.sealing import open_sealer, sealing
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
@@ -165,10 +165,14 @@ class Worker:
             say=self.say,
             provider=self.plan.provider,
             here=available(),
+            doubt=lambda: doubt_in(self._pulls[Path(served.home)]),
         )
         self._openers[name] = opener
         reader = reader_of(served, clock=self.clock, random=self.random)
-        log = self._log(served, folder)
+        vault, subject = Home(Path(served.home)).vault, served.system.data.subject
+        sealer = open_sealer(served.contract, subject=subject, vault=vault, random=self.random)
+        self._sealers += [sealer] if sealer is not None else []
+        log = self._log(served, folder, sealer)
         hide, unhidden = hider(served, random=self.random)
         self._closing.callback(unhidden)
         decider = opener.decider_of_what_is_whole(served.pointer, clock=self.clock)
@@ -190,22 +194,19 @@ class Worker:
             claiming=claiming,
             spans=self.spans,
             exposing=Exposing(name, now=self.clock.now, dropped=lambda rows: self.counts.unexposed(name, rows)),
-            token=token_of(served, hide),
+            token=token_of(served, hide, sealer=sealer),
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
         self._days.keep(line, log)
         return line
 
-    def _log(self, served: Served, folder: Path) -> DecisionLog:
+    def _log(self, served: Served, folder: Path, sealer: Sealer | None) -> DecisionLog:
         """This worker's own part of the system's log."""
         contract, subject = served.contract, served.system.data.subject
         written = adapters.free_writer(
             folder, files=self.files, system=served.system.name, durability=served.system.log.durability
         )
-        sealer = open_sealer(contract, subject=subject, vault=Home(Path(served.home)).vault, random=self.random)
-        if sealer is not None:
-            self._sealers.append(sealer)
         log = sealing(written, sealer, contract=contract, subject=subject)
         self._closing.callback(log.close)
         return log
@@ -227,9 +228,9 @@ class Worker:
             if home not in self._pulls:
                 self._pulls[home] = PullFile(home, files=LocalFiles())
                 self._pulls[home].has_changed()
+        note_waiting(systems, notes=self.desk.notes)
         return [
-            msgspec.structs.replace(one, pointer=without(one.pointer, self._pulls[Path(one.home)].pulled))
-            for one in systems
+            msgspec.structs.replace(one, pointer=as_known(one.pointer, self._pulls[Path(one.home)])) for one in systems
         ]
 
     def _read_access(self) -> None:
@@ -259,18 +260,31 @@ class Worker:
         self.page.set_read_only(error.got or error.message)
 
 
+def note_waiting(systems: Iterable[Served], *, notes: dict[str, str]) -> None:
+    """What of the systems' files is not gone by yet."""
+    waits = "; ".join(f"{one.system.name}: {one.waits}" for one in systems if one.waits)
+    notes.pop("kring.toml", None)
+    if waits:
+        notes["kring.toml"] = waits
+
+
 def have_changed(pulls: Iterable[PullFile], *, notes: dict[str, str], say: Callable[[str], None]) -> bool:
     """Whether other versions were pulled than before. What can't be read is told of."""
     changed, trouble = False, ""
     for file in pulls:
         changed |= file.has_changed()
-        trouble = trouble or file.trouble
+        trouble = trouble or doubt_in(file) or file.trouble
     if trouble != notes.get("pulled", ""):
-        say(f"pulled versions are as they were known: {trouble}" if trouble else "pulled versions are read again")
+        say(f"pulled versions can't be read: {trouble}" if trouble else "pulled versions are read again")
     notes.pop("pulled", None)
     if trouble:
         notes["pulled"] = trouble
     return changed
+
+
+def doubt_in(file: PullFile) -> str:
+    """Why nobody here knows which versions were pulled; empty as soon as it could be read once."""
+    return "" if file.is_known else f"{file.trouble}; until it can be read, no version answers but a baseline"
 
 
 def forget(sealers: Iterable[Sealer]) -> None:
