@@ -11,7 +11,9 @@ import pytest
 from kring.errors import NoRoom
 from kring.flow import adapters
 from kring.flow.project import open_project
+from kring.flow.recording import sealing_for
 from kring.flow.serving.overhearing import Asked, Overhearing
+from kring.flow.serving.own_logs import OwnLogs
 from kring.flow.serving.publish import served
 from kring.flow.viewing.decisions import Follower
 from kring.host.clock import SimulatedClock
@@ -31,7 +33,8 @@ def test_a_pair_that_could_not_be_written_waits_for_its_repetition(tmp_path: Pat
     plan = Plan(0)
     project = replace(open_project(folder), files=FaultyFiles(LocalFiles(), plan))
     with project.ledger() as ledger:
-        over = Overhearing(project, served(project, ledger))
+        logs = OwnLogs(sealing_for, page=None, say=print)
+        over = Overhearing(project, served(project, ledger), logs=logs)
     asked = Asked(over.reader.read([LOAN]), 0)
     answered = over.answer({"": [0.25]}, at=0, version="")
     assert over.hear("one", asked, size=10, version="").heard == "waiting"
@@ -41,6 +44,7 @@ def test_a_pair_that_could_not_be_written_waits_for_its_repetition(tmp_path: Pat
     assert over.hear("one", answered, size=10, version="").heard == "recorded"
     assert over.hear("one", answered, size=10, version="").heard == "known"
     over.close()
+    logs.close()
     history = adapters.read_log(project.home.log, system=project.system.name)
     assert [one.record.n for one in history.read() if isinstance(one.record, Decisions)] == [1]
 

@@ -1,4 +1,5 @@
-"""`kring serve` with a first worker whose fsync fails as soon as the file that BROKEN names is there."""
+"""`kring serve` with a process whose fsync fails once the file that BROKEN names is there: the first worker, or what
+BROKEN_PART names, `control`."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from kring.api import serve as serving
 from kring.cli.app import run
+from kring.console import serve as console
+from kring.flow import project
 from kring.flow.serving import starting
 from kring.flow.serving.worker import Worker
 from kring.host.files import LocalAppender, LocalFiles, storage_error
@@ -40,9 +43,22 @@ class BrokenWorker(Worker):
             self.files = BrokenFiles()
 
 
+def main(arguments: list[str]) -> None:
+    """The command, a worker, or the control process."""
+    is_control = os.environ.get("BROKEN_PART") == "control"
+    if arguments[0] == "serve":
+        if is_control:
+            starting.OTHERS["control"] = ("broken_server", 0)
+        else:
+            starting.WORKER = "broken_server"  # type: ignore[misc]
+        sys.exit(run(arguments))
+    if is_control:
+        project.LocalFiles = BrokenFiles  # type: ignore[misc]
+        console.main(arguments)
+    else:
+        serving.Worker = BrokenWorker  # type: ignore[misc]
+        serving.main(arguments)
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        starting.WORKER = "broken_server"  # type: ignore[misc]
-        sys.exit(run(sys.argv[1:]))
-    serving.Worker = BrokenWorker  # type: ignore[misc]
-    serving.main(sys.argv[1:])
+    main(sys.argv[1:])

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -107,28 +107,71 @@ async def once(server: Server, key: str, row: dict[str, object], headers: dict[s
         await connection.close()
 
 
+@contextmanager
+def with_a_broken_disk(system: Released, broken: Path, *, part: str = "") -> Iterator[Server]:
+    """A server of two workers; the disk of the first, or of the `part`, breaks when the file `broken` is there."""
+    log, port, here = broken.parent / "server.log", free_port(), Path(__file__).parent
+    environ = os.environ | {"NO_COLOR": "1", "BROKEN": str(broken), "PYTHONPATH": pythonpath(here), "BROKEN_PART": part}
+    words = [sys.executable, str(here / "broken_server.py"), "serve", str(system.folder), "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen([*words, "--workers", "2"], stdout=out, stderr=subprocess.STDOUT, env=environ)
+    server = Server(port, 0, (system.folder,), process, log, system.key)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        server.stop()
+
+
 def test_after_a_failed_fsync_no_worker_acknowledges_anything(parcels: Released, tmp_path: Path) -> None:
     """One worker's fsync fails; the other one's would not. Started again on a disk that is well, all goes on."""
     broken = tmp_path / "the disk of worker 0 is broken"
-    log, port = tmp_path / "server.log", free_port()
-    here = Path(__file__).parent
-    environ = os.environ | {"NO_COLOR": "1", "BROKEN": str(broken), "PYTHONPATH": pythonpath(here)}
-    words = [sys.executable, str(here / "broken_server.py"), "serve", str(parcels.folder), "--port", str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen([*words, "--workers", "2"], stdout=out, stderr=subprocess.STDOUT, env=environ)
-    server = Server(port, 0, (parcels.folder,), process, log, parcels.key)
-    try:
-        wait_until_ready(server)
+    with with_a_broken_disk(parcels, broken) as server:
         kept = asyncio.run(broken_meanwhile(server, broken))
-    finally:
-        server.stop()
-    told = log.read_text()
+    told = server.log.read_text()
     assert "nothing is acknowledged from here on" in told, told
     assert "Input/output error" in told, told
     assert not kept.strange
     kept.hold_against(parcels.folder, system="parcels")
     with serving([parcels.folder]) as again:
         assert again.ask("POST", "/api/decisions", {"inputs": parcel(1)}, key=parcels.key).status == 200
+
+
+def test_a_failed_fsync_of_what_others_report_stops_all_and_a_start_brings_all_back(
+    parcels: Released, tmp_path: Path
+) -> None:
+    """Outcomes and the events of other servers go by the rule of the workers, before the failure and after a start."""
+    broken = tmp_path / "the disk of the control process is broken"
+    with with_a_broken_disk(parcels, broken, part="control") as server:
+        id = server.ask("POST", "/api/decisions", {"inputs": parcel(1)}).json["id"]
+        assert (outcome(server, id, 40.0), overheard(server, "one")) == (200, 200)
+        broken.touch()
+        assert outcome(server, id, 41.0) == 503
+        until(lambda: server.ask("GET", "/readyz").status == 503, "a word about it", log=server.log)
+        broken.unlink()
+        assert (outcome(server, id, 42.0), overheard(server, "two")) == (503, 503)
+        until(lambda: {decided(server) for _ in range(10)} == {503}, "both workers to stop", log=server.log)
+    assert server.log.read_text().count("nothing is acknowledged from here on") == 1
+    with serving([parcels.folder]) as again:
+        again.key = parcels.key
+        assert (outcome(again, id, 43.0), overheard(again, "three"), decided(again)) == (200, 200, 200)
+
+
+def outcome(server: Server, id: str, value: float) -> int:
+    return server.ask("POST", f"/api/decisions/{id}/outcome", {"value": value}).status
+
+
+def decided(server: Server) -> int:
+    return server.ask("POST", "/api/decisions", {"inputs": parcel(2)}).status
+
+
+def overheard(server: Server, id: str) -> int:
+    """A request of KServe's and its answer; the status of what is recorded then."""
+    kind, said = "org.kubeflow.serving.inference.", {"predictions": [30.0]}
+    event = {"ce-id": id, "ce-source": "s", "ce-specversion": "1.0", "ce-type": f"{kind}request"}
+    first = server.ask("POST", "/api/events/kserve", {"instances": [parcel(3)]}, headers=event)
+    assert first.status == 200, first.body
+    return server.ask("POST", "/api/events/kserve", said, headers=event | {"ce-type": f"{kind}response"}).status
 
 
 def pythonpath(*more: Path) -> str:

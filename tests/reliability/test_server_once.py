@@ -6,14 +6,20 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from typing import Any, Final
 
+import moods
 import pytest
 from asking import Connection, Said, decisions
-from living import end_now, until
+from living import end_now, kill, lives, until, workers
 from released import Released
 from rows import parcel
 
+from kring.api.forward import UnixConnection
+from kring.host.sockets import reachable
+from kring.stores.claims import open_claims
 from served import Reply, Server, serving, start
 
 TIMES: Final = 50
@@ -104,6 +110,45 @@ def test_a_lost_answer_is_given_again(server: Server, system: Released, when: st
     assert {one.status for one in said} == {200}
     assert len({one.json["id"] for one in said}) == 1
     assert logged(system) - before == 1
+
+
+def test_a_key_comes_free_whoever_begins_to_write_when_a_worker_dies(moody: Released) -> None:
+    """The control process records its first outcome in the moment in which the number of a dead worker is nobody's."""
+    slow, key = moods.row(moods.TAKES_ITS_TIME + 700, 1), {"idempotency-key": "under way"}
+    with serving([moody.folder], workers=1) as server, ThreadPoolExecutor(1) as thread:
+        server.key = moody.key
+        told = server.ask("POST", "/api/decisions", {"inputs": moods.row(moods.FINE, 0)})
+        claims = open_claims(moody.folder / ".kring" / "serve" / "claims.db")
+        cut = thread.submit(server.ask, "POST", "/api/decisions", {"inputs": slow}, headers=key)
+        until(lambda: claims.owners("moody"), "a claim", log=server.log, every=0.002)
+        claims.close()
+        worker = workers(moody.folder)[0]
+        kill(worker)
+        until(lambda: not lives(worker), "its end", every=0.001)
+        assert reported(moody, told.json["id"]) == 200
+        with pytest.raises((OSError, HTTPException)):
+            cut.result()
+        until(lambda: status_of(server, slow, key) == 200, "an answer under the same key", log=server.log, every=0.2)
+    assert logged(moody) == 2
+
+
+def reported(system: Released, id: str) -> int:
+    """The status of an outcome that is told to the control process itself: no worker is there to pass it on."""
+    connection = UnixConnection(reachable(system.folder / ".kring" / "serve" / "control.sock"))
+    headers = {"host": "127.0.0.1", "authorization": f"Bearer {system.key}", "content-type": "application/json"}
+    try:
+        connection.request("POST", f"/api/decisions/{id}/outcome", json.dumps({"value": "UP"}), headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def status_of(server: Server, row: dict[str, object], headers: dict[str, str]) -> int:
+    """Of a decision; 0 while nobody is there."""
+    try:
+        return server.ask("POST", "/api/decisions", {"inputs": row}, headers=headers).status
+    except OSError:
+        return 0
 
 
 def test_what_killed_workers_left_undecided_is_decided_by_fewer(parcels: Released) -> None:

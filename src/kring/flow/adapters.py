@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet", ".xlsx": "kring.sinks.xlsx"}
 """Formats of files of answers, by the end of their names."""
 
+BESIDE: Final = 256
+"""From this number on write processes that answer no requests; below it data workers, of which there are at most so
+many. So nobody keeps the number of a worker that died from those who look after the idempotency keys it left."""
+
 BOOSTED: Final = ("lightgbm", "xgboost")
 """Built-ins of the extra `boosting`, and the packages their estimators come from."""
 
@@ -90,13 +94,13 @@ def open_log(folder: Path, *, files: Files, system: str) -> DecisionLog:
 
 
 def free_writer(
-    folder: Path, *, files: Files, system: str, durability: Literal["sync", "async"] = "sync"
+    folder: Path, *, files: Files, system: str, durability: Literal["sync", "async"] = "sync", first: int = 0
 ) -> DecisionLog:
-    """A writer of the log that nobody else has open."""
+    """A writer of the log that nobody else has open, with a number from `first` on."""
     from kring.stores import file, lazy
 
     kind = lazy.LazyLog if durability == "async" else file.FileLog
-    return file.free_writer(folder, files=files, system=system, kind=kind)
+    return file.free_writer(folder, files=files, system=system, kind=kind, first=first)
 
 
 def seal_left(folder: Path, *, files: Files, system: str, before: int) -> list[Segment]:

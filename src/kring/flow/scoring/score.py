@@ -193,7 +193,11 @@ def open_log(project: Project) -> Iterator[DecisionLog]:
     """A writer of the decision log, closed whatever happens; others may be writing beside it."""
     system = project.system
     writer = adapters.free_writer(
-        project.home.log, files=project.files, system=system.name, durability=system.log.durability
+        project.home.log,
+        files=project.files,
+        system=system.name,
+        durability=system.log.durability,
+        first=adapters.BESIDE,
     )
     log = sealing_for(project, writer)
     try:

@@ -18,15 +18,16 @@ from kring.errors import KringError, NotFound
 from kring.flow import adapters
 from kring.flow.outcomes import record_outcomes
 from kring.flow.project import Project, open_project
+from kring.flow.recording import sealing_for
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.meeting import Meeting
 from kring.flow.serving.overhearing import Ears
+from kring.flow.serving.own_logs import OwnLogs
 from kring.flow.serving.publish import Publisher
 from kring.flow.serving.tallies import computing
 from kring.flow.viewing.decisions import Follower
 from kring.host.page import open_page
-from kring.ports.decision_log import DecisionLog
 from kring.ports.page import Page
 from kring.record.access import Action, Principal
 from kring.record.outcome import Reported, Told
@@ -35,25 +36,25 @@ from kring.record.serving import Plan, Served
 POLL_S: Final = 0.25
 """How often the ledgers are looked at: a key that is revoked is dead within a second."""
 
-DAY_US: Final = 86_400_000_000
-
 
 @dataclass
 class Control:
     """Everything that the management side answers from. May be used from any thread."""
 
     plan: Plan
-    projects: Mapping[str, Project]
     gate: Gatekeeper
     sessions: Sessions
     followers: Mapping[str, Follower]
     drawings: Drawings
     publisher: Publisher
     ears: Ears
+    logs: OwnLogs
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _recording: threading.Lock = field(default_factory=threading.Lock)
-    _logs: dict[str, DecisionLog] = field(default_factory=dict)
-    _days: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def projects(self) -> Mapping[str, Project]:
+        """The systems by their names, as they are served now."""
+        return {project.system.name: project for project in self.publisher.projects}
 
     @property
     def is_secure(self) -> bool:
@@ -101,9 +102,9 @@ class Control:
     def report(self, project: Project, reports: Sequence[Reported], *, source: str) -> list[Told]:
         """Put on record, durably, what turned out to be true of decisions of one system."""
         target = next(one for one in project.contract.fields if one.name == project.system.data.target)
-        with self._recording:
+        with self.logs.of(project) as log:
             return record_outcomes(
-                self._log(project),
+                log,
                 adapters.read_log(project.home.log, system=project.system.name),
                 reports,
                 system=project.system.name,
@@ -112,21 +113,9 @@ class Control:
                 source=source,
             )
 
-    def _log(self, project: Project) -> DecisionLog:
-        """This process's own writer of the project's log, which begins a segment a day: outcomes alone end none."""
-        name, day = project.system.name, project.clock.now() // DAY_US
-        if name not in self._logs:
-            self._logs[name] = adapters.free_writer(project.home.log, files=project.files, system=name)
-        elif self._days[name] != day:
-            self._logs[name].seal()
-        self._days[name] = day
-        return self._logs[name]
-
     def close(self) -> None:
         """Let go of what was opened to be written."""
-        with self._recording:
-            while self._logs:
-                self._logs.popitem()[1].close()
+        self.logs.close()
         self.ears.close()
 
     def systems(self) -> list[Served]:
@@ -154,15 +143,18 @@ def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
     """Open every system of the plan. A ledger that can't be read keeps nothing from being opened."""
     projects = [open_project(Path(folder), say=say) for folder in plan.folders]
     meeting = Meeting(Path(plan.state))
+    page, before = _page(meeting), meetings.read_systems(projects[0].files, meeting)
     control = Control(
         plan=plan,
-        projects={project.system.name: project for project in projects},
         gate=Gatekeeper(dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy)),
         sessions=Sessions(projects[0].random),
         followers={project.system.name: Follower(project) for project in projects},
         drawings=Drawings(meeting.drawings, files=projects[0].files),
-        publisher=Publisher(projects, meeting, _page(meeting), say),
-        ears=Ears(lambda: meetings.read_systems(projects[0].files, meeting)),
+        publisher=Publisher(projects, meeting, page, say, before=before),
+        ears=Ears(
+            lambda: meetings.read_systems(projects[0].files, meeting), logs=OwnLogs(sealing_for, page=page, say=say)
+        ),
+        logs=OwnLogs(page=page, say=say),
     )
     try:
         control.refresh()

@@ -16,14 +16,12 @@ import numpy as np
 
 from kring.decide.policy import DECISION, OF_LABEL, SAID
 from kring.errors import NotFound, Overloaded, Refused
-from kring.flow import adapters
 from kring.flow.deciding import verified
 from kring.flow.project import Project
-from kring.flow.recording import sealing_for
 from kring.flow.serving.opening import hider, reader_of
+from kring.flow.serving.own_logs import OwnLogs
 from kring.metrics.ids import decision_ids
 from kring.metrics.targets import SPELLINGS, label_of
-from kring.ports.decision_log import DecisionLog
 from kring.record.batch import Batch, Column
 from kring.record.decision import Decisions, Value
 from kring.record.serving import Served
@@ -74,13 +72,13 @@ class Half(msgspec.Struct, frozen=True):
 class Overhearing:
     """Pairs events of one system and writes them down. May be used from any thread."""
 
-    def __init__(self, project: Project, served: Served) -> None:
+    def __init__(self, project: Project, served: Served, *, logs: OwnLogs) -> None:
         self.project = project
+        self._logs = logs
         self._served = served
         self.reader: Reader = reader_of(flagging(served), clock=project.clock, random=project.random)
         self._hide, self._let_go = hider(served, random=project.random)
         self._lock = threading.Lock()
-        self._log: DecisionLog | None = None
         self._halves: OrderedDict[str, Half] = OrderedDict()
         self._held = 0
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -123,11 +121,8 @@ class Overhearing:
         return Overheard(heard="recorded", decisions=tuple(ids))
 
     def close(self) -> None:
-        """Let go of the log. What waits for its other half is lost."""
+        """What waits for its other half is lost."""
         with self._lock:
-            if self._log is not None:
-                self._log.close()
-                self._log = None
             self._let_go()
 
     def _policy(self, version: str) -> Policy:
@@ -167,12 +162,9 @@ class Overhearing:
         )
 
     def _write(self, record: Decisions) -> list[str]:
-        if self._log is None:
-            name = self.project.system.name
-            writer = adapters.free_writer(self.project.home.log, files=self.project.files, system=name)
-            self._log = sealing_for(self.project, writer)
-        place = self._log.append(record)
-        self._log.commit()
+        with self._logs.of(self.project) as log:
+            place = log.append(record)
+            log.commit()
         return decision_ids(place, record.n)
 
     def _keep(self, id: str, half: Asked | Answered, *, size: int) -> None:
@@ -205,10 +197,12 @@ class Overhearing:
 
 
 class Ears:
-    """What listens for each system, from its first event on. `published` gives what is known of all systems."""
+    """What listens for each system, from its first event on. `published` gives what is known of all systems, `logs` is
+    where events are written."""
 
-    def __init__(self, published: Callable[[], Sequence[Served]]) -> None:
+    def __init__(self, published: Callable[[], Sequence[Served]], *, logs: OwnLogs) -> None:
         self._published = published
+        self._logs = logs
         self._open: dict[str, Overhearing] = {}
         self._lock = threading.Lock()
 
@@ -220,7 +214,7 @@ class Ears:
             raise NotFound("nothing was released yet", got=name, next="kring go makes and releases a version")
         with self._lock:
             if name not in self._open:
-                self._open[name] = Overhearing(project, served)
+                self._open[name] = Overhearing(project, served, logs=self._logs)
             self._open[name].turn(served)
             return self._open[name]
 
@@ -229,6 +223,7 @@ class Ears:
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
+        self._logs.close()
 
 
 def flagging(served: Served) -> Served:
