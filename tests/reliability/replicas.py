@@ -172,12 +172,10 @@ def made(folder: Path, *, seed: int, faults: float, failing: float) -> World:
 
 
 def opened(world: World, number: int) -> DecisionLog:
-    from kring.stores.file import open_log
+    from kring.stores.file import Ends, open_log
 
     project = world.project
-    return open_log(
-        project.home.log, files=LocalFiles(), writer=number, segment_bytes=1 << 16, system=project.system.name
-    )
+    return open_log(project.home.log, files=LocalFiles(), writer=number, ends=Ends(1 << 16), system=project.system.name)
 
 
 def state_of(ledger: Ledger) -> OperatorState:

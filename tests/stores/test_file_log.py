@@ -19,7 +19,7 @@ from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_bytes, decision_id, decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
-from kring.stores.file import AHEAD_BYTES, FileLog, open_log
+from kring.stores.file import AHEAD_BYTES, Ends, FileLog, open_log
 from kring.stores.reading import read_log, read_writer
 from kring.stores.segment import FORMAT
 from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions, outcomes
@@ -29,7 +29,7 @@ SMALL = 1500
 
 
 def opened(folder: Path, *, files: Files | None = None, segment_bytes: int = 64 << 20) -> FileLog:
-    return open_log(folder, files=files or LocalFiles(), system=SYSTEM, segment_bytes=segment_bytes)
+    return open_log(folder, files=files or LocalFiles(), system=SYSTEM, ends=Ends(segment_bytes))
 
 
 class TestFileLog(DecisionLogSuite):

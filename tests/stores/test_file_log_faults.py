@@ -19,7 +19,7 @@ from kring.host.files import LocalFiles, storage_error
 from kring.metrics.ids import decision_ids
 from kring.ports.files import Files
 from kring.record.decision import Decisions
-from kring.stores.file import FileLog, open_log
+from kring.stores.file import Ends, FileLog, open_log
 from kring.stores.reading import read_log
 from kring.testing.decision_log import START, SYSTEM, decisions, outcomes
 
@@ -28,7 +28,7 @@ SMALL = 1500
 
 
 def opened(folder: Path, *, files: Files | None = None, segment_bytes: int = 64 << 20) -> FileLog:
-    return open_log(folder, files=files or LocalFiles(), system=SYSTEM, segment_bytes=segment_bytes)
+    return open_log(folder, files=files or LocalFiles(), system=SYSTEM, ends=Ends(segment_bytes))
 
 
 @pytest.fixture
@@ -316,9 +316,9 @@ import os, sys
 from pathlib import Path
 from kring.host.files import LocalFiles, storage_error
 from kring.metrics.ids import decision_ids
-from kring.stores.file import open_log
+from kring.stores.file import Ends, open_log
 from kring.testing.decision_log import SYSTEM, START, decisions
-log = open_log(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, segment_bytes=20_000)
+log = open_log(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, ends=Ends(20_000))
 number = 0
 while True:
     ids = []

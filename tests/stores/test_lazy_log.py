@@ -16,14 +16,14 @@ from kring.host.faults import Crash, FaultyFiles, Plan
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_ids
 from kring.ports.files import Files
-from kring.stores.file import free_writer, open_log
+from kring.stores.file import Ends, free_writer, open_log
 from kring.stores.lazy import LazyLog
 from kring.stores.reading import read_log
 from kring.testing.decision_log import START, SYSTEM, DecisionLogSuite, decisions
 
 
 def opened(folder: Path, *, files: Files | None = None, segment_bytes: int = 64 << 20) -> LazyLog:
-    log = open_log(folder, files=files or LocalFiles(), system=SYSTEM, segment_bytes=segment_bytes, kind=LazyLog)
+    log = open_log(folder, files=files or LocalFiles(), system=SYSTEM, ends=Ends(segment_bytes), kind=LazyLog)
     assert isinstance(log, LazyLog)
     return log
 
@@ -150,10 +150,10 @@ import os, sys
 from pathlib import Path
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_ids
-from kring.stores.file import free_writer
+from kring.stores.file import Ends, free_writer
 from kring.stores.lazy import LazyLog
 from kring.testing.decision_log import SYSTEM, decisions
-log = free_writer(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, segment_bytes=20_000, kind=LazyLog)
+log = free_writer(Path(sys.argv[1]), files=LocalFiles(), system=SYSTEM, ends=Ends(20_000), kind=LazyLog)
 while True:
     ids = decision_ids(log.append(decisions(5)), 5)
     log.commit()

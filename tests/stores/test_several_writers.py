@@ -21,7 +21,7 @@ from kring.ports.decision_log import Logged
 from kring.record.decision import Closed, Decisions, Outcomes, Place
 from kring.stores import file as store
 from kring.stores import reading
-from kring.stores.file import FileLog, free_writer, open_log
+from kring.stores.file import Ends, FileLog, free_writer, open_log
 from kring.stores.reading import read_log, writers_in
 from kring.testing.decision_log import START, SYSTEM, closed, decisions, outcomes
 
@@ -43,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(folder: Path, writer: int) -> FileLog:
-    return open_log(folder, files=LocalFiles(), system=SYSTEM, writer=writer, segment_bytes=SMALL)
+    return open_log(folder, files=LocalFiles(), system=SYSTEM, writer=writer, ends=Ends(SMALL))
 
 
 def followed(folder: Path, cursors: dict[int, tuple[int, int]], *, until: int | None = None) -> Iterator[Logged]:

@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from kring.errors import Busy, NoRoom, StorageError
 from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
@@ -64,18 +63,32 @@ AHEAD_BYTES: Final = 1 << 18
 """Zeros that lie ready behind the open segment: then a group is durable after one wait for the disk."""
 
 
+class Ends(NamedTuple):
+    """When a segment ends: when it holds so many `bytes`, and with the first record that comes `age_us` (microseconds)
+    after its first one; 0: whatever its age."""
+
+    bytes: int = SEGMENT_BYTES
+    age_us: int = 0
+
+
+BY_SIZE: Final = Ends()
+DAILY: Final = Ends(age_us=SEGMENT_AGE_US)
+
+
+class Part(NamedTuple):
+    """What one writer has of a log to itself, for as long as it holds the `lock`: the files `WRITER-NUMBER.log`."""
+
+    folder: Path
+    system: str
+    writer: int
+    files: Files
+    lock: Appender
+
+
 def open_log(
-    folder: Path,
-    *,
-    files: Files,
-    writer: int = 0,
-    segment_bytes: int = SEGMENT_BYTES,
-    segment_age_us: int = 0,
-    system: str,
-    kind: type[FileLog] | None = None,
+    folder: Path, *, files: Files, system: str, writer: int = 0, ends: Ends = BY_SIZE, kind: type[FileLog] | None = None
 ) -> FileLog:
-    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append; of the class `kind`. Without an age its
-    segments end by their size alone.
+    """The log of `writer` (0 to 4095) in `folder`, recovered, ready to append; of the class `kind`.
 
     `Busy` while another process has it open, `IntegrityError` when a segment is damaged or missing,
     `NewerFormat` when a newer Kring wrote it, `StorageError` when the disk refuses.
@@ -84,38 +97,19 @@ def open_log(
         raise ValueError(f"writer {writer} does not fit into {WRITER_BITS} bits")
     lock = files.append(folder / f"{writer}.lock")
     try:
-        return (kind or FileLog)(
-            folder,
-            files=files,
-            writer=writer,
-            segment_bytes=segment_bytes,
-            segment_age_us=segment_age_us,
-            system=system,
-            lock=lock,
-        )
+        return (kind or FileLog)(Part(folder, system, writer, files, lock), ends=ends)
     except BaseException:
         lock.close()
         raise
 
 
 def free_writer(
-    folder: Path,
-    *,
-    files: Files,
-    system: str,
-    first: int = 0,
-    segment_bytes: int = SEGMENT_BYTES,
-    segment_age_us: int = SEGMENT_AGE_US,
-    kind: type[FileLog] | None = None,
+    folder: Path, *, files: Files, system: str, first: int = 0, ends: Ends = DAILY, kind: type[FileLog] | None = None
 ) -> FileLog:
     """As `open_log`, for the first writer from `first` on that no process has open; `Busy` when there is none."""
-    opened = partial(
-        open_log, folder, files=files, segment_bytes=segment_bytes, segment_age_us=segment_age_us, system=system,
-        kind=kind,
-    )  # fmt: skip
     for writer in range(first, 1 << WRITER_BITS):
         try:
-            return opened(writer=writer)
+            return open_log(folder, files=files, system=system, writer=writer, ends=ends, kind=kind)
         except Busy:
             continue
     raise Busy(
@@ -149,24 +143,12 @@ class FileLog:
     """Fulfils `kring.ports.decision_log.DecisionLog`. For one thread at a time. `writer` is the number that stands in
     the ids it gives out."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        files: Files,
-        writer: int,
-        segment_bytes: int,
-        segment_age_us: int,
-        system: str,
-        lock: Appender,
-    ) -> None:
-        self._folder = folder
+    def __init__(self, part: Part, *, ends: Ends) -> None:
+        folder, system, writer, files, self._lock = part
         self._files = files
         self.writer = writer
-        self._segment_bytes = segment_bytes
-        self._segment_age_us = segment_age_us or NEVER
         self._system = system
-        self._lock = lock
+        self._most_bytes, self._oldest_us = ends.bytes, ends.age_us or NEVER
         self._reader = LogReader(folder, system=system, writer=writer)
         found = recover(folder, writer=writer, system=system, files=files)
         self._sealed = found.sealed
@@ -268,7 +250,7 @@ class FileLog:
         it is waiting."""
         with self._stop.unless_it_passes():
             tally = self._tally
-            over = tally is not None and (tally.size >= self._segment_bytes or at - tally.began >= self._segment_age_us)
+            over = tally is not None and (tally.size >= self._most_bytes or at - tally.began >= self._oldest_us)
             if tally is not None and over and not self._frames:
                 self._close_segment(tally)
             if self._tally is None:

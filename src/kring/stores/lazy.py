@@ -7,13 +7,11 @@ read-only like any other.
 
 from __future__ import annotations
 
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Final
 
 from kring.errors import ReadOnly, StorageError
-from kring.ports.files import Appender, Files
-from kring.stores.file import FileLog
+from kring.stores.file import Ends, FileLog, Part
 from kring.stores.segment import Frame, Tally
 
 EVERY_SECONDS: Final = 0.1
@@ -22,33 +20,15 @@ EVERY_SECONDS: Final = 0.1
 class LazyLog(FileLog):
     """`dropped` counts the rows that were acknowledged and may not be there after a power cut."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        files: Files,
-        writer: int,
-        segment_bytes: int,
-        segment_age_us: int,
-        system: str,
-        lock: Appender,
-    ) -> None:
+    def __init__(self, part: Part, *, ends: Ends) -> None:
         self.dropped = 0
         self._written = 0
         self._safe = 0
         self._failed: StorageError | None = None
         self._syncing = Lock()
         self._dirty, self._closing = Event(), Event()
-        super().__init__(
-            folder,
-            files=files,
-            writer=writer,
-            segment_bytes=segment_bytes,
-            segment_age_us=segment_age_us,
-            system=system,
-            lock=lock,
-        )
-        self._thread = Thread(target=self._follow_up, name=f"durable-{writer}", daemon=True)
+        super().__init__(part, ends=ends)
+        self._thread = Thread(target=self._follow_up, name=f"durable-{part.writer}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

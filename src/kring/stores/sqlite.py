@@ -126,6 +126,13 @@ class SqliteLedger:
             )
         return Lease(name=name, token=token, until=until)
 
+    def leased(self, name: str) -> Lease | None:
+        with self._reading("read the lease"):
+            found = self._connection.execute(
+                "SELECT token, until FROM lease WHERE system = ? AND name = ?", (self._system, name)
+            ).fetchone()
+        return Lease(name=name, token=found[0], until=found[1]) if found else None
+
     def verify(self) -> Head:
         """Reads one consistent state, event by event; other processes may append meanwhile."""
         with self._reading("verify the ledger"):
