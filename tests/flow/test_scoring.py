@@ -410,7 +410,7 @@ def test_two_into_one_file_wait_for_each_other_and_none_waits_for_the_log(loans:
     with scoring.open_log(project):
         scored = score(project, order)
     assert scored.rows == 10
-    assert decision_place(decision_raw(scored.first_id)).writer == 1
+    assert decision_place(decision_raw(scored.first_id)).writer == adapters.BESIDE + 1
     assert trace(project, scored.last_id).nodes[0].id == scored.last_id
 
 

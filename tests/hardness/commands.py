@@ -20,7 +20,7 @@ from kring.cli.app import run
 BEGUN: Final = "begun"
 """A file that says that the command itself runs: no signal is sent before."""
 
-LOCKS: Final = {".working", ".lock", "0.lock", "running"}
+LOCKS: Final = {".working", ".lock", "0.lock", "256.lock", "running"}
 FIELDS: Final = {"code", "message", "got", "allowed", "next", "where"}
 PRELOAD: Final = [
     "kring.cli.alarms",
