@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kring.learn.poisoning import FEWEST_NEW, FEWEST_OLD, burst, flips, trusted
+from kring.learn.poisoning import (
+    FEWEST_NEW,
+    FEWEST_OLD,
+    burst,
+    contradicted,
+    flips,
+    more_by_chance,
+    trusted,
+)
 from kring.metrics.neighbours import Points, against, largest_cells, scaled
 
 OLD, NEW = 2400, 900
@@ -38,6 +46,34 @@ def test_flipped_labels_are_found_and_clean_ones_are_not(seed: int) -> None:
 def test_what_has_really_changed_is_no_poison() -> None:
     old, new = rows(OLD, seed=1), rows(NEW, seed=2, sign=-1.0)
     assert not [one.words for one in flips(old, new, labelled=True, seed=0) if one.is_more]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noisy_labels_that_become_more_frequent_are_no_poison(seed: int) -> None:
+    """Storms: whatever is like a late flight, three times as many are late. Flipped beside that they are found."""
+
+    def stormy(n: int, late: float, *, seed: int) -> Points:
+        points = rows(n, seed=seed)
+        odds = np.exp(1.5 * points.numbers[:, 0]) * late / (1 - late)
+        return points._replace(
+            truth=(np.random.default_rng(1000 + seed).random(n) < odds / (1 + odds)).astype(np.float64)
+        )
+
+    old, new = stormy(4 * OLD, 0.08, seed=seed), stormy(3 * NEW, 0.25, seed=100 + seed)
+    assert not [one.words for one in flips(old, new, labelled=True, seed=0) if one.is_more]
+    wrong = flipped(new, 0.2, seed=seed)
+    assert [one for one in flips(old, wrong, labelled=True, seed=0) if one.is_more]
+
+
+def test_chance_by_hand() -> None:
+    """Of two labels as frequent as each other ten others contradict by seven or more in 176 of 1,024 cases."""
+    even, one_in_four = np.array([0.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0])
+    assert contradicted(even, far=0.7) == pytest.approx(176 / 1024)
+    assert contradicted(one_in_four, far=0.7) == pytest.approx(0.1965, abs=5e-4)
+    assert contradicted(np.zeros(5), far=0.7) == 0.0
+    assert more_by_chance(one_in_four, even, far=0.7) == pytest.approx(0.1965 * 1024 / 176, abs=5e-3)
+    assert more_by_chance(even, one_in_four, far=0.7) == 1.0, "what is rarer is no excuse"
+    assert more_by_chance(even, np.zeros(5), far=0.7) == 1.0
 
 
 def test_numbers_far_from_those_of_rows_like_them() -> None:
@@ -119,3 +155,11 @@ def test_scales_and_cells() -> None:
     assert placed[0, 2] == placed[3, 0] == 3.0, "a missing value"
     near = Points(np.array([[0.099], [0.101], [5.0]]), np.zeros((3, 0), dtype=np.int64), np.zeros(3))
     assert largest_cells(near).tolist() == [2, 2, 1]
+
+
+def test_a_column_of_which_nothing_is_known_lies_nowhere() -> None:
+    nan = np.nan
+    like = np.array([[nan, 1.0], [nan, 2.0], [nan, 4.0]])
+    found = scaled(np.array([[5.0, 2.0], [nan, nan]]), like=like)
+    assert found.tolist() == [[0.0, 0.0], [0.0, 3.0]]
+    assert scaled(like[:, :1], like=like[:, :1]).tolist() == [[0.0]] * 3

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kring.metrics.intervals import Z, wilson
-from kring.metrics.neighbours import Points, against, largest_cells
+from kring.metrics.neighbours import NEAREST, Points, against, largest_cells
 from kring.metrics.ranking import Floats
 
 FEWEST_NEW: Final = 50
@@ -40,7 +40,7 @@ TIMES: Final = 3.0
 
 class Flips(NamedTuple):
     """Rows that those most like them contradict: `new` of `rows` new ones; `most` is the largest share in any equally
-    long run of old ones."""
+    long run of old ones, or what that would be with labels as frequent as the new ones."""
 
     new: int
     rows: int
@@ -56,7 +56,7 @@ class Flips(NamedTuple):
     def words(self) -> str:
         return (
             f"{self.new / self.rows:.1%} of {self.rows:,} new rows contradict the rows most like them, "
-            f"against {self.most:.1%} at the most before"
+            f"against {self.most:.1%} at the most before, had each label been as frequent as now"
         )
 
 
@@ -107,17 +107,35 @@ def flips(old: Points, new: Points, *, labelled: bool, seed: int) -> list[Flips]
     which are in the order of time. Nothing where there are too few of either to tell.
 
     Rows are compared with rows of their own run alone: what has really changed agrees with what came at the same time,
-    and is a matter for whoever watches drift; what a few were made to say does not.
+    and is a matter for whoever watches drift; what a few were made to say does not. Where the rarer label has become
+    more frequent more rows contradict each other by that alone, and so many more are allowed.
     """
     if old.n < FEWEST_OLD or new.n < FEWEST_NEW:
         return []
     length = min(new.n, old.n // FEWEST_RUNS)
     runs = [old.some(np.arange(end - length, end)) for end in range(old.n, length - 1, -length)][:RUNS]
-    said = [against_own(sampled(run, MOST_ROWS, seed=seed), labelled=labelled) for run in (new, *runs)]
-    return [
-        Flips(int((said[0] >= far).sum()), len(said[0]), max(float((one >= far).mean()) for one in said[1:]))
-        for far in (CONTRADICTED if labelled else (FAR,))
-    ]
+    here, *before = (sampled(run, MOST_ROWS, seed=seed) for run in (new, *runs))
+    said, ever = against_own(here, labelled=labelled), [against_own(run, labelled=labelled) for run in before]
+    found = []
+    for far in CONTRADICTED if labelled else (FAR,):
+        more = [more_by_chance(here.truth, run.truth, far=far) if labelled else 1.0 for run in before]
+        most = max(float((one >= far).mean()) * times for one, times in zip(ever, more, strict=True))
+        found.append(Flips(int((said >= far).sum()), len(said), most))
+    return found
+
+
+def more_by_chance(new: Floats, old: Floats, *, far: float) -> float:
+    """How many times as many of the rows with the labels `new` (n,) as of those with `old` (m,) ten others would
+    contradict if these were like them in nothing; 1 at the least."""
+    before = contradicted(old, far=far)
+    return max(1.0, contradicted(new, far=far) / before) if before else 1.0
+
+
+def contradicted(truth: Floats, *, far: float) -> float:
+    """The share of rows that ten others, drawn at random, contradict: binomial, by the share of each label."""
+    shares = np.unique(truth, return_counts=True)[1] / max(len(truth), 1)
+    enough = range(math.ceil(far * NEAREST), NEAREST + 1)
+    return float(sum(math.comb(NEAREST, n) * shares @ ((1 - shares) ** n * shares ** (NEAREST - n)) for n in enough))
 
 
 def against_own(rows: Points, *, labelled: bool) -> Floats:

@@ -39,16 +39,19 @@ class Points(NamedTuple):
 
 def scaled(numbers: Floats, *, like: Floats) -> Floats:
     """Columns (n, d) in robust scales of `like` (m, d), around its median. A missing value lies 3 scales out, a column
-    that does not vary nowhere."""
-    if not numbers.shape[1]:
-        return np.zeros(numbers.shape)
-    low, middle, high = np.nanquantile(np.where(np.isfinite(like), like, np.nan), [0.25, 0.5, 0.75], axis=0)
+    that does not vary, or of which nothing is known, nowhere."""
+    found = np.zeros(numbers.shape)
+    known = np.isfinite(like).any(axis=0)
+    if not known.any():
+        return found
+    finite = np.where(np.isfinite(like), like, np.nan)[:, known]
+    low, middle, high = np.nanquantile(finite, [0.25, 0.5, 0.75], axis=0)
     scale = (high - low) / LEAST_IQR
-    spread = np.nanstd(np.where(np.isfinite(like), like, np.nan), axis=0)
-    scale = np.where(scale > 0, scale, spread)
+    scale = np.where(scale > 0, scale, np.nanstd(finite, axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        placed = np.where(scale > 0, (numbers - middle) / scale, 0.0)
-    return np.clip(np.where(np.isfinite(placed), placed, 3.0), -10.0, 10.0)
+        placed = np.where(scale > 0, (numbers[:, known] - middle) / scale, 0.0)
+    found[:, known] = np.clip(np.where(np.isfinite(placed), placed, 3.0), -10.0, 10.0)
+    return found
 
 
 def against(rows: Points, pool: Points, *, labelled: bool, alike: bool = False) -> Floats:
