@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from kring.errors import Refused, UserError
+from kring.flow import history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.doubting import Told, coverage_of, looks_poisoned, poison, shapes_its_labels
 from kring.flow.operating.operator import operating
@@ -17,7 +18,9 @@ from kring.flow.project import Project, open_project
 from kring.flow.retraining import Retraining, begun, take_data
 from kring.flow.training_asked import ask_training, trainings
 from kring.host.clock import SimulatedClock
+from kring.record.run import Run
 from kring.record.snapshot import Snapshot
+from lives import live
 from systems import day, kring, loans_feed, write_loans
 
 CUT = 45
@@ -148,6 +151,29 @@ def test_a_model_that_chooses_what_it_learns_from(tmp_path: Path) -> None:
     assert "the model chooses what it learns from" in words
     config.write_text(config.read_text().replace('feedback = "some"', 'feedback = "none"'))
     assert shapes_its_labels(replace(open_project(folder), clock=later.clock), snapshot) == ()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_a_replay_doubts_what_an_operator_would(tmp_path: Path, share: float) -> None:
+    """The same code: a training that is due ends where its new rows look planted, and goes on where they don't."""
+    feed = loans_feed(4000)
+    wrong = (feed["asked_at"].dt.epoch("us") > day(31)).to_numpy()
+    wrong &= np.random.default_rng(1).random(feed.height) < share
+    folder = write_loans(tmp_path / "loans", feed=flipped(feed, wrong))
+    config = folder / "kring.toml"
+    before, _, after = config.read_text().partition("[learn]\n")
+    rest = after[after.index("\n[") :] if "\n[" in after else ""
+    config.write_text(f'{before}[learn]\nretrain_on = ["schedule"]\nevery = "20d"\n{rest}')
+    lived = live(folder, tmp_path / "home", end=day(52))
+    doubted = [one for one in lived.replay.alarms if "should be looked at first" in one.what]
+    assert bool(doubted) == bool(share)
+    with lived.project.ledger() as ledger:
+        snapshots, trained = (list(history.all_of(ledger, kind)) for kind in (Snapshot, Run))
+    assert len(snapshots) == 2, "the first training, and the one that was due"
+    assert {one.snapshot for one in trained} == {one.id for one in snapshots[: 1 if share else 2]}
+    for alarm in doubted:
+        assert (alarm.kind, alarm.metric) == ("retraining", "data")
+        assert "contradict the rows most like them" in alarm.what
 
 
 def test_people_ask_for_trainings_and_end_them(tmp_path: Path) -> None:

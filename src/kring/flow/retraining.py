@@ -71,16 +71,31 @@ def take_data(retraining: Retraining) -> None:
     """The feed as it is known now, held to its contract, as a snapshot."""
     project = retraining.project
     snapshot = take_snapshot(project, check_feed(project, as_of=project.clock.now()))
-    found = tuple(words for doubt in retraining.doubts for words in doubt(project, snapshot))
-    for words in found:
-        project.say(f"doubt   {words}")
+    found = doubted(project, snapshot, retraining.doubts)
     if found and not retraining.training.trigger.startswith(BY_HAND):
-        reason = "the new data should be looked at first: " + "; ".join(found)
         retraining.moved(
-            "ended", snapshot=snapshot.id, doubts=found, result="investigate", reason=reason, broke_at="data"
+            "ended",
+            snapshot=snapshot.id,
+            doubts=found,
+            result="investigate",
+            reason=why_doubted(found),
+            broke_at="data",
         )
     else:
         retraining.moved("snapshot", snapshot=snapshot.id, doubts=found)
+
+
+def doubted(project: Project, snapshot: Snapshot, doubts: Sequence[Doubt]) -> tuple[str, ...]:
+    """What all of them say of a new snapshot; said, too."""
+    found = tuple(words for doubt in doubts for words in doubt(project, snapshot))
+    for words in found:
+        project.say(f"doubt   {words}")
+    return found
+
+
+def why_doubted(found: Sequence[str]) -> str:
+    """Why nothing is learned from a snapshot by itself."""
+    return "the new data should be looked at first: " + "; ".join(found)
 
 
 def learn(retraining: Retraining) -> None:

@@ -16,6 +16,7 @@ from kring.errors import DataError, KringError, Refused
 from kring.flow import adapters, history
 from kring.flow.checking import check_feed, take_snapshot
 from kring.flow.deciding import Opened, open_answerers, open_decider
+from kring.flow.doubting import DOUBTS
 from kring.flow.operating.limits import Limits, limits_of
 from kring.flow.operating.operator import Operator, failed, no_retraining, open_operator
 from kring.flow.operating.rounds import Rounds
@@ -26,6 +27,7 @@ from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
 from kring.flow.replaying.feed import Feed, load_feed
 from kring.flow.replaying.summary import summed
+from kring.flow.retraining import doubted, why_doubted
 from kring.flow.training.train import train
 from kring.flow.watching.monitors import Monitors
 from kring.flow.watching.windows import Windows
@@ -38,6 +40,7 @@ from kring.record.event import Segment
 from kring.record.operator import Cursor, OperatorEvent, Retrained
 from kring.record.replay import Replay
 from kring.record.run import Run
+from kring.record.snapshot import Snapshot
 from kring.record.version import Version
 from kring.serve.decider import Decider
 from kring.serve.fallback import Answerer
@@ -201,12 +204,15 @@ def begin(stage: Stage) -> None:
 
 
 def retrain(stage: Stage, trigger: str) -> Retrained:
-    """check → snapshot → train → gate → version, on what is known now."""
+    """check → snapshot → doubts → train → gate → version, on what is known now."""
     project = stage.project
     project.say(f"retrain {trigger}" if trigger != FIRST else "train   for the first time")
     try:
         checked = check_feed(project, as_of=stage.clock.now())
         snapshot = take_snapshot(project, checked)
+        if found := doubts_of(stage, snapshot) if trigger != FIRST else ():
+            stage.refusals.append(why_doubted(found))
+            return Retrained(trigger=trigger, result="investigate", reason=why_doubted(found), run="", broke_at="data")
         trained = train(project, snapshot, only=candidates_for(stage), seed=stage.seed, thorough=False)
         judged = judge_all(project, trained, snapshot_digest=snapshot.digest)
         if not judged:
@@ -238,6 +244,12 @@ def retrain(stage: Stage, trigger: str) -> Retrained:
         version=version.id,
         limits=limits_now(stage),
     )
+
+
+def doubts_of(stage: Stage, snapshot: Snapshot) -> tuple[str, ...]:
+    """What should be looked at before anything is learned by itself, as whoever operates the system asks it."""
+    stage.log.commit()
+    return doubted(stage.project, snapshot, DOUBTS)
 
 
 def limits_now(stage: Stage) -> Limits:

@@ -142,7 +142,7 @@ def story(replay: Replay) -> str:
     else:
         parts.append("No later version went live.")
     if replay.refusals:
-        parts.append(f"{some(len(replay.refusals), 'training')} ended without a version that passed its gate.")
+        parts.append(f"{some(len(replay.refusals), 'training')} ended without a version.")
     kinds = sorted({alarm.kind.replace("_", " ") for alarm in replay.alarms})
     if kinds:
         parts.append(f"There {'was' if len(replay.alarms) == 1 else 'were'} {some(len(replay.alarms), 'alarm')} ")
