@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kring.charts import candidates, curves, labels, over_time
+from kring.charts.guides import aside
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.render import png, svg
 from kring.charts.theme import DARK, SERIES, Spec, drawable
@@ -207,3 +209,21 @@ def test_words_contrast_with_their_paper(name: str) -> None:
 
 def _paths(drawn: str) -> list[str]:
     return [piece.split('"')[0] for piece in drawn.split(' d="')[1:] if 'stroke="#2f6db0"' in piece.split(">")[0]]
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: over_time.quality(WEEK, metric="ROC AUC", gate=GATE, width=500), "gate ≥ 0.62"),
+        (lambda: curves.cost_of_threshold(COUNTED, 0.2, baseline=0.25, width=500), "baseline"),
+    ],
+)
+def test_words_of_a_level_stand_where_no_line_runs(draw: Callable[[], Spec], words: str) -> None:
+    """Right of the frame, within what the chart may take: lines may run anywhere inside."""
+    spec = draw()
+    (text,) = [each for each in spec["layer"] if words in json.dumps(each["data"], ensure_ascii=False) and
+               each["mark"]["type"] == "text"]  # fmt: skip
+    assert (text["encoding"]["x"], text["mark"]["align"]) == ({"value": "width"}, "left")
+    assert text["mark"]["dx"] > 0
+    assert spec["width"] == 500 - aside(words)
+    assert words in svg(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kring.charts.guides import ROOM, diagonal, level, upright
+from kring.charts.guides import ROOM, aside, beside, diagonal, upright
 from kring.charts.theme import (
     BLUE,
     GREY,
@@ -78,7 +78,8 @@ def cost_of_threshold(
         band: Spec = {"type": "area", "color": BLUE, "opacity": 0.14}
         layers.insert(0, layer(_values(curve), band, x=x, y=field("low", "quantitative"), y2={"field": "high"}))
     if baseline is not None and drawable(baseline) is not None:
-        layers += level(baseline, "baseline", colour=MUTED)
+        layers += beside(baseline, "baseline", colour=MUTED)
+        width -= aside("baseline")
     return spec(
         {"layer": layers + upright(threshold, f"threshold {threshold:.3g}")}, title=title, width=width, height=240
     )

@@ -8,6 +8,8 @@ from kring.charts.theme import GREY, INK, Json, Spec, field, layer
 from kring.record.verdict import GateLine
 
 ROOM: Final = 16
+GAP: Final = 6
+LETTER: Final = 6
 SIGNS: Final = {">=": "≥", "<=": "≤"}
 DASHED: Spec = {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.2}
 
@@ -28,11 +30,26 @@ def upright(at: float, words: str, *, colour: str = INK) -> list[Json]:
     ]
 
 
-def level(at: float, words: str, *, colour: str = INK, below: bool = False) -> list[Json]:
-    """A dashed line at `y = at` with its words above (or `below`) its right end."""
+def level(at: float, words: str, *, colour: str = INK) -> list[Json]:
+    """A dashed line at `y = at` with its words above its right end: for charts in which nothing is drawn there."""
+    return _level(at, words, colour=colour, place={"align": "right", "dx": -4, "dy": -8})
+
+
+def beside(at: float, words: str, *, colour: str = INK) -> list[Json]:
+    """A dashed line at `y = at` with its words right of the frame, where no line runs over them: they take `aside`
+    pixels."""
+    return _level(at, words, colour=colour, place={"align": "left", "baseline": "middle", "dx": GAP})
+
+
+def aside(words: str) -> int:
+    """How wide words right of the frame are, in pixels, with the gap before them."""
+    return GAP + LETTER * len(words)
+
+
+def _level(at: float, words: str, *, colour: str, place: Spec) -> list[Json]:
     values: list[Json] = [{"y": at, "words": words}]
     y = field("y", "quantitative")
-    text: Spec = {"type": "text", "align": "right", "dx": -4, "dy": 10 if below else -8, "color": colour}
+    text: Spec = {"type": "text", "color": colour} | place
     return [
         layer(values, DASHED | {"color": colour}, y=y),
         layer(values, text, y=y, x={"value": "width"}, text=field("words", "nominal")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from kring.charts.guides import level, limit
+from kring.charts.guides import aside, beside, limit
 from kring.charts.points import Mark, Point, Volume
 from kring.charts.theme import (
     BLUE,
@@ -51,7 +51,8 @@ def quality(
     the first), the gate's limit as a dashed line, versions and alarms as marks above the frame."""
     if not any(drawable(point.value) is not None for point in points):
         return nothing("No outcomes have matured yet.", title=title, width=width)
-    guide = level(gate.limit, limit(gate), below=gate.op in (">", ">=")) if gate else []
+    guide = beside(gate.limit, limit(gate)) if gate else []
+    width -= aside(limit(gate)) if gate else 0
     layers = [
         *_lines(points, metric, room=ROOM if marks else 0),
         *guide,
