@@ -169,10 +169,7 @@ class Worker:
         )
         self._openers[name] = opener
         reader = reader_of(served, clock=self.clock, random=self.random)
-        vault, subject = Home(Path(served.home)).vault, served.system.data.subject
-        sealer = open_sealer(served.contract, subject=subject, vault=vault, random=self.random)
-        self._sealers += [sealer] if sealer is not None else []
-        log = self._log(served, folder, sealer)
+        log, sealer = self._log(served, folder)
         hide, unhidden = hider(served, random=self.random)
         self._closing.callback(unhidden)
         decider = opener.decider_of_what_is_whole(served.pointer, clock=self.clock)
@@ -201,15 +198,18 @@ class Worker:
         self._days.keep(line, log)
         return line
 
-    def _log(self, served: Served, folder: Path, sealer: Sealer | None) -> DecisionLog:
-        """This worker's own part of the system's log."""
+    def _log(self, served: Served, folder: Path) -> tuple[DecisionLog, Sealer | None]:
+        """This worker's own part of the system's log, and what seals it, if anything in it is personal."""
         contract, subject = served.contract, served.system.data.subject
         written = adapters.free_writer(
             folder, files=self.files, system=served.system.name, durability=served.system.log.durability
         )
+        sealer = open_sealer(contract, subject=subject, vault=Home(Path(served.home)).vault, random=self.random)
+        if sealer is not None:
+            self._sealers.append(sealer)
         log = sealing(written, sealer, contract=contract, subject=subject)
         self._closing.callback(log.close)
-        return log
+        return log, sealer
 
     def _watched(self, served: Served, version: str, runtime: Runtime) -> Runtime:
         """A runtime that is stopped at its deadline, and left alone when it fails again and again."""
