@@ -13,43 +13,12 @@ import polars as pl
 import pytest
 
 from kring.flow.demo import set_up
-from systems import contract, field, kring
+from systems import PRICES, UP_OR_DOWN, contract, field, kring, replaced
 
 START: Final = datetime(1996, 5, 7, tzinfo=UTC)
 INPUTS: Final = ("nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
 
-POWER: Final = """[system]
-name = "power"
-goal = "Say whether the price goes up"
-task = "classification"
-owner = "Trading"
-
-[frame]
-decision = "buy now or wait"
-
-[data]
-source = "feed.parquet"
-contract = "contract.odcs.yaml"
-target = "class"
-positive = "UP"
-time = "at"
-outcome_after = "30m"
-split = { by = "time", test = "30d" }
-
-[[candidate]]
-name = "prior"
-baseline = true
-builtin = "prior"
-
-[[candidate]]
-name = "boosted"
-builtin = "boosted"
-params = { max_iter = 20 }
-
-[gate]
-min_rows = 50
-"lift_over_baseline.roc_auc" = "> 0"
-
+POWER: Final = """
 [rollout]
 shadow = "1d"
 steps = []
@@ -62,9 +31,22 @@ maturity = "1h"
 
 [guard]
 out_of_contract = "flag"
-
-[prepare]
 """
+"""What the electricity markets say beyond the small system of prices, which is made like them."""
+
+
+def power_config() -> str:
+    """Their kring.toml."""
+    columns = "".join(f'{name} = "{name}"\n' for name in INPUTS)
+    changes = {
+        'name = "prices"': 'name = "power"',
+        '"feed.csv"': '"feed.parquet"',
+        'outcome_after = "0s"\nsplit = { by = "order", test = 0.3 }':
+        'time = "at"\noutcome_after = "30m"\nsplit = { by = "time", test = "30d" }',
+        'demand = "demand"\ntransfer = "transfer"\nweekday = "weekday"\n': columns,
+        '[[candidate]]\nname = "linear"\nbuiltin = "linear"\n\n': "",
+    }  # fmt: skip
+    return replaced(PRICES, changes) + POWER
 
 
 def order_of(rows: pl.DataFrame, seed: int | None) -> pl.DataFrame:
@@ -85,10 +67,10 @@ def write_power(folder: Path, rows: pl.DataFrame, *, seed: int | None = None) ->
     rows.with_columns(up.alias("class"), at.cast(pl.Datetime("us", "UTC")).alias("at")).write_parquet(
         folder / "feed.parquet"
     )
-    target = field("class", "string", required=False, more="logicalTypeOptions:\n  pattern: ^(UP|DOWN)$", role="target")
+    target = field("class", "string", required=False, more=UP_OR_DOWN, role="target")
     fields = [field("at", "timestamp", role="time"), *(field(name, "number") for name in INPUTS), target]
     (folder / "contract.odcs.yaml").write_text(contract("power", "\n".join(fields)))
-    (folder / "kring.toml").write_text(POWER + "".join(f'{name} = "{name}"\n' for name in INPUTS))
+    (folder / "kring.toml").write_text(power_config())
     return folder
 
 

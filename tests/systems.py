@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,14 @@ class SmallSystem:
     write: Callable[[Path], Path]
     winner: str
     timed: bool
+
+
+def replaced(text: str, parts: Mapping[str, str]) -> str:
+    """The text with other parts, each of which stands in it."""
+    for old, new in parts.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
 
 
 def contract(name: str, fields: str) -> str:
@@ -298,12 +306,13 @@ def write_parcels(folder: Path, *, feed: pl.DataFrame | None = None) -> Path:
     return folder
 
 
+UP_OR_DOWN = "logicalTypeOptions:\n  pattern: ^(UP|DOWN)$"
 PRICES_FIELDS = "\n".join(
     [
         field("demand", "number"),
         field("transfer", "number"),
         field("weekday", "integer", more="logicalTypeOptions:\n  minimum: 1\n  maximum: 7"),
-        field("class", "string", more="logicalTypeOptions:\n  pattern: ^(UP|DOWN)$", role="target"),
+        field("class", "string", more=UP_OR_DOWN, role="target"),
     ]
 )
 
@@ -363,10 +372,22 @@ def prices_feed(rows: int = 1500) -> pl.DataFrame:
     )
 
 
-def write_prices(folder: Path, *, feed: pl.DataFrame | None = None) -> Path:
+PRICES_STEPS = """
+[rollout]
+shadow = "0s"
+steps = [20, 50]
+guardrails = ["error", "fallback"]
+min_units = 200
+floor = 0.02
+step_for = "30d"
+"""
+"""A rollout without a shadow, which goes on after a few hundred units."""
+
+
+def write_prices(folder: Path, *, feed: pl.DataFrame | None = None, more: str = "") -> Path:
     """Yes or no in texts, without a time column, split by order, with a CSV feed."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kring.toml").write_text(PRICES)
+    (folder / "kring.toml").write_text(PRICES + more)
     (folder / "contract.odcs.yaml").write_text(contract("prices", PRICES_FIELDS))
     write_csv(folder, prices_feed() if feed is None else feed)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from kring.flow import adapters, history
 from kring.flow.operating.following import Follower
 from kring.flow.operating.operator import LEADER, Operator, open_operator
 from kring.flow.operating.rounds import Rounds
-from kring.flow.project import Project
+from kring.flow.project import Project, open_project
 from kring.host.clock import SimulatedClock
+from kring.host.random import SeededRandom
 from kring.metrics.assignment import assigned, unit_names
 from kring.ports.ledger import Ledger
 from kring.record.decision import Decisions
@@ -23,12 +25,23 @@ from kring.record.running import RolloutPlan
 from kring.release.units import GRACE_US
 from kring.serve.decider import UNANSWERED
 from kring.stores.file import FileLog, open_log
+from systems import day, replaced, write_loans
 
 HOUR = 3_600_000_000
 PLAN = RolloutPlan(
     shadow_us=0, steps=(20, 50), guardrails=("error", "fallback"), min_units=200, bake_us=24 * HOUR, floor=0.02,
     step_us=48 * HOUR,
 )  # fmt: skip
+
+
+STEPS = """shadow = "0s"
+steps = [20, 50]
+guardrails = ["error", "fallback"]
+min_units = 200
+bake = "1d"
+floor = 0.02
+step_for = "{step_for}"
+"""
 
 
 class World:
@@ -129,6 +142,18 @@ class World:
         self.ledger.close()
         for log in self.logs:
             log.close()
+
+
+def world_in(folder: Path, *, step_for: str) -> World:
+    """The loans in `folder`, operated by a file that says what the world's own plan says."""
+    write_loans(folder)
+    config = folder / "kring.toml"
+    config.write_text(replaced(config.read_text(), {'shadow = "2d"\nbake = "1d"\n': STEPS.format(step_for=step_for)}))
+    own = open_project(folder)
+    there = own.at(home=folder / ".kring", clock=SimulatedClock(day(1)), random=SeededRandom(0), actor="test")
+    made = World(there, plan=own.system.rollout)
+    made.project = made.operator.project = there
+    return made
 
 
 def passed(version: str) -> Retrained:

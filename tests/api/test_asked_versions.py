@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,17 +16,8 @@ from kring.record.decision import Decisions
 from kring.record.operator import OperatorState
 from kring.record.rollout import Pointer
 from served import Reply, Server, serving
-from systems import kring, write_prices
+from systems import PRICES_STEPS, kring, write_prices
 
-ROLLOUT = """
-[rollout]
-shadow = "0s"
-steps = [20, 50]
-guardrails = ["error", "fallback"]
-min_units = 200
-floor = 0.02
-step_for = "30d"
-"""
 ROW = {"demand": 0.4, "transfer": 0.25, "weekday": 3}
 TYPES = {"demand": "FP64", "transfer": "FP64", "weekday": "INT64"}
 TENSORS = {"inputs": [{"name": name, "shape": [1], "datatype": TYPES[name], "data": [ROW[name]]} for name in ROW]}
@@ -36,8 +26,7 @@ TENSORS = {"inputs": [{"name": name, "shape": [1], "datatype": TYPES[name], "dat
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A version answers a fifth."""
-    folder = write_prices(tmp_path_factory.mktemp("asked") / "prices")
-    (folder / "kring.toml").write_text((folder / "kring.toml").read_text() + ROLLOUT)
+    folder = write_prices(tmp_path_factory.mktemp("asked") / "prices", more=PRICES_STEPS)
     for words in (("go",), ("train", "--candidate", "linear"), ("release", "--yes")):
         told = kring(words[0], folder, *words[1:])
         assert told.code == 0, told.err

@@ -9,32 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from kring.flow import history
+from kring.flow.operating.leading import led
+from kring.flow.operating.operator import LEADER
 from kring.flow.operating.showing import show as shown
-from kring.flow.project import open_project
 from kring.host.clock import SimulatedClock
-from kring.host.random import SeededRandom
+from kring.record.version import Version
 from systems import day, kring, write_loans
-from worlds import World
-
-STEPS = """shadow = "0s"
-steps = [20, 50]
-guardrails = ["error", "fallback"]
-min_units = 200
-bake = "1d"
-floor = 0.02
-step_for = "2d"
-"""
+from worlds import World, world_in
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    folder = write_loans(tmp_path / "loans")
-    text = (folder / "kring.toml").read_text().replace('shadow = "2d"\nbake = "1d"\n', STEPS)
-    (folder / "kring.toml").write_text(text)
-    own = open_project(folder)
-    there = own.at(home=folder / ".kring", clock=SimulatedClock(day(1)), random=SeededRandom(0), actor="test")
-    made = World(there, plan=own.system.rollout)
-    made.operator.project = there
+    made = world_in(tmp_path / "loans", step_for="2d")
     yield made
     made.close()
 
@@ -51,13 +38,17 @@ def test_a_step_says_who_answers_what_is_missing_and_what_to_do(world: World) ->
     world.begin()
     world.hour()
     page = show(world)
-    assert "v_2 (canary, 20 %) answers 20 % of the traffic, since 2024-01-0" in page
-    assert "v_1 (live) answers 80 %; the new one, v_2 (canary, 20 %), the rest." in page
-    assert "Evidence of harm stands at 1, where 1 is none; at 20 a version is rolled back by itself." in page
-    assert "of 200 units of the new version at 20 %" in page
-    assert "None seems to run" in page, "the world of the test ended years ago"
+    assert "v_1 (live) answers 80 %; the new one, v_2 (canary, 20 %), the other 20 %." in page
+    assert "Counted per request, over all steps, from 2024-01-0" in page
+    assert "Bad is what failed (error) or got a stand-in's answer (fallback)." in page
+    assert "the mean over the guardrails, stands at 1: 1 is none, at 20 a version is rolled back by itself" in page
+    assert page.count("of 100 rollouts") == 2, "the odds of each kind of mistake are said once"
+    assert "about 182 more requests answered by the new version at 20 % (18 of 200 were counted there;" in page
+    assert "v_2 (canary, 20 %) answers 20 % of the traffic and NOBODY WATCHES IT: no operator has run" in page
+    assert "but only while an operator runs" in page
     assert f"kring operate {world.project.folder}\n" in page
     assert f"kring rollback {world.project.folder} --reason '…'\n" in page
+    assert "under 2 % bad" in page
 
 
 def test_what_runs_goes_on_by_itself_and_what_nobody_runs_does_not(world: World) -> None:
@@ -67,17 +58,30 @@ def test_what_runs_goes_on_by_itself_and_what_nobody_runs_does_not(world: World)
     assert "Nothing: it goes on, or back, by itself." in found.todo
     assert any(one.startswith("Without proof by 2024-01-0") for one in found.missing)
     assert found.roles == {"v_1": "live", "v_2": "canary, 20 %"}
-    late = shown(replace(world.project, clock=SimulatedClock(world.clock.now() + 3 * 86_400_000_000)))
+    assert found.operator.now
+    late = shown(replace(world.project, clock=SimulatedClock(world.clock.now() + 50 * 86_400_000_000)))
+    assert not late.operator.now
+    assert "NOBODY WATCHES IT" in late.headline
     assert "Nothing: it goes on, or back, by itself." not in late.todo
-    assert any("None seems to run" in one for one in late.missing)
+    assert any("no operator has run since" in one for one in late.missing)
 
 
-def test_a_rollback_is_told_before_it_is_done(world: World) -> None:
+def test_who_operates_and_who_no_more_does_is_known_at_once(world: World) -> None:
+    world.begin()
+    assert led(world.ledger, now=world.clock.now()).now
+    world.ledger.lease(LEADER, holder="one", ttl=15.0, now=world.clock.now())
+    gone = led(world.ledger, now=world.clock.now() + 20_000_000)
+    assert (gone.now, gone.last) == (False, world.clock.now() + 15_000_000)
+    assert gone.why_not.startswith("no operator has run since 2024-01-0")
+
+
+def test_a_rollback_that_was_done_is_told_as_done(world: World) -> None:
     world.begin()
     world.hour()
     told = kring("rollback", world.project.folder, "--reason", "trying it")
     assert told.code == 0, told.err
-    assert told.out.startswith("v_2 (canary, 20 %) goes, v_1 (live) answers everything; the rollout of v_2 ends.\n")
+    assert told.out.startswith("v_2 answers no share any more; v_1 answers everything\n")
+    assert "  The rollout of v_2 (was canary, 20 %) has ended.\n" in told.out
     assert "next: kring status" in told.out
     again = kring("rollback", world.project.folder, "--reason", "again")
     assert (again.code, again.out) == (1, "")
@@ -89,10 +93,33 @@ def test_a_rollback_says_by_what_proof(world: World) -> None:
     world.begin()
     world.until("rolled_back", hours=10, bad_new=0.3, bad_old=0.01)
     page = show(world)
-    assert "v_2 (gone) was ROLLED BACK by proof at 2024-01-0" in page
+    assert "v_2 (gone) was ROLLED BACK by itself at 2024-01-0" in page
+    assert "not reached" in page
+    assert "at the end at" in page
     assert "error got worse" in page
     assert "v_1 (live) answers everything." in page
     assert "The rollout needs nothing" in page
+
+
+def test_a_rollback_that_is_refused_says_first_that_nothing_was_done(world: World) -> None:
+    """The key by which the previous version was signed is gone, and status says so before anybody tries."""
+    world.begin()
+    world.until("done")
+    folder = world.project.folder
+    for id in ("v_1", "v_2"):
+        made = Version(
+            id=id, system="loans", candidate="boosted", root="r", key="k", run="r_1", baseline_run="r_0", evidence="e",
+            verdict="j", snapshot="s", size=1, at=day(1),
+        )  # fmt: skip
+        world.ledger.append([history.entry(made, id=id, actor="test", at=day(1))])
+    told = kring("rollback", folder, "--reason", "quality fell")
+    assert told.code == 3
+    assert told.out == "NOT DONE: nothing was changed, and v_2 (live) answers on. Why not:\n"
+    assert "the public key is missing" in told.err
+    assert "openssl pkey -in signing.pem -pubout -out signing.pub" in told.err
+    assert "brings it back" not in (status := kring("status", folder).out)
+    assert "it can't come back now: the public key is missing" in " ".join(status.split())
+    assert "no harm was found" in " ".join(status.split())
 
 
 def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
@@ -103,9 +130,12 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     page = show(world)
     assert "v_2 (canary, 20 %) WAITS at 20 % of the traffic" in page
     assert "let me look" in page
+    assert "While it waits v_2 goes on answering its share and gets no more, until somebody resumes it" in page
+    assert "(if unsure, this one)" in page
     assert f"kring resume {world.project.folder}" in page
     again = kring("hold", folder, "--reason", "again")
     assert again.code == 1
+    assert "nothing was changed" in again.err
     assert "it is held already: kring resume lets it go on" in again.err
     resumed = kring("resume", folder, "--reason", "fine", "--json")
     assert (resumed.json["state"], resumed.json["step"]) == ("step", 20)

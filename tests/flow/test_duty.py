@@ -22,24 +22,14 @@ from kring.flow.operating.operator import operating
 from kring.flow.operating.rollout_book import RolloutBook
 from kring.flow.project import open_project
 from kring.flow.pulling import PullFile
-from kring.host.clock import SimulatedClock
-from kring.host.random import SeededRandom
 from kring.ports.decision_log import Logged
 from kring.record.operator import TrainingAsked
 from kring.record.pulled import Pulled
 from kring.record.version import Policy
-from systems import day, write_loans
-from worlds import HOUR, World, passed
+from systems import write_loans
+from worlds import HOUR, World, passed, world_in
 
 SECOND = 1_000_000
-STEPS = """shadow = "0s"
-steps = [20, 50]
-guardrails = ["error", "fallback"]
-min_units = 200
-bake = "1d"
-floor = 0.02
-step_for = "20d"
-"""
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ def made(tmp_path: Path) -> Iterator[Callable[[str], World]]:
     worlds: list[World] = []
 
     def make(name: str) -> World:
-        worlds.append(world_in(tmp_path / name))
+        worlds.append(world_in(tmp_path / name, step_for="20d"))
         return worlds[-1]
 
     yield make
@@ -58,17 +48,6 @@ def made(tmp_path: Path) -> Iterator[Callable[[str], World]]:
 @pytest.fixture
 def world(made: Callable[[str], World]) -> World:
     return made("loans")
-
-
-def world_in(folder: Path) -> World:
-    write_loans(folder)
-    text = (folder / "kring.toml").read_text().replace('shadow = "2d"\nbake = "1d"\n', STEPS)
-    (folder / "kring.toml").write_text(text)
-    own = open_project(folder)
-    there = own.at(home=folder / ".kring", clock=SimulatedClock(day(1)), random=SeededRandom(0), actor="test")
-    made = World(there, plan=own.system.rollout)
-    made.project = made.operator.project = there
-    return made
 
 
 def on_duty(world: World, said: list[str], *, holder: str = "a") -> Standby:

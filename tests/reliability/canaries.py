@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from kring.flow import adapters, history
 from kring.flow.operating.following import frames_to
@@ -15,26 +14,12 @@ from kring.record.progress import Progress
 from kring.record.rollout import Pointer, Rollout
 from kring.record.version import Policy
 from kring.release import judging
-from systems import PRICES, PRICES_FIELDS, contract, prices_feed, write_csv
-
-ROLLOUT: Final = """
-[rollout]
-shadow = "0s"
-steps = [20, 50]
-guardrails = ["error", "fallback"]
-min_units = 200
-floor = 0.02
-step_for = "30d"
-"""
+from systems import PRICES_STEPS, write_prices
 
 
 def write_canary(folder: Path) -> Path:
     """The prices, whose rollouts go on after a few hundred units."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kring.toml").write_text(PRICES + ROLLOUT)
-    (folder / "contract.odcs.yaml").write_text(contract("prices", PRICES_FIELDS))
-    write_csv(folder, prices_feed())
-    return folder
+    return write_prices(folder, more=PRICES_STEPS)
 
 
 def row(number: int) -> dict[str, object]:
