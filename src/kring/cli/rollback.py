@@ -10,6 +10,7 @@ import click
 from kring.charts.versions import with_roles
 from kring.charts.words import lines
 from kring.cli.output import Output, answers, folder_argument
+from kring.errors import KringError
 from kring.flow.operating.asking import roll_back
 from kring.flow.operating.going_back import GoingBack, going_back
 from kring.flow.operating.showing import typed
@@ -30,14 +31,19 @@ def command(output: Output, folder: Path, reason: str, actor: str, home: Path | 
     under way ends."""
     project = open_project(folder, say=output.progress)
     project = project.in_home(home) if home else project
-    tell_before(output, going_back(project))
-    pointer, before, shadow, canary, trouble = roll_back(project, reason=reason, actor=actor)
+    plan = going_back(project)
+    try:
+        pointer, before, shadow, canary, trouble = roll_back(project, reason=reason, actor=actor)
+    except KringError:
+        tell_undone(output, plan, going_back(project))
+        raise
     if pointer.live != before:
         output.say(f"{pointer.live} answers again (generation {pointer.generation})", style="bold green")
     if canary:
         output.say(f"{canary} answers no share any more; {pointer.live} answers everything", style="bold green")
     if shadow:
         output.say(f"{shadow} is no longer asked as a shadow; {pointer.live} answers", style="bold green")
+    tell_done(output, plan)
     if trouble:
         told = f"the ledger could not be told ({trouble}): workers go by {FILE}, and it is told when it can be"
         output.say(told, style="yellow")
@@ -45,22 +51,35 @@ def command(output: Output, folder: Path, reason: str, actor: str, home: Path | 
     output.result(pointer)
 
 
-def tell_before(output: Output, plan: GoingBack | None) -> None:
-    """What is about to happen, and what of that which rings will end by it."""
+def tell_undone(output: Output, plan: GoingBack | None, now: GoingBack | None) -> None:
+    """That it was not done, and who answers on; where that can't be read, that nobody knows."""
     if plan is None:
         return
-    ends = f"; the rollout of {plan.rollout.version} ends" if plan.rollout else ""
-    say(output, plan, f"{plan.goes} goes, {plan.then} answers everything{ends}.", indent=0)
+    if now is None or (now.goes, now.then) != (plan.goes, plan.then):
+        output.say("It is not known whether that was done: kring status says who answers.", style="bold red")
+        return
+    said = f"NOT DONE: nothing was changed, and {plan.goes} answers on. Why not:"
+    output.say("\n".join(lines(with_roles(said, plan.roles), rest="  ")), style="bold red")
+
+
+def tell_done(output: Output, plan: GoingBack | None) -> None:
+    """What of that which rang is over with it, and what is not."""
+    if plan is None:
+        return
+    if plan.rollout:
+        say(output, plan, f"The rollout of {plan.rollout.version} has ended.")
     if plan.end:
-        say(output, plan, f"{some(plan.end)} about {plan.goes} will be over with it: {what(plan.end)}.")
+        say(output, plan, f"{some(plan.end)} about {plan.goes} ended with it: {what(plan.end)}.")
     if plan.stay:
-        say(output, plan, f"{some(plan.stay)} will go on ringing, not being about {plan.goes}: {what(plan.stay)}.")
+        say(output, plan, f"{some(plan.stay)} about something else: {what(plan.stay)}.")
     if plan.rang:
         say(output, plan, f"Of {plan.then} rang when it answered: {what(plan.rang)}. The cause may still be there.")
 
 
-def say(output: Output, plan: GoingBack, text: str, *, indent: int = 2) -> None:
-    output.say("\n".join(lines(with_roles(text, plan.roles), first=" " * indent, rest=" " * (indent + 2))))
+def say(output: Output, plan: GoingBack, text: str) -> None:
+    """A sentence with what each version was before."""
+    roles = {id: f"was {role}" for id, role in plan.roles.items()}
+    output.say("\n".join(lines(with_roles(text, roles), first="  ", rest="    ")))
 
 
 def some(alarms: Sequence[Alarm]) -> str:

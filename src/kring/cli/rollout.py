@@ -12,8 +12,10 @@ from kring.charts.versions import Roles, with_roles
 from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.flow.operating.asking import Asked, ask_rollout
-from kring.flow.operating.showing import GuardrailShown, RolloutShown, Transition, show
+from kring.flow.operating.rollout_words import ENDED
+from kring.flow.operating.showing import GuardrailShown, RolloutShown, Transition, show, typed
 from kring.flow.project import Project, open_project
+from kring.record.rollout import Rollout
 from kring.release.words import told_e
 
 LAST: Final = 8
@@ -47,14 +49,17 @@ def tell(output: Output, found: RolloutShown) -> None:
     output.say(paragraph(f"{found.answers} It is {moment(found.at)}.", roles))
     heading(output, "How sure it is", found.sure, roles)
     if found.guardrails:
-        columns = ("guardrail", "new: bad of units", "old: bad of units", "evidence of harm", "of safety")
-        output.table(columns, [row(one) for one in found.guardrails])
+        proven = f"of safety ({told(found.guardrails[0].proof_line)} = proven)"
+        columns = ("guardrail", "limit", "new: bad", "old: bad", "evidence of harm", proven)
+        over = found.rollout.state in ENDED
+        rows = [row(one, over=over) for one in found.guardrails]
+        output.table(columns, rows if len(rows) == 1 else [*rows, together(found)])
     heading(output, "What is missing to go on", found.missing, roles)
     heading(output, "What to do", found.todo, roles)
     output.say("\nHow it came to this", style="bold")
     for one in told_once(found.transitions)[-LAST:]:
         step = f" {one.step} %" if one.step and one.state in ("step", "held") else ""
-        said = f"{moment(one.at)}  {one.state}{step}: {one.reason} ({one.actor})"
+        said = f"{moment(one.at)}  {one.state.replace('_', ' ')}{step}: {one.reason} ({one.actor})"
         output.say(paragraph(said, roles, first="  ", rest=" " * 24), style="dim")
 
 
@@ -80,13 +85,30 @@ def paragraph(text: str, roles: Roles, *, first: str = "", rest: str = "") -> st
     return "\n".join(lines(with_roles(text, roles), first=first, rest=rest))
 
 
-def row(one: GuardrailShown) -> tuple[str, ...]:
+def row(one: GuardrailShown, *, over: bool) -> tuple[str, ...]:
     """One guardrail; what is judged on pairs of answers has no units."""
-    harm = f"{told(one.harm)} (back at {told(one.harm_line)})"
-    proof = f"{told(one.proof)} ({'proven' if one.proof >= one.proof_line else 'not yet'}: {told(one.proof_line)})"
+    lacks = "not reached" if over else "not yet"
+    proof = f"{told(one.proof)}, {'proven' if one.proof >= one.proof_line else lacks}"
     if one.route == "paired":
-        return one.name, "in shadow", "in shadow", "–", proof
-    return one.name, f"{one.new_bad:,} of {one.new_units:,}", f"{one.old_bad:,} of {one.old_units:,}", harm, proof
+        return one.name, one.limit, "in shadow", "in shadow", "–", proof
+    new, old = f"{one.new_bad:,} of {one.new_units:,}", f"{one.old_bad:,} of {one.old_units:,}"
+    return one.name, one.limit, new, old, told(one.harm), proof
+
+
+def together(found: RolloutShown) -> tuple[str, ...]:
+    """The mean of all guardrails, by which a version goes back."""
+    return "mean of all", "", "", "", f"{told(found.harm)} (back at {told(found.harm_line)})", ""
+
+
+def done(rollout: Rollout, what: Asked) -> str:
+    """What became of a rollout for which somebody asked this."""
+    at = f" at {rollout.step} %" if rollout.step else ""
+    if what == "abort":
+        return f"{rollout.version} is given up; the version that was live answers everything"
+    if what == "hold":
+        share = "it goes on answering its share, and" if rollout.before != "shadow" else "it"
+        return f"{rollout.version} is held{at}: {share} goes no further until it is resumed"
+    return f"{rollout.version} goes on{at} ({rollout.state}), with the same evidence and new time"
 
 
 def told(value: float) -> str:
@@ -98,7 +120,6 @@ def ask(output: Output, folder: Path, what: Asked, *, reason: str, actor: str, h
     """Ask for it, and say what became of it."""
     project = opened(output, folder, home)
     rollout = ask_rollout(project, what, reason=reason, actor=actor)
-    at = f"{rollout.state} at {rollout.step} %" if rollout.step and rollout.state != "aborted" else rollout.state
-    output.say(f"{rollout.version}: {at}", style="bold green")
-    output.say(f"next: kring rollout show {folder}")
+    output.say("\n".join(lines(done(rollout, what), rest="  ")), style="bold green")
+    output.say(f"next: kring rollout show {typed(folder)}")
     output.result(rollout)

@@ -14,10 +14,14 @@ from kring.cli.output import Output, answers, folder_argument
 from kring.flow.operating.showing import typed
 from kring.flow.project import open_project
 from kring.flow.status import Status, status
+from kring.flow.watching.keeping import ALL
+from kring.record.drift import OFF
 from kring.watch.alarms import by_urgency
 
 FEW: Final = 5
 NONE: Final = "nothing yet"
+WHY: Final = {OFF: "its version holds no reference of the training data"}
+UNLOOKED: Final = "none is open, but no operator runs that would raise one"
 
 
 @click.command(short_help="Show what is live, its rollout, the last snapshot and the alarms.")
@@ -38,6 +42,7 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
     output.say("\n".join(lines(f"{found.system}: {found.goal}", rest="  ")), style="bold")
     line(output, found, "now", moment(found.at))
     show_alarms(output, found, folder=folder)
+    show_operator(output, found, folder=folder)
     line(output, found, "owner", found.owner)
     show_versions(output, found, folder=folder)
     if found.last_snapshot:
@@ -46,8 +51,6 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
             output, found, "snapshot",
             f"{last.id}, {last.rows:,} rows, known as of {moment(last.as_of)} ({found.snapshots} in all)",
         )  # fmt: skip
-    chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
-    line(output, found, "ledger", f"{found.events:,} events, {chain}")
     if found.cut:
         line(output, found, "cut", f"{len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
     for budget in found.budgets:
@@ -56,23 +59,29 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
         style = "red" if budget.left is not None and budget.left <= 0 else ""
         line(output, found, "promise", f"{budget.level} {budget.promised:.4g}: {left}, {broke}", style=style)
     if found.unwatched:
-        line(output, found, "drift", f"not watched: {in_words(found.unwatched)}")
+        line(output, found, "drift", in_words(found.unwatched))
+    chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
+    line(output, found, "ledger", f"{found.events:,} events, {chain}")
 
 
 def show_versions(output: Output, found: Status, *, folder: str) -> None:
     """Who answers, who did before, and which version is on its way."""
     live, share = found.live, found.share
-    part = f" and answers {100 * (1 - share):.3g} %" if share else ""
-    line(output, found, "live", f"{live.id} of {live.candidate}, generation {found.generation}{part}" if live else NONE)
+    part = f" answers {100 * (1 - share):.3g} %;" if share else ""
+    made = f"made by {live.candidate}, generation {found.generation}" if live else ""
+    line(output, found, "live", f"{live.id}{part or ','} {made}" if live else NONE)
     if found.canary:
         line(output, found, "canary", f"{found.canary} answers {100 * share:.3g} %")
     if found.previous and found.previous != found.canary:
-        line(output, found, "previous", f"{found.previous}: kring rollback {folder} --reason '…' brings it back")
-    if found.rollout:
-        rollout = found.rollout
-        state = rollout.state.replace("_", " ")
-        at = f"{state} at {rollout.step} %" if rollout.state in ("step", "held") and rollout.step else state
-        line(output, found, "rollout", f"of {rollout.version}: {at} since {moment(rollout.since)}, {rollout.reason}")
+        back = f"kring rollback {folder} --reason '…' brings it back"
+        why = found.no_way_back
+        line(
+            output, found, "previous",
+            f"{found.previous}: it can't come back now: {why}" if why else f"{found.previous}: {back}",
+            style="red" if why else "",
+        )  # fmt: skip
+    if found.rollout_told:
+        line(output, found, "rollout", found.rollout_told)
         output.say(f"            kring rollout show {folder}")
 
 
@@ -86,7 +95,19 @@ def show_alarms(output: Output, found: Status, *, folder: str) -> None:
         rest = f"{len(ringing) - FEW:,} more: " if len(ringing) > FEW else ""
         output.say(f"            {rest}kring alarms {folder}")
     else:
-        line(output, found, "alarms", "none is open")
+        line(output, found, "alarms", "none is open" if found.operator.now or not found.live else UNLOOKED)
+
+
+def show_operator(output: Output, found: Status, *, folder: str) -> None:
+    """Whether somebody judges and watches, where something answers."""
+    if found.live is None:
+        return
+    if found.operator.now:
+        line(output, found, "operator", "runs: it judges rollouts, watches, and tells of alarms")
+        return
+    why = f"NONE RUNS: {found.operator.why_not}. Nothing is watched, told or taken back by itself"
+    line(output, found, "operator", why, style="red")
+    output.say(f"            kring operate {folder}   (stays in the foreground; or kring serve {folder})")
 
 
 def line(output: Output, found: Status, label: str, text: str, *, style: str = "") -> None:
@@ -96,6 +117,9 @@ def line(output: Output, found: Status, label: str, text: str, *, style: str = "
 
 
 def in_words(unwatched: Mapping[str, str]) -> str:
-    """Columns by the reason why their drift is not watched."""
+    """Columns whose drift is not watched, by the reason why."""
+    if ALL in unwatched:
+        return f"not watched for any column: {WHY.get(unwatched[ALL], unwatched[ALL])}"
     reasons = sorted({*unwatched.values()})
-    return "; ".join(f"{', '.join(name for name in unwatched if unwatched[name] == why)} ({why})" for why in reasons)
+    parts = (f"{', '.join(name for name in unwatched if unwatched[name] == why)} ({why})" for why in reasons)
+    return f"not watched for {'; '.join(parts)}"

@@ -8,10 +8,14 @@ from kring.charts.versions import roles_of
 from kring.flow import adapters, history
 from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
+from kring.flow.operating.leading import Led, led
 from kring.flow.operating.operator import LEASE
+from kring.flow.operating.rollout_words import headline
+from kring.flow.operating.showing import judged_now
+from kring.flow.operator.moment import Moment
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
-from kring.flow.verifying import verify_all
+from kring.flow.verifying import verify_all, why_not_whole
 from kring.flow.watching.keeping import unwatched
 from kring.flow.watching.promises import error_budgets
 from kring.record.alarm import Alarm
@@ -27,7 +31,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`events` is the length of the ledger's chain; `verified` says that all of it was recomputed, and the log read:
     `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service,
     `unwatched` the columns whose drift is not watched, and why. The `canary` answers the `share` (0 to 1) of requests;
-    `roles` say what each version is now, `at` when that is."""
+    `roles` say what each version is now, `at` when that is. `operator` says whether one runs, `rollout_told` how the
+    rollout stands in a sentence, `no_way_back` what keeps the previous version from answering again."""
 
     system: str
     goal: str
@@ -48,6 +53,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.0
     roles: dict[str, str] = {}
     at: int = 0
+    operator: Led = Led()
+    rollout_told: str = ""
+    no_way_back: str = ""
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -60,6 +68,9 @@ def status(project: Project, *, verify: bool) -> Status:
         if verify and state is not None:
             verify_all(project, ledger, in_service(state))
         snapshots = snapshots_on(ledger)
+        leader = led(ledger, now=project.clock.now())
+        rollout = state.rollout if state else None
+        previous = history.get(ledger, Version, pointer.previous) if pointer and pointer.previous else None
         return Status(
             system=project.system.name,
             goal=project.system.goal,
@@ -67,7 +78,10 @@ def status(project: Project, *, verify: bool) -> Status:
             live=history.get(ledger, Version, pointer.live) if pointer else None,
             previous=pointer.previous if pointer else "",
             generation=pointer.generation if pointer else 0,
-            rollout=state.rollout if state else None,
+            rollout=rollout,
+            rollout_told=told_rollout(project, state, led=leader) if state else "",
+            operator=leader,
+            no_way_back=why_not_whole(project, previous) if previous else "",
             snapshots=len(snapshots),
             last_snapshot=snapshots[-1] if snapshots else None,
             alarms=tuple(all_alarms(ledger)),
@@ -80,9 +94,17 @@ def status(project: Project, *, verify: bool) -> Status:
             unwatched=unwatched(project, pointer.live) if pointer else {},
             canary=pointer.canary if pointer else "",
             share=pointer.share if pointer else 0.0,
-            roles=roles_of(pointer, state.rollout if state else None),
+            roles=roles_of(pointer, rollout),
             at=project.clock.now(),
         )
+
+
+def told_rollout(project: Project, state: OperatorState, *, led: Led) -> str:
+    """How the newest rollout stands, in a sentence; empty where there was none."""
+    if state.rollout is None:
+        return ""
+    found = judged_now(Moment(project.system, project.clock.now()), state, state.rollout)
+    return headline(state.rollout, found, led=led)
 
 
 def in_service(state: OperatorState) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from kring.data import snapshot as snapshots
-from kring.errors import IntegrityError, NotFound
+from kring.errors import IntegrityError, KringError, NotFound
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
@@ -40,13 +40,20 @@ def verify_version(project: Project, version: Version) -> None:
 
 
 def trusted_key(project: Project, version: Version) -> bytes:
-    """The public key that the ledger names for `version`. `IntegrityError` when another one lies here."""
+    """The public key that the ledger names for `version`. `IntegrityError` when another one lies here, or none."""
     path = project.home.public_key
     try:
         public = project.files.read(path)
-        found = hashlib.sha256(public).hexdigest()
-    except NotFound:
-        public, found = b"", "no such file"
+    except NotFound as error:
+        raise IntegrityError(
+            f"the public key is missing, and without it nobody can say whether {version.id} is what was released",
+            got=f"no {path.name}",
+            allowed=f"the key {version.key[:16]}, by which {version.id} was signed",
+            next=f"put back {path.name}: from a copy, or made again from {project.home.signing_key.name} beside it "
+            f"(openssl pkey -in {project.home.signing_key.name} -pubout -out {path.name}); then run it again",
+            file=str(path),
+        ) from error
+    found = hashlib.sha256(public).hexdigest()
     if found != version.key:
         raise IntegrityError(
             f"version {version.id} was signed by another key than the one that lies here",
@@ -56,6 +63,17 @@ def trusted_key(project: Project, version: Version) -> bytes:
             file=str(path),
         )
     return public
+
+
+def why_not_whole(project: Project, version: Version) -> str:
+    """What keeps `version` from answering again, as far as that can be seen without reading it whole; empty when
+    nothing does. A rollback reads all of it."""
+    try:
+        trusted_key(project, version)
+    except KringError as error:
+        return f"{error.message} ({error.file})"
+    folder = project.home.versions / version.id
+    return "" if folder.is_dir() else f"the folder of version {version.id} is missing ({folder})"
 
 
 def verify_all(project: Project, ledger: Ledger, versions: tuple[str, ...]) -> None:

@@ -8,7 +8,15 @@ from typing import Protocol
 from kring.record.event import Entry, Event, Head, Lease
 
 
-class Ledger(Protocol):
+class Leases(Protocol):
+    """Rights that one holder has at a time, as they were given out last."""
+
+    def leased(self, name: str) -> Lease | None:
+        """The right `name` as it was taken or renewed last, over or not; None when nobody ever had it."""
+        ...
+
+
+class Ledger(Leases, Protocol):
     """One chain: the ledger of one system."""
 
     def append(self, entries: Sequence[Entry], *, expect_seq: int | None = None, token: int | None = None) -> Head:

@@ -16,6 +16,8 @@ from kring.record.rollout import Route, Terms
 FIRST_COST: Final = log(2)
 """What a mixture loses to its best bet before it knows which that is."""
 
+TINY: Final = 1e-9
+
 
 def margin_name(margin: float) -> str:
     """How a margin is named in the record."""
@@ -35,6 +37,16 @@ def is_smoke(terms: Terms, *, step: int) -> bool:
 def margin_at(terms: Terms, *, step: int) -> float:
     """How many times as bad a version may be without being stopped at `step`; beyond the last step, the last margin."""
     return dict(zip(terms.steps, terms.margins, strict=True)).get(step, (1.0, *terms.margins)[-1])
+
+
+def new_units(progress: Progress, terms: Terms, *, step: int) -> int:
+    """Units first seen by the new version at `step`; once promoted, since then."""
+    promoted = step > last_step(terms)
+    return sum(
+        arms.new
+        for arms in progress.arms
+        if (arms.share * 100 > last_step(terms) + TINY if promoted else abs(arms.share * 100 - step) < TINY)
+    )
 
 
 def harm_of(guardrail: GuardrailProgress, progress: Progress) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import zip_longest
 from math import log
-from typing import Final
 
 import msgspec
 import numpy as np
@@ -33,11 +32,10 @@ from kring.record.progress import (
 )
 from kring.record.rollout import Terms
 from kring.release.brakes import braked, counted_brakes
-from kring.release.guardrails import is_smoke, last_step, margin_name, standing
+from kring.release.guardrails import is_smoke, last_step, margin_name, new_units, standing
 from kring.release.looks import arms_together, holds, including, table, units_together
 from kring.release.words import told_guilty, told_missing, told_proven, told_step, told_waiting
 
-TINY: Final = 1e-9
 Added = tuple[Floats, dict[str, Floats]]
 
 
@@ -176,7 +174,7 @@ def _missing(progress: Progress, terms: Terms, *, step: int, standings: Sequence
     """What lacks to advance from `step`, in words."""
     if step:
         needed = terms.smoke_units if is_smoke(terms, step=step) else terms.min_units
-        there = _new_units(progress, terms, step=step)
+        there = new_units(progress, terms, step=step)
         if there < needed:
             yield f"{there:,} of {needed:,} units of the new version at {told_step(terms, step=step)}"
     if step > last_step(terms) or is_smoke(terms, step=step):
@@ -186,16 +184,6 @@ def _missing(progress: Progress, terms: Terms, *, step: int, standings: Sequence
     for each in standings:
         if each.proof < each.proof_line and (step or each.route == "paired"):
             yield told_missing(each, progress, terms, step=step)
-
-
-def _new_units(progress: Progress, terms: Terms, *, step: int) -> int:
-    """Units first seen by the new version at `step`; once promoted, since then."""
-    promoted = step > last_step(terms)
-    return sum(
-        arms.new
-        for arms in progress.arms
-        if (arms.share * 100 > last_step(terms) + TINY if promoted else abs(arms.share * 100 - step) < TINY)
-    )
 
 
 def _checked(progress: Progress, look: Look) -> list[tuple[Counts, ...]]:

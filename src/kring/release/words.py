@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import exp
 from typing import Final
 
-from kring.record.progress import Progress, Standing
-from kring.record.rollout import Terms
-from kring.release.guardrails import is_smoke, last_step, margin_at, margin_name, units_to_prove
+from kring.record.progress import Judged, Progress, Standing
+from kring.record.rollout import Route, Terms, UnitKind
+from kring.release.guardrails import is_smoke, last_step, margin_at, margin_name, new_units, units_to_prove
 
 HUGE: Final = 20.0
 """log e from which on the number itself tells nobody anything."""
+
+
+UNITS: Final[dict[UnitKind, str]] = {"request": "requests"}
+"""What units are called where they have a name that says more."""
 
 
 def told_e(log_e: float) -> str:
@@ -29,11 +33,12 @@ def told_step(terms: Terms, *, step: int) -> str:
 
 def told_guilty(standings: Sequence[Standing], progress: Progress, terms: Terms, *, guilty: Collection[str]) -> str:
     """Why the version is rolled back, guardrail by guardrail."""
-    each = "; ".join(_harm(one, progress, terms) for one in standings if one.name in guilty)
-    return (
-        f"{each}. A version that is no worse gets so far in at most {terms.alpha * 100:g} of 100 rollouts,"
-        " however long and often one looks"
-    )
+    return "; ".join(_harm(one, progress, terms) for one in standings if one.name in guilty)
+
+
+def told_odds(terms: Terms) -> str:
+    """How rarely a rollback is wrong."""
+    return f"a version that is no worse comes to that in at most {terms.alpha * 100:g} of 100 rollouts"
 
 
 def _harm(one: Standing, progress: Progress, terms: Terms) -> str:
@@ -61,10 +66,7 @@ def told_proven(terms: Terms, *, step: int) -> str:
         return f"nothing speaks against it at {at}"
     if is_smoke(terms, step=step):
         return f"no smoke at {at}"
-    return (
-        f"every guardrail is proven at {at}; a version that is at its limit gets so far"
-        f" in at most {terms.beta * 100:g} of 100 rollouts"
-    )
+    return f"every guardrail is proven at {at}"
 
 
 def told_missing(standing: Standing, progress: Progress, terms: Terms, *, step: int) -> str:
@@ -77,12 +79,54 @@ def told_missing(standing: Standing, progress: Progress, terms: Terms, *, step: 
         )
     if standing.route == "absolute":
         claim = f"proof that fewer than {terms.floor:.2%} of the new version's units are bad"
-        rate = standing.new_bad / standing.new_units if standing.new_units else 0.0
     else:
         claim = f"proof that it is less than {margin_name(margin_at(terms, step=step))} times as bad"
-        units = standing.new_units + standing.old_units
-        rate = (standing.new_bad + standing.old_bad) / units if units else 0.0
-    return f"{standing.name}: {claim} {stands}; {_more(standing, terms, step=step, rate=rate)}"
+    return f"{standing.name}: {claim} {stands}; {_more(standing, terms, step=step, rate=bad_rate(standing))}"
+
+
+def told_limit(route: Route, terms: Terms, *, step: int) -> str:
+    """What has to be proven of a guardrail, in a few words."""
+    if route == "paired":
+        return f"worse by under {100 * terms.delta:g} %"
+    if route == "absolute":
+        return f"under {100 * terms.floor:g} % bad"
+    return f"under {margin_name(margin_at(terms, step=step))} times as bad"
+
+
+def told_lacking(found: Judged, progress: Progress, terms: Terms, *, step: int) -> Iterator[str]:
+    """What lacks to advance from `step`, for people: one number of units, and whatever has no number."""
+    name = UNITS.get(terms.unit, "units")
+    needs: list[tuple[int, str]] = []
+    if step:
+        least = terms.smoke_units if is_smoke(terms, step=step) else terms.min_units
+        there = new_units(progress, terms, step=step)
+        needs += [(least - there, f"{there:,} of {least:,} were counted there")] if there < least else []
+    others: list[str] = []
+    judged = step <= last_step(terms) and not is_smoke(terms, step=step)
+    for one in found.standings if judged else ():
+        if one.proof >= one.proof_line or not (step or one.route == "paired"):
+            continue
+        more = None
+        if one.route != "paired" and one.new_units:
+            more = units_to_prove(one.route, terms=terms, step=step, rate=bad_rate(one), so_far=one.proof)
+        if more is None:
+            others.append(told_missing(one, progress, terms, step=step))
+        else:
+            needs.append((more, f"proof of {one.name} takes about {more:,}"))
+    if needs:
+        most = max(needs)[0]
+        why = "; ".join(said for _, said in needs)
+        yield f"about {most:,} more {name} answered by the new version at {told_step(terms, step=step)} ({why})"
+    yield from others
+    if judged and not found.standings:
+        yield "a guardrail: without one nothing can be proven"
+
+
+def bad_rate(standing: Standing) -> float:
+    """The share of units that are bad: of the new version where it is held against a limit, else of both."""
+    old = standing.route != "absolute"
+    units = standing.new_units + old * standing.old_units
+    return (standing.new_bad + old * standing.old_bad) / units if units else 0.0
 
 
 def _more(standing: Standing, terms: Terms, *, step: int, rate: float) -> str:

@@ -144,7 +144,7 @@ def ask_rollout(project: Project, what: Asked, *, reason: str, actor: str) -> Ro
         if why:
             rollout = operator.state.rollout
             raise Refused(
-                f"the rollout of {project.system.name} can't be {DONE[what]} now",
+                f"the rollout of {project.system.name} can't be {DONE[what]} now; nothing was changed",
                 got=f"{rollout.version}: {rollout.state}" if rollout else "no rollout",
                 next=why,
             )

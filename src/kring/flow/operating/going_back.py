@@ -1,4 +1,4 @@
-"""What a rollback will do, told before it is done: who goes, who answers then, what goes on ringing."""
+"""What a rollback would do: who goes, who answers then, what goes on ringing."""
 
 from __future__ import annotations
 

@@ -25,6 +25,10 @@ from kring.record.progress import Judged
 from kring.record.rollout import Brake, Rollout
 from kring.release import judging
 from kring.release.brakes import WORDS
+from kring.release.words import told_odds
+
+HOUR_US: Final = 3_600_000_000
+PROVEN: Final = ("rolled_back", "worse")
 
 TRANSIENT: Final[frozenset[Brake]] = frozenset({"no_data", "read_only"})
 """Brakes that are over when what was in the way is: nothing that was counted has become doubtful by it."""
@@ -146,7 +150,8 @@ def from_baking(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     bake_us = terms.bake_us if terms else moment.system.rollout.bake_us
     waited = moment.now - rollout.since
     if terms is None or not terms.holdback:
-        return moved_to(state, ("done",), "baked without a rollback", moment.now) if waited >= bake_us else (state, [])
+        untested = f"answered everything for {waited / HOUR_US:.0f} h, compared with nothing; nobody took it back"
+        return moved_to(state, ("done",), untested, moment.now) if waited >= bake_us else (state, [])
     on = braking(moment, state)
     found = judgement(state, rollout, step=FULL, brakes=on)
     assert found is not None
@@ -155,7 +160,8 @@ def from_baking(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     if found.verdict == "hold":
         return held(moment, state, found.why, brakes=on)
     if waited >= bake_us and found.verdict == "advance":
-        state, done = moved_to(state, ("done",), f"baked: {found.why}", moment.now)
+        watched = f"watched for {waited / HOUR_US:.0f} h at full traffic: no harm was found"
+        state, done = moved_to(state, ("done",), watched, moment.now)
         state, alone = without_canary(state, moment.now)
         return state, done + alone
     if waited >= bake_us + terms.step_us:
@@ -179,7 +185,7 @@ def from_held(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
 
 def given_up(moment: Moment, state: OperatorState, rollout: Rollout, metric: str, what: str) -> Step:
     """The end of a shadow, which nobody has heard, and told."""
-    state, alarm = told(moment, state, metric, what, since=rollout.since)
+    state, alarm = told(moment, state, metric, what, since=rollout.since, sure=odds_of(rollout, metric))
     state, moved = moved_to(state, ("aborted",), what, moment.now)
     return state, alarm + moved
 
@@ -189,9 +195,14 @@ def harmed(moment: Moment, state: OperatorState, rollout: Rollout, found: Judged
     if stage_of(rollout) == "shadow":
         return given_up(moment, state, rollout, "worse", f"the shadow was proven worse: {found.why}")
     what = f"{rollout.version} was rolled back: {found.why}"
-    state, alarm = told(moment, state, "rolled_back", what, since=rollout.since)
+    state, alarm = told(moment, state, "rolled_back", what, since=rollout.since, sure=odds_of(rollout))
     state, back = rolled_back(moment, state, found.why)
     return state, back + alarm
+
+
+def odds_of(rollout: Rollout, metric: str = "rolled_back") -> str:
+    """How sure that is which the tests of a rollout have proven; empty of what was seen."""
+    return f"proven: {told_odds(rollout.terms)}" if rollout.terms is not None and metric in PROVEN else ""
 
 
 def judgement(state: OperatorState, rollout: Rollout, *, step: int, brakes: tuple[Brake, ...]) -> Judged | None:

@@ -257,11 +257,13 @@ def moved_to(
     return msgspec.structs.replace(state, rollout=rollout), commands
 
 
-def told(moment: Moment, state: OperatorState, metric: str, what: str, *, since: int, urgent: bool = False) -> Step:
+def told(
+    moment: Moment, state: OperatorState, metric: str, what: str, *, since: int, urgent: bool = False, sure: str = ""
+) -> Step:
     """An alarm about a rollout."""
     breach = Breach(
         kind="release", metric=metric, value=None, low=None, high=None, allowed="", rows=0, since=since, what=what,
-        version=state_version(state), urgent=urgent,
+        version=state_version(state), urgent=urgent, sure=sure,
     )  # fmt: skip
     return alarmed(moment, state, "release", breach, owner=moment.system.accountable("release"))
 
