@@ -113,6 +113,11 @@ class Control:
                 source=source,
             )
 
+    def end_days(self) -> None:
+        """Seal what was written by this process on a day that is over."""
+        self.logs.end_days(self.now())
+        self.ears.end_days(self.now())
+
     def close(self) -> None:
         """Let go of what was opened to be written."""
         self.logs.close()
@@ -172,6 +177,7 @@ def kept_up(control: Control, *, say: Callable[[str], None]) -> Iterator[None]:
         failed = ""
         while not stopped.wait(POLL_S):
             try:
+                control.end_days()
                 control.refresh()
                 failed = ""
             except KringError as error:

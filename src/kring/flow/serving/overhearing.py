@@ -218,6 +218,10 @@ class Ears:
             self._open[name].turn(served)
             return self._open[name]
 
+    def end_days(self, now: int) -> None:
+        """See `OwnLogs.end_days`."""
+        self._logs.end_days(now)
+
     def close(self) -> None:
         """Let go of all of them."""
         with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from kring.errors import ReadOnly
+from kring.errors import KringError, ReadOnly
 from kring.flow import adapters
 from kring.flow.project import Project
 from kring.ports.decision_log import DecisionLog
@@ -54,11 +54,27 @@ class OwnLogs:
                     self._page.set_read_only(error.got or error.message)
                 raise
 
+    def end_days(self, now: int) -> None:
+        """Seal what was written on a day (UTC) that is over at `now`, though nothing more comes: it would be kept past
+        all retention. What is in the way is said; the next record ends the segment by its age."""
+        day = now // DAY_US
+        if all(begun >= day for begun in list(self._days.values())):
+            return
+        with self._lock:
+            for name in [name for name, begun in self._days.items() if begun < day]:
+                self._days[name] = day
+                try:
+                    self._logs[name].seal()
+                except KringError as error:
+                    self._say(f"the last segment of {name} could not be sealed: {error.message}")
+
     def close(self) -> None:
         """Let go of what was opened."""
         with self._lock:
             while self._logs:
-                self._logs.popitem()[1].close()
+                name, log = self._logs.popitem()
+                self._days.pop(name)
+                log.close()
 
     def _open(self, project: Project) -> DecisionLog:
         name, day = project.system.name, project.clock.now() // DAY_US
