@@ -113,11 +113,6 @@ class Control:
                 source=source,
             )
 
-    def end_days(self) -> None:
-        """Seal what was written by this process on a day that is over."""
-        self.logs.end_days(self.now())
-        self.ears.end_days(self.now())
-
     def close(self) -> None:
         """Let go of what was opened to be written."""
         self.logs.close()
@@ -177,7 +172,8 @@ def kept_up(control: Control, *, say: Callable[[str], None]) -> Iterator[None]:
         failed = ""
         while not stopped.wait(POLL_S):
             try:
-                control.end_days()
+                control.logs.end_days(control.now())
+                control.ears.end_days(control.now())
                 control.refresh()
                 failed = ""
             except KringError as error:
