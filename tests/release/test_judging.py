@@ -312,7 +312,7 @@ def test_guilty_is_never_empty() -> None:
     progress = msgspec.structs.replace(
         progress,
         guardrails=tuple(
-            msgspec.structs.replace(each, parts=(msgspec.structs.replace(part, harm=(harm,) * 6),))
+            msgspec.structs.replace(each, parts=(msgspec.structs.replace(part, harm=(harm,) * len(part.harm)),))
             for each, part, harm in zip(progress.guardrails, parts, harms, strict=True)
         ),
     )
