@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,3 +110,40 @@ def test_a_flag_with_a_trial_keeps_what_its_arms_mean(server: Server) -> None:
     assert limit.json["value"] == 0.45, "the other flags are gone by"
     assert kring("trial", "stop", "greetings", server.folders[0], "--reason", "seen enough").code == 0
     until(server, lambda: everywhere(server, "Good day") and not noted(server), "the flag as it is in the file")
+
+
+def test_an_edited_contract_waits(server: Server) -> None:
+    file = server.folders[0] / "contract.odcs.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("maximum: 1000", "maximum: 5000"))
+    until(server, lambda: "the contract holds when kring serve is started again" in noted(server), "a note")
+    broken = {"email": "a@b.org", "region": "north", "amount": 4000.0, "income": 61.5}
+    assert server.ask("POST", "/api/decisions", {"inputs": broken}).status == 422
+    file.write_text(before)
+    until(server, lambda: not noted(server), "nothing to say")
+
+
+def test_after_another_start_of_the_control_process_the_same_waits(server: Server) -> None:
+    """It begins with the file as it is then, and goes on with what the workers serve by."""
+    edit(server, ('out_of_contract = "reject"', 'out_of_contract = "flag"'))
+    until(server, lambda: "guard holds" in noted(server), "a note")
+    told = server.log.read_text()
+    (control,) = [pid for pid in below(server.process.pid) if "kring.console.serve" in words_of(pid)]
+    os.kill(control, signal.SIGKILL)
+    until(server, lambda: server.log.read_text().count("control is ready") == 2, "another control process")
+    wait_until_managed(server)
+    edit(server, ('plain = "Hello"', 'plain = "Good day"'))
+    until(server, lambda: everywhere(server, "Good day"), "another greeting")
+    assert "guard holds" in noted(server)
+    more = server.log.read_text().removeprefix(told)
+    assert more.count("another kring.toml from here on") == 1
+    assert "guard holds" not in more, "it was said before"
+
+
+def below(root: int) -> set[int]:
+    """The processes that one has started."""
+    return {int(one) for one in Path(f"/proc/{root}/task/{root}/children").read_text().split()}
+
+
+def words_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -60,9 +60,8 @@ class Configured:
 
     def _waiting(self, flags: Collection[str]) -> str:
         own, file = self.served, self.newest
-        parts = [name for name, part in AT_THE_START.items() if part(own.system) != part(file.system)]
-        same = msgspec.structs.replace(file.contract, digest=own.contract.digest) == own.contract
-        parts += [] if same else ["the contract"]
+        parts = [name for name, part in AT_THE_START.items() if not alike(part(own.system), part(file.system))]
+        parts += ["the contract"] if own.contract.digest != file.contract.digest else []
         waits = [self.trouble] if self.trouble else []
         waits += [f"the edit of {', '.join(parts)} holds when kring serve is started again"] if parts else []
         waits += [f"the edit of the flag {name} holds when the trial on it has ended" for name in sorted(flags)]
@@ -75,7 +74,12 @@ def merged(own: Sequence[Flag], file: Sequence[Flag], *, held: Collection[str]) 
     return (*(kept.pop(flag.name, flag) for flag in file), *kept.values())
 
 
+def alike(one: object, other: object) -> bool:
+    """Whether both are published in the same words: what was read from there may be of other types."""
+    return msgspec.json.encode(one) == msgspec.json.encode(other)
+
+
 def changed(before: Sequence[Flag], after: Sequence[Flag]) -> set[str]:
     """The names of the flags that are not the same in both."""
     one, two = ({flag.name: flag for flag in flags} for flags in (before, after))
-    return {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
+    return {name for name in one.keys() | two.keys() if not alike(one.get(name), two.get(name))}

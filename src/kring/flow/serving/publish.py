@@ -19,7 +19,7 @@ from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
 from kring.flow.pulling import PullFile
 from kring.flow.serving import meeting as meetings
-from kring.flow.serving.configured import Configured
+from kring.flow.serving.configured import Configured, alike
 from kring.flow.serving.meeting import Meeting
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
@@ -131,7 +131,7 @@ class Publisher:
             name, other = one.system.name, before.get(one.system.name, one)
             if other.pointer.live != one.pointer.live:
                 self.say(f"{name} is answered by {one.pointer.live} from here on")
-            if other.system != one.system:
+            if not alike(other.system, one.system):
                 self.say(f"{name} goes by the flags, limits and rollouts of another kring.toml from here on")
             if one.waits and other.waits != one.waits:
                 self.say(f"{name}: {one.waits}")
