@@ -25,7 +25,7 @@ AT_THE_START: Final[Mapping[str, Callable[[System], object]]] = {
     "govern.retention": lambda system: system.govern.retention_us,
 }
 """What lines, logs and readers of a worker are made of, and what upkeep goes by. Flags, access and rollouts are taken
-at once; all else is the operator's, which reads the file itself, or belongs to a version and comes with the next one."""
+at once; all else is the operator's, which reads the file itself, or belongs to a version and comes with the next."""
 
 
 @dataclass
