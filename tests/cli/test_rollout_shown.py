@@ -130,7 +130,7 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     page = show(world)
     assert "v_2 (canary, 20 %) WAITS at 20 % of the traffic" in page
     assert "let me look" in page
-    waits = "While it waits v_2 goes on answering its share and gets no more, until somebody resumes it"
+    waits = "While it waits v_2 still answers its share and gets no more, until somebody resumes it"
     assert waits in " ".join(page.split())
     assert "(if unsure, this one)" in page
     assert f"kring resume {world.project.folder}" in page

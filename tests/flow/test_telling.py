@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,7 +101,11 @@ def test_what_rings_is_told_once_and_stays_told(project: Project, target: Target
     assert (tell(project), tell(project)) == (1, 0)
     (heard,) = target.taken
     event = json.loads(heard.body)
-    assert event["data"]["subject"] == "[ticket] loans, alarm: 2 findings: drift of age, drift of amount"
+    said = event["data"]["text"]
+    assert said.startswith("As it was ")
+    assert f"On {os.uname().nodename}:\n" in said, "who reads it elsewhere has to know where something can be done"
+    assert f" {project.folder.resolve()} --for 2h\n" in said
+    assert event["data"]["subject"] == "[ticket] loans, can wait for the day: 2 findings: drift of age, drift of amount"
     assert [(one.state, one.attempts, one.notify) for one in deliveries(project)] == [("sent", 1, None)]
     assert SECRET.encode() not in project.home.ledger.read_bytes()
 

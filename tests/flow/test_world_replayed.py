@@ -29,7 +29,7 @@ def test_a_market_that_begins_to_report_is_told_within_two_weeks(tmp_path: Path,
     for name in BEGAN:
         since = datetime.fromisoformat(found[name]["since"])
         assert datetime(1997, 4, 24, tzinfo=UTC) <= since <= datetime(1997, 5, 8, tzinfo=UTC)
-        assert "where 0.0% were expected" in found[name]["what"]
+        assert "0.0 % were expected" in found[name]["what"]
         assert found[name]["sure"].startswith("e-value")
         assert found[name]["low"] > 0.5
         assert found[name]["rows"] > 300

@@ -91,7 +91,7 @@ def test_a_shift_is_found_named_and_told() -> None:
     assert (breach.kind, breach.feature, breach.version) == ("drift", "heat", "v_1")
     assert breach.since == 5 * DAY
     assert breach.rows == 1000
-    assert breach.what.startswith("heat is higher: ")
+    assert breach.what.startswith("heat is higher than in training: ")
     assert 0 < (breach.low or 0) < (breach.value or 0) < (breach.high or 0) < 0.5
     assert "20 raises an alarm" in breach.sure
 
@@ -108,10 +108,8 @@ def test_an_alarm_ends_when_the_drift_does() -> None:
 def test_missing_values_and_a_category_are_found() -> None:
     eye = detector()
     (found,) = watched(eye, [columns(2000, seed=3, missing=0.2)])[0].breaches
-    assert (found.feature, found.what.split(": ", 1)[1][-44:]) == (
-        "heat",
-        "% of rows have no value, where 0.0% were expected"[-44:],
-    )
+    assert found.feature == "heat"
+    assert found.what.endswith(" % of rows have no value, 0.0 % were expected")
     window = dict(columns(2000, seed=4), way=["rail"] * 1000 + ["road"] * 1000)
     (found,) = watched(eye, [window])[0].breaches
     assert found.feature == "way"
@@ -123,7 +121,7 @@ def test_a_million_new_categories_are_one_cell_and_an_alarm() -> None:
     window = dict(columns(1_000_000, seed=5), way=[f"way {number}" for number in range(1_000_000)])
     (look,) = watched(eye, [window])
     (found,) = look.breaches
-    assert found.what.startswith("way: 100.0% of values are none of the 3 known ones, where 0.0% were expected")
+    assert found.what.startswith("way: 100.0 % of values are none of the 3 known ones, 0.0 % were expected")
     assert len(msgspec.json.encode(look.state)) < 10_000
 
 
@@ -141,15 +139,23 @@ def test_a_window_without_rows_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("learned", "now", "told"),
     [
-        ([0] * 700 + [1] * 300, [1] * 900, "x is higher: 0.0% of values are at most 0, where 70.0% were expected"),
-        ([0.0] * 900 + list(range(1, 101)), [5.5] * 900, "x is higher: 0.0% of values are at most 0, where 90.0%"),
-        (list(range(1000)), [2000] * 900, "x is higher: "),
-        ([3.0] * 900, [4.0] * 900, "x: 100.0% of values are not 3, where 0.0% were expected"),
-        ([True] * 900, [False] * 900, "x: 100.0% of values are not 'true', where 0.0% were expected"),
+        (
+            [0] * 700 + [1] * 300,
+            [1] * 900,
+            "x is higher than in training: 0.0 % of values are at most 0, 70.0 % were expected",
+        ),
+        (
+            [0.0] * 900 + list(range(1, 101)),
+            [5.5] * 900,
+            "x is higher than in training: 0.0 % of values are at most 0, 90.0 %",
+        ),
+        (list(range(1000)), [2000] * 900, "x is higher than in training: "),
+        ([3.0] * 900, [4.0] * 900, "x: 100.0 % of values are not 3, 0.0 % were expected"),
+        ([True] * 900, [False] * 900, "x: 100.0 % of values are not 'true', 0.0 % were expected"),
         (
             [f"{n:04}" for n in range(900)],
             [f"{n:07}" for n in range(900)],
-            "x: 100.0% of texts are shorter than 4 or longer than 4 ",
+            "x: 100.0 % of texts are shorter than 4 or longer than 4 ",
         ),
     ],
 )

@@ -123,7 +123,7 @@ def test_a_market_that_begins_to_report_is_told_in_its_first_week(power: Stream)
     assert {"vicprice", "vicdemand", "transfer", "nswdemand"} <= set(found)
     began = {found[name][0] for name in ("vicprice", "vicdemand", "transfer")}
     assert len(began) == 1
-    assert found["vicprice"][1].what.startswith("vicprice: 14.3% of values are not 0.003467, where 0.0% were expected")
+    assert found["vicprice"][1].what.startswith("vicprice: 14.3 % of values are not 0.003467, 0.0 % were expected")
 
 
 def test_routes_of_the_flights_moved_slowly(flights: Stream) -> None:
@@ -131,7 +131,7 @@ def test_routes_of_the_flights_moved_slowly(flights: Stream) -> None:
     found = first_alarms(flights)
     assert set(found) == {"distance", "origin"}
     assert min(window for window, _ in found.values()) > 13
-    assert found["origin"][1].what.startswith("origin: 33.3% of values are 'LGA', where 29.8% were expected")
+    assert found["origin"][1].what.startswith("origin: 33.3 % of values are 'LGA', 29.8 % were expected")
 
 
 @pytest.mark.parametrize("name", ["bikes", "power", "flights"])

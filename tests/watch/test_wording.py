@@ -19,6 +19,7 @@ from kring.watch import wording
 from kring.watch.alarms import found_again
 from kring.watch.meaning import LIFT, METRICS, UNTOUCHED, better, limit_words, means, metric_words
 
+AT = "with a threshold of about 0.28 instead of today's 0.19"
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 NOW = 1_700_000_000_000_000
@@ -117,12 +118,57 @@ def test_money_that_is_the_metric_is_said_once() -> None:
     assert told(alarm(effect=lost), "effect") == "worse, each decision costs 0.3 EUR more (+0.2 to +0.4) than at 0.3"
 
 
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (Effect(metric="expected_cost", value=0.31, low=0.2, high=0.42, money=0.31, currency="EUR"),
+         f"{AT}, each decision would cost 0.31 EUR less (0.2 to 0.42); tried on others"),
+        (Effect(metric="expected_cost", value=0.31, low=-0.2, high=0.8, money=0.31),
+         f"no clear change: {AT}, each decision would cost 0.31 less (-0.2 to 0.8); tried on others"),
+        (Effect(metric="accuracy", value=-0.02, low=-0.03, high=-0.01),
+         f"{AT}, accuracy higher by 0.02 (0.01 to 0.03); tried on others"),
+    ],
+)  # fmt: skip
+def test_what_another_threshold_would_have_saved_is_one_sentence(effect: Effect, said: str) -> None:
+    one = alarm(effect=msgspec.structs.replace(effect, conditions=f"{AT}; tried on others"))
+    assert told(one, "effect") == said
+
+
+def test_what_was_estimated_before_outcomes_says_so_and_of_what() -> None:
+    effect = Effect(metric="roc_auc", value=-0.02, low=-0.04, high=-0.01)
+    said = told(alarm("drift", "distribution", effect=effect), "effect")
+    assert said.startswith("estimated for all that was found together (outcomes are not in yet), compared with its")
+    assert told(alarm("quality", "roc_auc", effect=effect), "effect").startswith("compared with its tests")
+
+
+def test_a_rollout_that_waits_says_that_nothing_is_known_of_its_answers() -> None:
+    assert told(alarm("release", "held"), "effect").endswith("how well the new version answers is not known")
+    assert told(alarm("release", "gate"), "effect") == UNTOUCHED["release"]
+
+
+def test_commands_of_a_proposal_can_be_typed_where_one_stands() -> None:
+    one = alarm(proposal="retrain (kring retrain --now); go back (kring rollback); see kring trace; kring key revoke")
+    said = dict(wording.facts(one, folder="my/loans"))["do"]
+    assert said == (
+        "retrain (kring retrain my/loans --now); go back (kring rollback my/loans --reason '…'); see kring trace; "
+        "kring key revoke"
+    )
+    assert dict(wording.facts(one))["do"] == one.proposal
+    assert "kring retrain my/loans --now" in wording.text([one], folder="my/loans", machine="north", at=NOW)
+    assert "On north:" in wording.text([one], folder="my/loans", machine="north")
+    assert wording.text([one], at=NOW).startswith("As it was 2023-11-14 22:13 UTC:")
+
+
+def test_a_number_stands_apart_from_its_sign() -> None:
+    assert lines("12.0% (5%), a%20b and 7%.") == ["12.0 % (5 %), a%20b and 7 %."]
+
+
 def test_limits_and_shares_are_said_in_words() -> None:
-    assert told(alarm(), "measured") == "calibration_error 0.120 (0.100 to 0.140) on 1,234 rows; allowed: at most 0.05"
+    assert told(alarm(), "measured") == "12.0 points (10.0 to 14.0 points) on 1,234 rows; allowed: at most 5 points"
     share = alarm("data_quality", "violations", value=0.125)
     assert told(share, "measured") == "violations 12.5 % (10.0 % to 14.0 %) on 1,234 rows; allowed: at most 5 %"
     assert limit_words("accuracy > 0.9", metric="accuracy") == "above 0.9"
-    assert limit_words("50.0% within 2.0 points", metric="distribution") == "50.0% within 2.0 points"
+    assert limit_words("48.0 % to 52.0 %", metric="distribution") == "48.0 % to 52.0 %"
 
 
 def test_what_two_alarms_share_is_said_once() -> None:

@@ -18,6 +18,9 @@ WIDTH: Final = 98
 GLUED: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d %|(?<=kring )\w+ \w+|[<>]=? [\d.]+")
 """What a line is not broken in."""
 
+PERCENT: Final = re.compile(r"(?<=\d)%(?=$|[\s,;:.)])")
+"""A sign that stands at its number, and is no part of an address."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UNPRINTABLE: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -66,10 +69,15 @@ def rfc3339(at: int, *, to: Literal["milliseconds", "microseconds"] = "milliseco
     return (EPOCH + timedelta(microseconds=at)).isoformat(timespec=to).replace("+00:00", "Z")
 
 
+def spaced(text: str) -> str:
+    """`text` with a blank between each number and its %: it comes from many places, and is read on one page."""
+    return PERCENT.sub(" %", text)
+
+
 def lines(text: str, *, first: str = "", rest: str = "", width: int = WIDTH) -> list[str]:
     """`text` broken between words; the first line begins with `first`, the others with `rest`. What is longer than a
     line, such as an id or a path, stays whole, and so does a moment, or a number with its sign."""
-    glued = GLUED.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+    glued = GLUED.sub(lambda found: found[0].replace(" ", "\u00a0"), spaced(text))
     broken = textwrap.wrap(
         glued, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )

@@ -13,6 +13,7 @@ import click
 from kring.charts.versions import Roles
 from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
+from kring.errors import UserError
 from kring.flow import alarming
 from kring.flow.alarming import Alarms
 from kring.flow.operating.showing import typed
@@ -27,6 +28,9 @@ from kring.watch.meaning import means
 P = ParamSpec("P")
 FIRST: Final = 3
 """Alarms of one kind that are told in full when they were found together."""
+
+OF_ONE: Final = ("show", "ack", "silence", "resolve", "test")
+"""Commands that want to know of which alarm, or target."""
 
 STYLES: Final[dict[Tier, str]] = {"page": "bold red", "ticket": "bold yellow", "note": "bold"}
 
@@ -59,6 +63,12 @@ class Alarmed(click.Group):
     """A group that lists when none of its commands is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if len(args) == 1 and args[0] in OF_ONE and Path(args[0]).is_dir():
+            raise UserError(
+                f"kring alarms {args[0]} wants the ID of an alarm",
+                got=f"no ID; there is a folder {args[0]} here, too",
+                next=f"kring alarms ./{args[0]} shows the alarms of that folder",
+            )
         named = bool(args) and (args[0] in self.commands or args[0] in ("-h", "--help"))
         return super().parse_args(ctx, args if named else ["list", *args])
 
@@ -90,7 +100,7 @@ def show_(output: Output, id: str, folder: Path, home: Path | None) -> None:
     project = opened(output, folder, home)
     found, roles = alarming.meant(project, id), alarming.roles(project)
     for one in found:
-        tell_one(output, one, roles=roles)
+        tell_one(output, one, roles=roles, folder=folder)
     say_commands(output, found, folder)
     output.result({"alarms": found, "means": {one.id: means(one) for one in found}, "roles": roles})
 
@@ -146,6 +156,11 @@ def done(output: Output, project: Project, id: str, how: Handling, *, actor: str
     found = alarming.handle(project, id, how, actor=actor, reason=reason, until=until)
     for one in found:
         output.say(f"{one.id} {wording.standing(one)}", style="bold")
+        output.say("\n".join(lines(one.what, first="  ", rest="  ")))
+    for said in sorted({wording.what_follows(one) for one in found}):
+        output.say("\n".join(lines(said, first="  ", rest="  ")))
+    if how == "silence":
+        output.say(f"  to end the silence:  kring alarms silence {id} {typed(project.folder)} --for 1s")
     output.result({"alarms": found})
 
 
@@ -160,7 +175,8 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         together[one.group or one.id, one.kind, one.tier].append(one)
     for members in together.values():
         for one in members[:FIRST]:
-            tell_one(output, one, roles=found.roles, like=members[0] if one is not members[0] else None)
+            like = members[0] if one is not members[0] else None
+            tell_one(output, one, roles=found.roles, folder=folder, like=like)
         if len(members) > FIRST:
             rest = lines(wording.others(members[FIRST:]), rest="  ")
             output.say("\n" + "\n".join(rest), style=STYLES[members[0].tier])
@@ -171,8 +187,8 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         output.say("\n".join(lines(told, rest="  ")), style="yellow")
 
 
-def tell_one(output: Output, alarm: Alarm, *, roles: Roles, like: Alarm | None = None) -> None:
-    head, told = wording.block(alarm, roles=roles, like=like)
+def tell_one(output: Output, alarm: Alarm, *, roles: Roles, folder: Path, like: Alarm | None = None) -> None:
+    head, told = wording.block(alarm, roles=roles, like=like, folder=typed(folder))
     output.say("\n" + "\n".join(head), style="dim" if alarm.state == "resolved" else STYLES[alarm.tier])
     output.say("\n".join(told))
 

@@ -106,7 +106,7 @@ def done(rollout: Rollout, what: Asked) -> str:
     if what == "abort":
         return f"{rollout.version} is given up; the version that was live answers everything"
     if what == "hold":
-        share = "it goes on answering its share, and" if rollout.before != "shadow" else "it"
+        share = "it still answers its share, and" if rollout.before != "shadow" else "it"
         return f"{rollout.version} is held{at}: {share} goes no further until it is resumed"
     return f"{rollout.version} goes on{at} ({rollout.state}), with the same evidence and new time"
 

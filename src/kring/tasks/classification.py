@@ -41,6 +41,9 @@ from kring.record.evidence import Curve, Measure
 from kring.record.system import Frame
 from kring.record.version import Output, Policy
 
+NEAR: Final = 0.05
+"""Thresholds that lie no further apart are told as one."""
+
 PRICES: Final = ("false_positive", "false_negative")
 SLACK: Final = 1e-6
 CLOSE: Final = 1e-4
@@ -100,7 +103,8 @@ class ProbabilityEstimates:
             return None
         name = "expected_cost" if policy.cost else "accuracy"
         low, high = (lost.low, lost.high) if policy.cost else (-lost.high, -lost.low)
-        least, most = (f"{end:.3g}" for end in lost.thresholds)
+        least, most = lost.thresholds
+        other = f"about {(least + most) / 2:.2g}" if most - least <= NEAR else f"{least:.3g} to {most:.3g}"
         return Measure(
             name=name,
             value=lost.value if policy.cost else -lost.value,
@@ -109,8 +113,8 @@ class ProbabilityEstimates:
             rows=lost.rows,
             groups=len(windows),
             better=FORMULAS[name].better,
-            method=f"than if a yes were said from {least if least == most else f'{least} to {most}'} on instead of "
-            f"{_threshold(policy):.3g} (found on one half of the windows, tried on the other)",
+            method=f"with a threshold of {other} instead of today's {_threshold(policy):.3g}; tried on windows that "
+            "did not choose it",
             unit=policy.currency if policy.cost else "",
         )
 

@@ -34,7 +34,7 @@ from kring.record.alarm import Breach, Effect
 from kring.record.drift import OFF, Cells, DriftState, FeatureCounts, FeatureState, Reference, References, Stretch
 from kring.record.running import Season, Watch
 from kring.watch.binning import Share, shares_of
-from kring.watch.moved import Moved, moved_of, remembered, told
+from kring.watch.moved import Moved, moved_of, percent, remembered, told
 from kring.watch.windows import window_start
 
 Family = Literal["drift", "prediction_drift"]
@@ -305,7 +305,7 @@ def _breach(detector: Detector, moved: Moved, name: str, *, log_e: float, effect
         value=moved.now,
         low=moved.low,
         high=moved.high,
-        allowed=f"{moved.was:.1%} within {100 * moved.tolerance:.1f} points",
+        allowed=f"{percent(max(moved.was - moved.tolerance, 0))} to {percent(min(moved.was + moved.tolerance, 1))}",
         rows=moved.rows,
         since=moved.since,
         what=what,
@@ -318,6 +318,6 @@ def sure_of(log_e: float, *, alpha: float, horizon: int) -> str:
     """How sure an alarm is, in words with its e-value."""
     value = f"{math.exp(log_e):,.0f}" if log_e < math.log(1e6) else f"10^{log_e / math.log(10):.0f}"
     return (
-        f"e-value {value}, where 1 is no evidence and {1 / alpha:,.0f} raises an alarm: if nothing had moved, "
-        f"{horizon:,} windows would bring a false alarm with a probability of at most {alpha:.0%}"
+        f"if nothing had moved, at most {100 * alpha:g} of 100 systems would have a false alarm in {horizon:,} "
+        f"windows; the evidence (e-value) is {value}, and {1 / alpha:,.0f} raises an alarm"
     )

@@ -110,10 +110,18 @@ def moved_of(
 
 
 def told(moved: Moved) -> str:
-    """One sentence, such as "temp is higher: 31.2% of values lie below 0.48, where 50.0% were expected (…)"."""
-    parts = "; ".join(f"{part.name}: {part.was:.1%} → {part.now:.1%}" for part in moved.parts)
-    sentence = f"{moved.feature}{moved.lean}: {moved.now:.1%} {moved.what}, where {moved.was:.1%} were expected"
-    return f"{sentence} ({parts})" if parts else sentence
+    """One sentence, such as "temp is higher than in training: 31.2 % of values lie below 0.48, 50.0 % were expected;
+    0.52 to 0.6: 19.1 % instead of 10.4 %"."""
+    lean = f"{moved.lean} than in training" if moved.lean else ""
+    sentence = f"{moved.feature}{lean}: {percent(moved.now)} {moved.what}, {percent(moved.was)} were expected"
+    said = {(percent(part.now), percent(part.was)): part.name for part in reversed(moved.parts)}
+    said.pop((percent(moved.now), percent(moved.was)), None)
+    return "; ".join([sentence, *(f"{name}: {now} instead of {was}" for (now, was), name in reversed(said.items()))])
+
+
+def percent(share: float) -> str:
+    """A share (0 to 1) in percent."""
+    return f"{100 * share:.1f} %"
 
 
 def _lean(reference: Reference, tests: Sequence[Share], shift: Floats) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
 from kring.charts.versions import Roles, with_roles
-from kring.charts.words import NOTHING, lines, moment
+from kring.charts.words import NOTHING, lines, moment, spaced
 from kring.record.alarm import Alarm, AlarmKind, Effect, News
 from kring.record.running import Tier
 from kring.watch.alarms import by_urgency
 from kring.watch.meaning import UNLIKE_BEFORE, UNTOUCHED, better, limit_words, means
 
-NEWS: Final[dict[News, str]] = {
-    "opened": "alarm",
-    "changed": "alarm, again",
-    "resolved": "over",
-    "test": "test",
-}
+NEWS: Final[dict[News, str]] = {"opened": "", "changed": "again, ", "resolved": "over", "test": "test"}
+"""What a subject says before how urgent it is, or instead of that."""
+
 FIRST: Final = 3
 """Alarms that a subject names; the text names all."""
 
@@ -27,23 +25,29 @@ UNKNOWN_EFFECT: Final = "not estimated"
 LABEL: Final = 10
 """Characters in which a label stands."""
 
-WHEN: Final[dict[Tier, str]] = {"page": "act now", "ticket": "in the day", "note": "to read"}
+WHEN: Final[dict[Tier, str]] = {"page": "act now", "ticket": "can wait for the day", "note": "to read"}
 SHARES: Final[frozenset[AlarmKind]] = frozenset(
     {"data_quality", "fallback", "outliers", "drift", "prediction_drift", "service_level", "probes"}
 )
 """Kinds whose value is a share."""
 
+ESTIMATED: Final[frozenset[AlarmKind]] = frozenset(
+    {"data_quality", "fallback", "outliers", "drift", "prediction_drift", "estimated_quality"}
+)
+"""Kinds whose effect is estimated from all answers of their window, before outcomes are known."""
+
+FOUND_TOGETHER: Final = "estimated for all that was found together (outcomes are not in yet), "
+AT_ANOTHER: Final = "with a threshold of "
+"""How the conditions of an effect begin that says what another threshold would have cost."""
 
 OF_NO_VERSION: Final[frozenset[AlarmKind]] = frozenset({"retraining", "drill", "trial"})
 OVER_A_SPAN: Final[frozenset[AlarmKind]] = frozenset({"quality", "calibration", "fairness"})
 """Kinds that are judged over all that was answered since then, and may have begun later."""
 
 ROLLED_BACK: Final = "release/rolled_back/"
+HELD: Final = "release/held/"
+STAYS: Final = "none by waiting: shares are unchanged; how well the new version answers is not known"
 OVER: Final = "over: it ended when the version was taken back; who is answered, and how well, is as before it came"
-PROVEN: Final = "proven by the tests of its rollout; how rarely they are wrong stands above"
-SURE: Final = {"release/rolled_back": PROVEN, "release/worse": PROVEN}
-"""How sure that is which was tested before it was told."""
-
 NOT_RELEASED: Final = "release/gate/"
 """Kinds, and the key, of alarms that only happened while some version was live."""
 
@@ -52,6 +56,14 @@ RETRAIN: Final = ("retrain:", "retrain{} --now")
 GO_BACK: Final = ("go back:", "rollback{} --reason '…'")
 ROLLOUT: Final = ("the rollout:", "rollout show{}")
 EVIDENCE: Final = ("its tests:", "compare{}")
+TRAINED: Final = (
+    "A training changes no answer: what it brings has to pass the gate, shadow and steps of kring.toml before anybody"
+    " gets it."
+)
+COMMAND: Final = re.compile(r"kring (retrain|rollback|abort|rollout show|compare|release|train)\b(?! \w)((?: --\w+)*)")
+"""Commands that a proposal names, and that need no more than the folder."""
+
+REASONS: Final = {"rollback": " --reason '…'", "abort": " --reason '…'"}
 REMEDIES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "quality": (RETRAIN, GO_BACK),
     "fallback": (GO_BACK,),
@@ -71,21 +83,36 @@ REMEDIES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 """What may help, beside saying that one has seen it; `{}` is the place of the folder."""
 
 
-def facts(alarm: Alarm, *, roles: Roles | None = None) -> list[tuple[str, str]]:
-    """All that somebody has to know of an alarm, as (label, text); with `roles` each version says what it is now."""
+def facts(alarm: Alarm, *, roles: Roles | None = None, folder: str = "") -> list[tuple[str, str]]:
+    """All that somebody has to know of an alarm, as (label, text); with `roles` each version says what it is now, and
+    commands name the `folder`."""
     told = [
         ("means", means(alarm)),
         ("since", seen(alarm)),
-        ("sure", SURE.get(f"{alarm.kind}/{alarm.metric}", alarm.sure)),
+        ("sure", alarm.sure),
         ("measured", measured(alarm)),
-        ("effect", OVER if alarm.key.startswith(ROLLED_BACK) else effect(alarm.effect, kind=alarm.kind)),
+        ("effect", effect_of(alarm)),
         ("of", subject_of(alarm)),
         ("owner", alarm.owner),
-        ("do", alarm.proposal),
+        ("do", in_folder(alarm.proposal, folder)),
         ("now", standing(alarm)),
         ("id", alarm.id if alarm.group in ("", alarm.id) else f"{alarm.id}; all that was found with it: {alarm.group}"),
     ]
-    return [(label, with_roles(text, roles)) for label, text in told if text]
+    return [(label, spaced(with_roles(text, roles))) for label, text in told if text]
+
+
+def in_folder(text: str, folder: str) -> str:
+    """`text` with its commands as they can be typed where the `folder` lies below."""
+    if not folder:
+        return text
+    return COMMAND.sub(lambda found: f"kring {found[1]} {folder}{found[2]}{REASONS.get(found[1], '')}", text)
+
+
+def effect_of(alarm: Alarm) -> str:
+    """What it does, or why that is not known."""
+    if alarm.effect is None and alarm.key.startswith((ROLLED_BACK, HELD)):
+        return OVER if alarm.key.startswith(ROLLED_BACK) else STAYS
+    return effect(alarm.effect, kind=alarm.kind)
 
 
 def seen(alarm: Alarm) -> str:
@@ -93,7 +120,7 @@ def seen(alarm: Alarm) -> str:
     found before it became what it is."""
     began = moment(alarm.since)
     if alarm.kind in OVER_A_SPAN:
-        began = f"in what was answered from {began} on"
+        began = f"counted over all that was answered from {began} on; when it began is not known"
     if alarm.count <= 1:
         return began if alarm.at == alarm.since else f"{began}; found {moment(alarm.at)}"
     found = f"found {alarm.count:,} times, first {moment(alarm.at)}, last {moment(alarm.last)}"
@@ -103,10 +130,14 @@ def seen(alarm: Alarm) -> str:
 def summary(system: str, alarms: Sequence[Alarm]) -> str:
     """How many there are of each tier, the most urgent first."""
     tiers = list(dict.fromkeys(alarm.tier for alarm in by_urgency(alarms)))
-    counts = {tier: sum(alarm.tier == tier for alarm in alarms) for tier in tiers}
-    return f"{system}: " + ", ".join(
-        f"{count:,} {tier}{'' if count == 1 else 's'} ({WHEN[tier]})" for tier, count in counts.items()
-    )
+    return f"{system}: " + ", ".join(_of_tier([one for one in alarms if one.tier == tier], tier) for tier in tiers)
+
+
+def _of_tier(alarms: Sequence[Alarm], tier: Tier) -> str:
+    """How many, how urgent, and how many of them somebody has seen to."""
+    states = [(name, sum(one.state == name for one in alarms)) for name in ("silenced", "acknowledged")]
+    seen_to = "".join(f"; {count:,} {name}" for name, count in states if count)
+    return f"{len(alarms):,} {tier}{'' if len(alarms) == 1 else 's'} ({WHEN[tier]}{seen_to})"
 
 
 def headline(alarm: Alarm) -> str:
@@ -114,12 +145,14 @@ def headline(alarm: Alarm) -> str:
     return f"{alarm.tier.upper()}  {alarm.system}: {alarm.what}"
 
 
-def block(alarm: Alarm, *, roles: Roles | None = None, like: Alarm | None = None) -> tuple[list[str], list[str]]:
+def block(
+    alarm: Alarm, *, roles: Roles | None = None, like: Alarm | None = None, folder: str = ""
+) -> tuple[list[str], list[str]]:
     """The lines of its headline and those of its facts, none longer than a terminal is wide; what was said of the alarm
     `like` in the same words is not said again."""
-    known = facts(like, roles=roles) if like is not None else []
+    known = facts(like, roles=roles, folder=folder) if like is not None else []
     told, again = [], []
-    for label, said in facts(alarm, roles=roles):
+    for label, said in facts(alarm, roles=roles, folder=folder):
         if (label, said) in known:
             again.append(label)
         else:
@@ -134,9 +167,9 @@ def measured(alarm: Alarm) -> str:
     if alarm.value is None:
         return f"allowed: {bounded(alarm)}" if alarm.allowed and alarm.kind not in ("release", "retraining") else ""
     rows = f" on {alarm.rows:,} rows" if alarm.rows else ""
-    shown = share if alarm.kind in SHARES else number
-    between = "" if alarm.low is None else f" ({shown(alarm.low)} to {shown(alarm.high)})"
-    name = "" if alarm.kind in ("drift", "prediction_drift") else f"{alarm.metric} "
+    shown = share if alarm.kind in SHARES else points if alarm.kind == "calibration" else number
+    between = "" if alarm.low is None else f" ({shown(alarm.low)} to {shown(alarm.high)})".replace(" points to", " to")
+    name = "" if alarm.kind in ("drift", "prediction_drift", "calibration") else f"{alarm.metric} "
     return f"{name}{shown(alarm.value)}{between}{rows}; allowed: {bounded(alarm)}"
 
 
@@ -148,11 +181,15 @@ def share(value: float | None) -> str:
     return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} %"
 
 
+def points(value: float | None) -> str:
+    return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} points"
+
+
 def bounded(alarm: Alarm) -> str:
     """What is allowed, in words; of a share in percent."""
     words, _, limit = limit_words(alarm.allowed, metric=alarm.metric).rpartition(" ")
-    if alarm.kind in SHARES and limit.replace(".", "", 1).isdigit():
-        return f"{words} {100 * float(limit):.4g} %"
+    if limit.replace(".", "", 1).isdigit() and (alarm.kind in SHARES or alarm.kind == "calibration"):
+        return f"{words} {100 * float(limit):.4g} {'%' if alarm.kind in SHARES else 'points'}"
     return f"{words} {limit}".strip()
 
 
@@ -160,6 +197,8 @@ def effect(found: Effect | None, *, kind: AlarmKind | None = None) -> str:
     """What it is estimated to do to quality and to money, or why nobody can say."""
     if found is None:
         return UNTOUCHED[kind] if kind else UNKNOWN_EFFECT
+    if found.conditions.startswith(AT_ANOTHER):
+        return at_another(found)
     parts = []
     if found.metric and found.value is not None and not is_money(found):
         between = "" if found.low is None or found.high is None else f" ({found.low:+.4g} to {found.high:+.4g})"
@@ -169,9 +208,26 @@ def effect(found: Effect | None, *, kind: AlarmKind | None = None) -> str:
     if not parts:
         return f"{UNKNOWN_EFFECT}: {found.conditions}" if found.conditions else UNKNOWN_EFFECT
     beside = "" if kind is None or kind in UNLIKE_BEFORE else "compared with its tests before release: "
-    words = beside + ", ".join(parts)
+    words = (FOUND_TOGETHER if kind in ESTIMATED else "") + beside + ", ".join(parts)
     joined = " " if found.conditions.startswith("than ") else "; "
     return f"{words}{joined}{found.conditions}" if found.conditions else words
+
+
+def at_another(found: Effect) -> str:
+    """What another threshold would have made of it: in money, or in a metric of which more is better."""
+    gain, ends = found.value or 0.0, [end for end in (found.low, found.high) if end is not None]
+    if not is_money(found):
+        gain, ends = -gain, sorted(-end for end in ends)
+    clear = len(ends) < 2 or min(ends) > 0
+    between = f" ({ends[0]:,.4g} to {ends[1]:,.4g})" if len(ends) == 2 else ""
+    where, _, tried = found.conditions.partition("; ")
+    unit = f" {found.currency}" if found.currency else ""
+    what = (
+        f"each decision would cost {gain:,.4g}{unit} less"
+        if is_money(found)
+        else f"{found.metric} higher by {gain:,.4g}"
+    )
+    return f"{'' if clear else 'no clear change: '}{where}, {what}{between}; {tried}"
 
 
 def is_money(found: Effect) -> bool:
@@ -217,13 +273,23 @@ def standing(alarm: Alarm) -> str:
     return f"{alarm.state}{by}{why}" if alarm.by or alarm.state != "open" else "open, and nobody is at it yet"
 
 
+def what_follows(alarm: Alarm) -> str:
+    """What comes of it that somebody has seen, silenced or ended it."""
+    if alarm.state == "resolved":
+        return "If it is not over, it rings again at the next look."
+    ends = f"It stays open until {alarm.needs} looks in a row do not find it"
+    if alarm.state == "silenced":
+        return f"{ends}, and rings again {moment(alarm.until)}; before that only if it gets more urgent."
+    return f"{ends}, and rings again only if it gets more urgent."
+
+
 def subject(system: str, alarms: Sequence[Alarm], *, news: News, more: int = 0) -> str:
     """One line over alarms that belong together: how many, and what the first of them are about."""
     tier: Tier = by_urgency(alarms)[0].tier if alarms else "note"
     count = len(alarms) + more
-    head = f"[{tier}] {system}, {NEWS[news]}"
+    head = f"[{tier}] {system}, {NEWS[news]}{WHEN[tier] if news in ('opened', 'changed') else ''}"
     if count <= 1:
-        return f"{head}: {alarms[0].what}" if alarms else head
+        return f"{head}: {spaced(alarms[0].what)}" if alarms else head
     return f"{head}: {count:,} findings: {first_of(alarms, count)}"
 
 
@@ -249,18 +315,28 @@ def others(alarms: Sequence[Alarm]) -> str:
     return f"{len(names):,} more, found together with these: {kind} of {', '.join(names[:NAMED])}{rest}"
 
 
-def text(alarms: Sequence[Alarm], *, more: int = 0, roles: Roles | None = None) -> str:
-    """Each alarm with all that is known of it, and how to go on; without `roles` versions are named by ids alone."""
-    parts, first = [], dict[str, Alarm]()
+def text(
+    alarms: Sequence[Alarm],
+    *,
+    more: int = 0,
+    roles: Roles | None = None,
+    machine: str = "its machine",
+    folder: str = "",
+    at: int = 0,
+) -> str:
+    """Each alarm with all that is known of it as it was `at` a moment, and how to go on, on which `machine` and where;
+    without `roles` versions are named by ids alone."""
+    parts, first = [f"As it was {moment(at)}:"] if at else [], dict[str, Alarm]()
     for one in alarms:
-        head, told = block(one, roles=roles, like=first.get(one.kind))
+        head, told = block(one, roles=roles, like=first.get(one.kind), folder=folder)
         first.setdefault(one.kind, one)
         parts.append("\n".join([*head, *told]))
     if more:
         parts.append(f"{more:,} more are not named here: kring alarms shows them")
     ringing = [one for one in alarms if one.state != "resolved"]
     if ringing:
-        parts.append("\n".join(["On its machine, in the folder of the system:", *commands(ringing)]))
+        place = f"On {machine}:" if folder else f"On {machine}, in the folder of the system:"
+        parts.append("\n".join([place, *commands(ringing, folder=folder)]))
     else:
         parts.append("It is over: nothing has to be done.")
     return "\n\n".join(parts)
@@ -279,4 +355,5 @@ def commands(alarms: Sequence[Alarm], *, folder: str = "") -> list[str]:
     ]
     cures = [cure for one in alarms for cure in REMEDIES.get(f"{one.kind}/{one.metric}", REMEDIES.get(one.kind, ()))]
     told += [(when, f"kring {command.format(where).strip()}") for when, command in dict.fromkeys(cures)]
-    return [f"  {when:<15} {command}" for when, command in told]
+    note = lines(TRAINED, first=" " * 18, rest=" " * 18) if RETRAIN in cures else []
+    return [*(f"  {when:<15} {command}" for when, command in told), *note]

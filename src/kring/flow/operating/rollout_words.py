@@ -91,7 +91,7 @@ def _waiting(pointer: Pointer, rollout: Rollout, *, led: Led) -> str:
     version = rollout.version
     if version not in (pointer.live, pointer.canary):
         return f"While it waits {version} answers nobody."
-    goes = f"While it waits {version} goes on answering its share and gets no more"
+    goes = f"While it waits {version} still answers its share and gets no more"
     back = "if harm is proven it still goes back by itself"
     if not led.now:
         back = "it would not go back by itself, since no operator runs"

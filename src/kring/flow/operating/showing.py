@@ -94,7 +94,7 @@ def show(project: Project) -> RolloutShown:
         if state is None or rollout is None or state.pointer is None:
             raise NotFound(
                 f"{project.system.name} has no rollout yet",
-                next=f"kring go {project.folder.name} brings the first version",
+                next=f"kring go {typed(project.folder)} brings the first; it answers once the gate lets it pass",
             )
         moves = [one for one in history.all_of(ledger, Rollout) if one.id == rollout.id]
         leader = led(ledger, now=project.clock.now())
@@ -166,7 +166,7 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, led: 
         if led.now:
             yield "Nothing: it goes on, or back, by itself."
         yield from _command(
-            "To keep it where it is until somebody has looked; it goes on answering",
+            "To keep it where it is until somebody has looked; it still answers",
             f"kring hold {folder} --reason '…'",
         )
     for what, command in ways_back(state.pointer, rollout):

@@ -6,6 +6,8 @@ own that sends what waits for it, so that one which hangs keeps nobody; what fai
 
 from __future__ import annotations
 
+import os
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,8 +46,9 @@ def entry_of(notify: Notify, *, now: int) -> Entry:
     return history.entry(delivery, id=delivery.id, actor=ACTOR, at=now)
 
 
-def message_of(notify: Notify, *, system: str, at: int) -> Message:
-    """A message in words, as it was at `at`; the same each time it is sent."""
+def message_of(notify: Notify, *, system: str, at: int, machine: str = "its machine", folder: str = "") -> Message:
+    """A message in words, as it was at `at`; the same each time it is sent. It says on which `machine` and in which
+    `folder` something can be done."""
     return Message(
         id=notify.id,
         system=system,
@@ -53,7 +56,9 @@ def message_of(notify: Notify, *, system: str, at: int) -> Message:
         news=notify.news,
         tier=notify.alarms[0].tier if notify.alarms else "note",
         subject=wording.subject(system, notify.alarms, news=notify.news, more=notify.more),
-        text=wording.text(notify.alarms, more=notify.more, roles=notify.roles or None),
+        text=wording.text(
+            notify.alarms, more=notify.more, roles=notify.roles or None, machine=machine, folder=folder, at=at
+        ),
         alarms=notify.alarms,
         more=notify.more,
     )
@@ -136,7 +141,15 @@ class Teller:
         assert notify is not None
         try:
             self._notifier = self._notifier or self._open(self._target)
-            self._notifier.send(message_of(notify, system=self._project.system.name, at=delivery.since))
+            self._notifier.send(
+                message_of(
+                    notify,
+                    system=self._project.system.name,
+                    at=delivery.since,
+                    machine=os.uname().nodename,
+                    folder=shlex.quote(str(self._project.folder.resolve())),
+                )
+            )
         except Exception as error:  # noqa: BLE001  the edge: whatever is wrong with it, the next is told
             return after_failure(delivery, failure_of(error, self._target.name), now=self._project.clock.now())
         return msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, reason="", notify=None)

@@ -43,9 +43,10 @@ PROPOSALS: Final[dict[AlarmKind, str]] = {
     "release": "look at it (kring rollout show, kring compare); release by hand (kring release), or leave it",
     "retraining": "read the reason, mend it, then kring train",
     "drift": "look at what changed in the feed; if it is real, retrain on data that holds it (kring retrain --now)",
-    "prediction_drift": "look at the inputs that drift with it; if nothing explains it, roll back",
+    "prediction_drift": "look at the inputs that drift with it; if nothing explains it, go back (kring rollback)",
     "estimated_quality": "get labels for a sample (kring review), they say whether the estimate is right",
-    "calibration": "retrain (kring retrain --now); until then read its probabilities with care",
+    "calibration": "retrain (kring retrain --now): the threshold follows from the prices in kring.toml, so it is "
+    "right as soon as probabilities are; until then read them with care",
     "fairness": "look at the decisions of that group, retrain or change the threshold with the accountable person",
     "latency": "look at what the version does in that time, or give it more workers",
     "cost": "look at the dearest decisions, or roll back to the cheaper version",

@@ -54,8 +54,9 @@ class Matured:
             return [Found("calibration/calibration_error//", None)]
         lost = self.windows.misjudged(live, start=start, end=end, seed=seed, draws=WATCH_DRAWS)
         named = msgspec.structs.replace(
-            _breach(line, since=start), kind="calibration", what=off_by(line), effect=effect_of_gap(lost)
-        )
+            _breach(line, since=start), kind="calibration", what=off_by(line), sure=in_points(line),
+            effect=effect_of_gap(lost),
+        )  # fmt: skip
         return [Found("calibration/calibration_error//", named)]
 
     def _fairness(self, live: str, lines: Sequence[GateLine], *, end: int) -> list[Found]:
@@ -95,6 +96,15 @@ def _breach(line: Judgement, *, since: int) -> Breach:
         since=since,
         what=told(line),
         sure=f"the 95 % interval ({line.low:.4g} to {line.high:.4g}) lies wholly beyond what is allowed",
+    )
+
+
+def in_points(line: Judgement) -> str:
+    """How sure a calibration error is, in the unit of its sentence."""
+    assert line.low is not None
+    assert line.high is not None
+    return (
+        f"the 95 % interval ({100 * line.low:.1f} to {100 * line.high:.1f} points) lies wholly beyond what is allowed"
     )
 
 
