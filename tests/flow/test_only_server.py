@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,15 +33,33 @@ def test_another_server_is_refused_and_told_who_serves(loans: Project) -> None:
         pass
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_only_workers_of_an_earlier_start_are_ended(loans: Project, same: bool) -> None:
-    """A process that only has the number of one, because it came later, is left alone."""
-    page = new_page(Meeting(loans.home.root.resolve() / "serve").page, workers=3)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, process_group=0) as process:
-        page.seats[1].claim(process.pid, start=start_of(process.pid) + (0 if same else 1))
+MAPS = """
+import mmap, sys
+with open(sys.argv[1], "r+b") as file:
+    held = mmap.mmap(file.fileno(), 0)
+print("there", flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("which", ["same", "later", "of a copy"])
+def test_only_workers_of_an_earlier_start_are_ended(loans: Project, which: str) -> None:
+    """A process that only has the number of one, because it came later, is left alone; so is one that works in another
+    folder, of which this one is a copy."""
+    path = Meeting(loans.home.root.resolve() / "serve").page
+    page = new_page(path, workers=3)
+    command = [sys.executable, "-c", MAPS, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+        page.seats[1].claim(process.pid, start=start_of(process.pid) + (1 if which == "later" else 0))
+        if which == "of a copy":
+            copy = path.with_name("copy")
+            shutil.copy(path, copy)
+            copy.replace(path)
         said: list[str] = []
         with only_server([loans], say=said.append):
-            if same:
+            if which == "same":
                 assert process.wait(60) == -9
                 assert said == [f"a worker of an earlier start is killed: process {process.pid}"]
             else:

@@ -14,6 +14,8 @@ FILES: Final = "/proc/self/fd"
 GROUPS: Final = Path("/sys/fs/cgroup")
 STARTED: Final = 19
 """Where the moment of a process's start stands behind its name in /proc/PID/stat."""
+INODE: Final = 4
+"""Where the number of a file stands in a line of /proc/PID/maps."""
 
 
 class Usage:
@@ -76,3 +78,13 @@ def start_of(pid: int) -> int:
     except OSError:
         return 0
     return int(text.rpartition(")")[2].split()[STARTED])
+
+
+def has_mapped(pid: int, path: Path) -> bool:
+    """Whether the process has this very file in its memory; a copy of it is another."""
+    try:
+        file = str(path.stat().st_ino)
+        regions = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(region.split(maxsplit=INODE + 1)[INODE] == file for region in regions)

@@ -60,7 +60,7 @@ def ask(order: Order, *, client: Client, folder: Path, files: Files) -> Told:
 
 def _by_ours(order: Order, folder: Path) -> Told:
     done = run_bounded(
-        [sys.executable, "-m", "kring.flow.benching.client"],
+        [sys.executable, "-P", "-m", "kring.flow.benching.client"],
         stdin=msgspec.json.encode(order),
         timeout_s=order.seconds + LATE_S,
         memory_mb=MEMORY_MB,

@@ -161,7 +161,8 @@ def _room(project: Project) -> Iterator[Path]:
 def _running(folder: Path, log: Path, *, workers: int) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
     """`kring serve` in a process group of its own; the process, its port and when it was started."""
     port = _free_port()
-    command = [sys.executable, "-m", "kring", "serve", str(folder), "--port", str(port), "--workers", str(workers)]
+    how = ["serve", str(folder), "--port", str(port), "--workers", str(workers)]
+    command = [sys.executable, "-P", "-m", "kring", *how]
     with log.open("wb") as out:
         began = stopwatch()
         process = subprocess.Popen(

@@ -78,7 +78,7 @@ class Trainer:
     def _spawn(self) -> None:
         self._tries += 1
         where = (str(self.project.folder), str(self.project.home.root), self._id)
-        self._child = start([sys.executable, "-m", MODULE, *where], env={})
+        self._child = start([sys.executable, "-P", "-m", MODULE, *where], env={})
 
 
 def candidates_for(project: Project) -> tuple[str, ...]:

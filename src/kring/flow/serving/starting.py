@@ -107,7 +107,7 @@ def processes(plan: Plan) -> list[Spec]:
     workers = [
         Spec(
             name=f"worker {seat}",
-            argv=(sys.executable, "-m", WORKER, where, str(seat)),
+            argv=(sys.executable, "-P", "-m", WORKER, where, str(seat)),
             seat=seat,
             stop_grace=plan.drain_s,
             memory_mb=memory_mb,
@@ -115,7 +115,7 @@ def processes(plan: Plan) -> list[Spec]:
         for seat in range(plan.workers)
     ]
     others = [
-        Spec(name=name, argv=(sys.executable, "-m", module, where), essential=False, niceness=niceness)
+        Spec(name=name, argv=(sys.executable, "-P", "-m", module, where), essential=False, niceness=niceness)
         for name, (module, niceness) in OTHERS.items()
     ]
     return [*workers, *others]

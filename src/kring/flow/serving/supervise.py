@@ -15,7 +15,7 @@ from typing import Final
 from kring.errors import EXIT_COULD_NOT, EXIT_DONE, EXIT_INTERRUPTED, KringError
 from kring.flow.serving.keeping import Kept, Patience, Spec
 from kring.host.page import open_page
-from kring.host.vitals import start_of
+from kring.host.vitals import has_mapped, start_of
 from kring.ports.page import Page
 
 STOPS: Final = {signal.SIGTERM: EXIT_DONE, signal.SIGINT: EXIT_INTERRUPTED}
@@ -160,14 +160,16 @@ def _heard(number: int, frame: FrameType | None) -> None:
 
 def end_survivors(path: Path, *, say: Callable[[str], None]) -> None:
     """Kill the workers of an earlier start that still live, as the page of that start names them: one that hung when
-    its supervisor was killed could not end by itself. Called before a new page is made, by who has the folder alone."""
+    its supervisor was killed could not end by itself. Who has another page was started elsewhere, in a folder of which
+    this one is a copy. Called before a new page is made, by who has the folder alone."""
     try:
         page = open_page(path, writer=False)
     except KringError:
         return
     for seat in page.seats:
         vitals = seat.vitals()
-        if vitals.pid and vitals.start and start_of(vitals.pid) == vitals.start:
+        is_the_same = vitals.pid and vitals.start and start_of(vitals.pid) == vitals.start
+        if is_the_same and has_mapped(vitals.pid, path):
             say(f"a worker of an earlier start is killed: process {vitals.pid}")
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(vitals.pid, signal.SIGKILL)
