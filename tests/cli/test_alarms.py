@@ -155,5 +155,5 @@ def test_no_line_is_wider_than_a_terminal(loans: Path) -> None:
 def test_programs_get_the_same_words(loans: Path) -> None:
     ring(loans, "age")
     told = kring("alarms", loans, "--json").json
-    assert set(told) == {"system", "alarms", "untold", "means", "roles"}
+    assert set(told) == {"system", "alarms", "untold", "means", "roles", "unwatched"}
     assert {*told["means"]} == {one["id"] for one in told["alarms"]}

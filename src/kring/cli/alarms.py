@@ -170,6 +170,9 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         output.say(f"{found.system}: no alarm {'has rung yet' if every else 'is open'}", style="bold green")
     elif not every:
         output.say(f"{wording.summary(found.system, found.alarms)}; it is {moment(now)}", style="bold")
+    if found.unwatched:
+        told = f"! nobody looks for new ones, or tells of them: {found.unwatched} (kring operate {typed(folder)})"
+        output.say("\n".join(lines(told, rest="  ")), style="red")
     together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
     for one in found.alarms:
         together[one.group or one.id, one.kind, one.tier].append(one)

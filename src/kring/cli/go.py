@@ -26,7 +26,8 @@ from kring.flow.training.train import train
 @click.option("--seed", default=0, show_default=True, help="Seed of fitting and resampling.")
 @answers
 def command(output: Output, folder: Path, as_of: int | None, seed: int) -> None:
-    """Walk from the feed to a signed version. Ends with 1 where the contract or the gate says no."""
+    """Walk from the feed to a signed version. The first one answers at once; a later one comes to answer by the shadow
+    and the steps of kring.toml. Ends with 1 where the contract or the gate says no."""
     project = open_project(folder, say=output.progress)
     checked = check_feed(project, as_of=as_of)
     show_report(output, checked.report)

@@ -17,6 +17,7 @@ from kring.flow.serving.publish import require_apart
 @answers
 def command(output: Output, folders: tuple[Path, ...]) -> None:
     """Operate the systems in DIR… until it is stopped: move rollouts, close windows, raise alarms, have trainings done.
+    It stays in the foreground.
 
     `kring serve` does the same beside its answers. Of several operators of one system one leads, and the others wait.
     """

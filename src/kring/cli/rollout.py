@@ -108,7 +108,7 @@ def done(rollout: Rollout, what: Asked) -> str:
     if what == "hold":
         share = "it still answers its share, and" if rollout.before != "shadow" else "it"
         return f"{rollout.version} is held{at}: {share} goes no further until it is resumed"
-    return f"{rollout.version} goes on{at} ({rollout.state}), with the same evidence and new time"
+    return f"{rollout.version} goes on{at}, with the same evidence and new time"
 
 
 def told(value: float) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from kring.charts.versions import roles_of
 from kring.errors import NotFound, Refused, UserError
 from kring.flow import history
+from kring.flow.operating.leading import led
 from kring.flow.operating.operator import LEASE, operating
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
@@ -22,13 +23,15 @@ LONGEST_REASON = 1000
 
 class Alarms(msgspec.Struct, frozen=True, kw_only=True):
     """Alarms of a system, the most urgent first; and what could not be told, or not yet. `means` says by the id of an
-    alarm what it means, `roles` by the id of a version what it is now; one that has none is gone."""
+    alarm what it means, `roles` by the id of a version what it is now; one that has none is gone. `unwatched` says why
+    nobody would raise one, where something answers and no operator runs."""
 
     system: str
     alarms: tuple[Alarm, ...]
     untold: tuple[Delivery, ...] = ()
     means: dict[str, str] = {}
     roles: dict[str, str] = {}
+    unwatched: str = ""
 
 
 def alarms(project: Project, *, every: bool = False) -> Alarms:
@@ -44,6 +47,7 @@ def alarms(project: Project, *, every: bool = False) -> Alarms:
             untold=untold(ledger),
             means={one.id: means(one) for one in shown},
             roles=roles_on(ledger),
+            unwatched=led(ledger, now=project.clock.now()).why_not if roles_on(ledger) else "",
         )
 
 

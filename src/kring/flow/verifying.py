@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 
 from kring.data import snapshot as snapshots
 from kring.errors import IntegrityError, KringError, NotFound
@@ -49,8 +50,8 @@ def trusted_key(project: Project, version: Version) -> bytes:
             f"the public key is missing, and without it nobody can say whether {version.id} is what was released",
             got=f"no {path.name}",
             allowed=f"the key {version.key[:16]}, by which {version.id} was signed",
-            next=f"put back {path.name}: from a copy, or made again from {project.home.signing_key.name} beside it "
-            f"(openssl pkey -in {project.home.signing_key.name} -pubout -out {path.name}); then run it again",
+            next=f"put a copy of it back, or make it anew from the private key beside it, then try again: openssl pkey "
+            f"-in {shlex.quote(str(project.home.signing_key))} -pubout -out {shlex.quote(str(path))}",
             file=str(path),
         ) from error
     found = hashlib.sha256(public).hexdigest()

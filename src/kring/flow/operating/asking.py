@@ -11,6 +11,7 @@ from kring.errors import Refused, Unavailable
 from kring.flow import history
 from kring.flow.deciding import verified
 from kring.flow.operating.operator import LEASE, operating
+from kring.flow.operating.showing import typed
 from kring.flow.operator.moment import Moment
 from kring.flow.operator.rollouts import is_canary, why_not
 from kring.flow.project import Project
@@ -101,13 +102,14 @@ def _roll_back(project: Project, *, reason: str, actor: str) -> WentBack:
             operator.step([RollbackAsked(actor=actor, reason=reason)])
             return WentBack(before, before.live, shadow)
         if before is None or not before.previous:
+            folder = typed(project.folder)
             raise Refused(
                 f"{project.system.name} has no previous version to go back to; nothing was changed",
                 got=f"live: {before.live}, which answers on" if before else "no live version",
                 allowed="a version on its way, or one that was live before the one that is",
-                next="kring alarms says what rings; kring retrain --now brings another version"
+                next=f"kring alarms {folder} says what rings; kring retrain {folder} --now brings another version"
                 if before
-                else "kring go brings the first version",
+                else f"kring go {folder} brings the first version",
             )
         verify_version(project, history.get(operator.ledger, Version, before.previous))
         operator.step([RollbackAsked(actor=actor, reason=reason)])

@@ -124,7 +124,7 @@ def why_not(moment: Moment, state: OperatorState, what: str) -> str:
         is_live = stage_of(rollout) in ("promoted", "baking")
         return "the new version answers already: kring rollback brings the one before it back" if is_live else ""
     if rollout.state != "held":
-        return f"it is not held, it is at {rollout.state}"
+        return "it is not held, so there is nothing to resume"
     on = [brake for brake in braking(moment, state) if brake != "clock"]
     cure = "put kring.toml back as it was, or kring abort and release again" if "config_changed" in on else ""
     return f"its brakes are on ({', '.join(on)}): {cure or 'kring rollout show says what they saw'}" if on else ""
