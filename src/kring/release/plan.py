@@ -108,8 +108,8 @@ def _shadow(terms: Terms, unknown: Collection[str]) -> str:
     days = (terms.shadow_us + terms.step_us) / DAY_US
     return (
         "no outcome is on record, and the shadow is compared with the live version by nothing else. It can go on once"
-        f" outcomes come (kring outcome, POST /api/outcomes); without enough of them it is held after {days:g} days, and"
-        " a person decides"
+        f" outcomes come (kring outcome, POST /api/outcomes); without enough of them it is held after {days:g} days,"
+        " and a person decides"
     )
 
 
