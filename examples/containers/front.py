@@ -1,7 +1,8 @@
 """In front of `kring serve` in a container whose platform passes no key on: adds the one that the container was given.
 
-Kring listens on loopback, on a port of its own; the platform asks this program, which answers on the port that it names.
-The key comes as the environment variable KRING_KEY, from a secret of the platform; it is best one of the role `caller`.
+Kring listens on loopback, on a port of its own; the platform asks this program, which answers on the port that it
+names. The key comes as the environment variable KRING_KEY, from a secret of the platform; it is best one of the role
+`caller`.
 
     kring serve /model/shop --port 8001 &
     python front.py --port 8080 --kring 127.0.0.1:8001
