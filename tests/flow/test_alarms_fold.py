@@ -82,8 +82,8 @@ def test_thirty_drifting_features_are_one_message() -> None:
     assert told(commands, "night") == []
     assert len(message.alarms) == 30
     said = wording.subject("lights", message.alarms, news=message.news)
-    told = "30 findings: drift of x00, drift of x01, drift of x02 and 27 more"
-    assert said == f"[ticket] lights, can wait for the day: {told}"
+    findings = "30 findings: drift of x00, drift of x01, drift of x02 and 27 more"
+    assert said == f"[ticket] lights, can wait for the day: {findings}"
 
 
 def test_a_message_has_an_end_though_categories_explode() -> None:
