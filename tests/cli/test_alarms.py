@@ -103,7 +103,7 @@ def test_seen_silenced_ended(loans: Path) -> None:
     assert f"{id} silent until" in silenced
     assert "\n  age moved\n" in silenced
     assert f"to end the silence:  kring alarms silence {id[:22]} {loans} --for 1s\n" in silenced
-    assert "1 ticket (can wait for the day; 1 silenced)" in kring("alarms", loans).out
+    assert "1 ticket (can wait for the day; silenced)" in kring("alarms", loans).out
     assert kring("alarms", "silence", id, loans, "--for", "1s").code == 0
     (over,) = of(kring("alarms", "resolve", id.lower(), loans, "--because", "mended", "--json"))
     assert (over["state"], over["action"], over["ended"][-1]) == ("resolved", "mended", "Z")
@@ -155,5 +155,5 @@ def test_no_line_is_wider_than_a_terminal(loans: Path) -> None:
 def test_programs_get_the_same_words(loans: Path) -> None:
     ring(loans, "age")
     told = kring("alarms", loans, "--json").json
-    assert set(told) == {"system", "alarms", "untold", "means", "roles", "unwatched"}
+    assert set(told) == {"system", "alarms", "untold", "means", "roles", "unwatched", "no_way_back"}
     assert {*told["means"]} == {one["id"] for one in told["alarms"]}

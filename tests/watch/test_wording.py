@@ -186,6 +186,20 @@ def test_what_to_do_can_be_typed() -> None:
     assert "nothing has to be done" in wording.text([alarm(state="resolved", ended=NOW)])
 
 
+def test_a_way_back_that_is_closed_is_not_offered() -> None:
+    one = alarm("quality", "roc_auc")
+    assert any("kring rollback loans" in line for line in wording.commands([one], folder="loans"))
+    told = wording.commands([one], folder="loans", no_way_back="the public key is missing")
+    assert not any("kring rollback" in line for line in told)
+    assert told[-1].strip() == "There is no way back now: the public key is missing"
+
+
+def test_what_somebody_is_at_rings_again_only_if_it_can() -> None:
+    page, ticket = (alarm(tier=tier, state="acknowledged") for tier in ("page", "ticket"))
+    assert wording.what_follows(page).endswith("does not ring again: it is as urgent as can be.")
+    assert wording.what_follows(ticket).endswith("rings again only if it gets more urgent.")
+
+
 def test_moments_and_ids_stay_on_one_line() -> None:
     told = lines("x " * 30 + "2026-01-02 03:04 UTC " * 4 + "v_" + "A" * 120, first="  ", rest="    ")
     assert all(line.count("UTC") == line.count("2026-01-02 03:04 UTC") for line in told)

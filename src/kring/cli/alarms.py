@@ -98,11 +98,11 @@ def list_(output: Output, folder: Path, home: Path | None, *, every: bool) -> No
 def show_(output: Output, id: str, folder: Path, home: Path | None) -> None:
     """Show the alarm ID, over or not, or all of a group. The beginning of an id is enough."""
     project = opened(output, folder, home)
-    found, roles = alarming.meant(project, id), alarming.roles(project)
+    found, all_ = alarming.meant(project, id), alarming.alarms(project)
     for one in found:
-        tell_one(output, one, roles=roles, folder=folder)
-    say_commands(output, found, folder)
-    output.result({"alarms": found, "means": {one.id: means(one) for one in found}, "roles": roles})
+        tell_one(output, one, roles=all_.roles, folder=folder)
+    say_commands(output, found, folder, no_way_back=all_.no_way_back)
+    output.result({"alarms": found, "means": {one.id: means(one) for one in found}, "roles": all_.roles})
 
 
 @command.command("ack")
@@ -183,7 +183,7 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         if len(members) > FIRST:
             rest = lines(wording.others(members[FIRST:]), rest="  ")
             output.say("\n" + "\n".join(rest), style=STYLES[members[0].tier])
-    say_commands(output, found.alarms, folder)
+    say_commands(output, found.alarms, folder, no_way_back=found.no_way_back)
     for late in found.untold:
         again = f"tried again {moment(late.due)}" if late.state == "waiting" else "given up"
         told = f"! {late.target} was not told: {late.reason} (tried {late.attempts}x, {again})"
@@ -196,8 +196,8 @@ def tell_one(output: Output, alarm: Alarm, *, roles: Roles, folder: Path, like: 
     output.say("\n".join(told))
 
 
-def say_commands(output: Output, alarms: Sequence[Alarm], folder: Path) -> None:
-    """What can be said of those that are not over, as it can be typed here."""
+def say_commands(output: Output, alarms: Sequence[Alarm], folder: Path, *, no_way_back: str) -> None:
+    """What can be said of those that are not over, as it can be typed here, but for a way back that is closed."""
     ringing = [one for one in alarms if one.state != "resolved"]
     if ringing:
-        output.say("\n" + "\n".join(wording.commands(ringing, folder=typed(folder))))
+        output.say("\n" + "\n".join(wording.commands(ringing, folder=typed(folder), no_way_back=no_way_back)))

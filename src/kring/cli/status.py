@@ -90,7 +90,7 @@ def show_alarms(output: Output, found: Status, *, folder: str) -> None:
     ringing = by_urgency(one for one in found.alarms if one.state != "resolved")
     for alarm in ringing[:FEW]:
         state = "" if alarm.state == "open" else f" ({alarm.state})"
-        line(output, found, alarm.tier, f"since {moment(alarm.since)}{state}: {alarm.what}", style="red")
+        line(output, found, alarm.tier, f"found {moment(alarm.at)}{state}: {alarm.what}", style="red")
     if ringing:
         rest = f"{len(ringing) - FEW:,} more: " if len(ringing) > FEW else ""
         output.say(f"            {rest}kring alarms {folder}")

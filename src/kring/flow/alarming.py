@@ -10,6 +10,7 @@ from kring.flow import history
 from kring.flow.operating.leading import led
 from kring.flow.operating.operator import LEASE, operating
 from kring.flow.project import Project
+from kring.flow.verifying import no_way_back
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm, Handling
 from kring.record.message import Delivery
@@ -24,7 +25,8 @@ LONGEST_REASON = 1000
 class Alarms(msgspec.Struct, frozen=True, kw_only=True):
     """Alarms of a system, the most urgent first; and what could not be told, or not yet. `means` says by the id of an
     alarm what it means, `roles` by the id of a version what it is now; one that has none is gone. `unwatched` says why
-    nobody would raise one, where something answers and no operator runs."""
+    nobody would raise one, where something answers and no operator runs, `no_way_back` what keeps the version before
+    from answering again."""
 
     system: str
     alarms: tuple[Alarm, ...]
@@ -32,6 +34,7 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True):
     means: dict[str, str] = {}
     roles: dict[str, str] = {}
     unwatched: str = ""
+    no_way_back: str = ""
 
 
 def alarms(project: Project, *, every: bool = False) -> Alarms:
@@ -40,6 +43,8 @@ def alarms(project: Project, *, every: bool = False) -> Alarms:
         return Alarms(system=project.system.name, alarms=())
     with project.ledger() as ledger:
         found = all_alarms(ledger)
+        state = history.newest_with(ledger, OperatorState, LEASE)
+        previous = state.pointer.previous if state and state.pointer else ""
         shown = list(reversed(found)) if every else by_urgency(one for one in found if one.state != "resolved")
         return Alarms(
             system=project.system.name,
@@ -48,6 +53,7 @@ def alarms(project: Project, *, every: bool = False) -> Alarms:
             means={one.id: means(one) for one in shown},
             roles=roles_on(ledger),
             unwatched=led(ledger, now=project.clock.now()).why_not if roles_on(ledger) else "",
+            no_way_back=no_way_back(project, ledger, previous),
         )
 
 

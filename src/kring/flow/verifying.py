@@ -77,6 +77,12 @@ def why_not_whole(project: Project, version: Version) -> str:
     return "" if folder.is_dir() else f"the folder of version {version.id} is missing ({folder})"
 
 
+def no_way_back(project: Project, ledger: Ledger, previous: str) -> str:
+    """What keeps the version `previous`, if there is one, from answering again; empty when nothing does."""
+    version = history.newest_with(ledger, Version, previous) if previous else None
+    return why_not_whole(project, version) if version else ""
+
+
 def verify_all(project: Project, ledger: Ledger, versions: tuple[str, ...]) -> None:
     """`IntegrityError` unless `versions`, the snapshots they rest on and the sealed segments of the decision
     log are what the ledger says."""

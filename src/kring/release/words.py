@@ -112,7 +112,7 @@ def told_lacking(found: Judged, progress: Progress, terms: Terms, *, step: int) 
         if more is None:
             others.append(told_missing(one, progress, terms, step=step))
         else:
-            needs.append((more, f"proof of {one.name} takes about {more:,}"))
+            needs.append((more, f"to prove that {one.name} keeps its limit takes about {more:,}"))
     if needs:
         most = max(needs)[0]
         why = "; ".join(said for _, said in needs)

@@ -136,7 +136,8 @@ def summary(system: str, alarms: Sequence[Alarm]) -> str:
 def _of_tier(alarms: Sequence[Alarm], tier: Tier) -> str:
     """How many, how urgent, and how many of them somebody has seen to."""
     states = [(name, sum(one.state == name for one in alarms)) for name in ("silenced", "acknowledged")]
-    seen_to = "".join(f"; {count:,} {name}" for name, count in states if count)
+    told = [name if count == len(alarms) else f"{count:,} {name}" for name, count in states if count]
+    seen_to = "".join(f"; {each}" for each in told)
     return f"{len(alarms):,} {tier}{'' if len(alarms) == 1 else 's'} ({WHEN[tier]}{seen_to})"
 
 
@@ -280,6 +281,8 @@ def what_follows(alarm: Alarm) -> str:
     ends = f"It stays open until {alarm.needs} looks in a row do not find it"
     if alarm.state == "silenced":
         return f"{ends}, and rings again {moment(alarm.until)}; before that only if it gets more urgent."
+    if alarm.tier == "page":
+        return f"{ends}, and does not ring again: it is as urgent as can be."
     return f"{ends}, and rings again only if it gets more urgent."
 
 
@@ -342,8 +345,9 @@ def text(
     return "\n\n".join(parts)
 
 
-def commands(alarms: Sequence[Alarm], *, folder: str = "") -> list[str]:
-    """What can be done about them, as it can be typed. They are meant by the id of their group, if that is one."""
+def commands(alarms: Sequence[Alarm], *, folder: str = "", no_way_back: str = "") -> list[str]:
+    """What can be done about them, as it can be typed. They are meant by the id of their group, if that is one.
+    `no_way_back` is what keeps the version before from answering again."""
     groups = {one.group or one.id for one in alarms}
     id = groups.pop() if len(groups) == 1 else "ID"
     id = alarms[0].id if len(alarms) == 1 else id
@@ -354,6 +358,9 @@ def commands(alarms: Sequence[Alarm], *, folder: str = "") -> list[str]:
         ("it is over:", f"kring alarms resolve {id}{where} --because '…'"),
     ]
     cures = [cure for one in alarms for cure in REMEDIES.get(f"{one.kind}/{one.metric}", REMEDIES.get(one.kind, ()))]
-    told += [(when, f"kring {command.format(where).strip()}") for when, command in dict.fromkeys(cures)]
-    note = lines(TRAINED, first=" " * 18, rest=" " * 18) if RETRAIN in cures else []
-    return [*(f"  {when:<15} {command}" for when, command in told), *note]
+    ways = [cure for cure in dict.fromkeys(cures) if not (cure == GO_BACK and no_way_back)]
+    told += [(when, f"kring {command.format(where).strip()}") for when, command in ways]
+    notes = [TRAINED] if RETRAIN in cures else []
+    notes += [f"There is no way back now: {no_way_back}"] if GO_BACK in cures and no_way_back else []
+    under = [line for note in notes for line in lines(note, first=" " * 18, rest=" " * 18)]
+    return [*(f"  {when:<15} {command}" for when, command in told), *under]

@@ -93,6 +93,8 @@ def _waiting(pointer: Pointer, rollout: Rollout, *, led: Led) -> str:
         return f"While it waits {version} answers nobody."
     goes = f"While it waits {version} still answers its share and gets no more"
     back = "if harm is proven it still goes back by itself"
+    if "no_data" in rollout.brakes:
+        back = "without data no harm can be proven either, so it would not go back by itself"
     if not led.now:
         back = "it would not go back by itself, since no operator runs"
     if rollout.terms is None or (stage_of(rollout) != "step" and not rollout.terms.holdback):

@@ -28,6 +28,7 @@ from kring.flow.operator.driving import judgement
 from kring.flow.operator.moment import Moment
 from kring.flow.operator.rollouts import FULL, braking, stage_of
 from kring.flow.project import Project
+from kring.flow.verifying import no_way_back
 from kring.record.operator import OperatorState
 from kring.record.progress import Judged
 from kring.record.rollout import Pointer, Rollout
@@ -98,6 +99,7 @@ def show(project: Project) -> RolloutShown:
             )
         moves = [one for one in history.all_of(ledger, Rollout) if one.id == rollout.id]
         leader = led(ledger, now=project.clock.now())
+        closed = no_way_back(project, ledger, state.pointer.previous)
     at_work = Moment(project.system, project.clock.now())
     found = judged_now(at_work, state, rollout)
     return RolloutShown(
@@ -108,7 +110,7 @@ def show(project: Project) -> RolloutShown:
         answers=" ".join(who_answers(state.pointer, rollout, led=leader)),
         sure=tuple(how_sure(rollout, state, found, led=leader)),
         missing=tuple(what_is_missing(rollout, found, state.progress, now=at_work.now, led=leader)),
-        todo=tuple(what_to_do(at_work, state, rollout, led=leader, folder=typed(project.folder))),
+        todo=tuple(what_to_do(at_work, state, rollout, led=leader, folder=typed(project.folder), closed=closed)),
         guardrails=tuple(_guardrails(found, rollout)),
         units=unit_name(rollout.terms),
         harm=number(found.harm) if found else 1.0,
@@ -133,8 +135,11 @@ def judged_now(at_work: Moment, state: OperatorState, rollout: Rollout) -> Judge
     return judgement(state, rollout, step=at, brakes=braking(at_work, state) if rollout.state not in ENDED else ())
 
 
-def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, led: Led, folder: str) -> Iterator[str]:
-    """The commands that make sense now, with what they do."""
+def what_to_do(
+    at_work: Moment, state: OperatorState, rollout: Rollout, *, led: Led, folder: str, closed: str = ""
+) -> Iterator[str]:
+    """The commands that make sense now, with what they do. `closed` is what keeps the version before from answering
+    again."""
     if rollout.state in ("rolled_back", "aborted"):
         live = state.pointer.live if state.pointer else "the live version"
         yield f"The rollout needs nothing: it is over, and {live} answers everything."
@@ -143,11 +148,7 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, led: 
     if rollout.state == "done":
         yield "The rollout needs nothing: it is over."
         yield from _ringing(state, folder)
-        previous = state.pointer.previous if state.pointer is not None else ""
-        if previous:
-            yield from _command(f"To go back to {previous} anyway", f"kring rollback {folder} --reason '…'")
-        else:
-            yield "There is no version before it to go back to."
+        yield from _way_back(state.pointer.previous if state.pointer is not None else "", folder, closed=closed)
         return
     if not led.now:
         yield from _command(
@@ -173,6 +174,16 @@ def what_to_do(at_work: Moment, state: OperatorState, rollout: Rollout, *, led: 
         yield from _command(what, f"kring {command} {folder} --reason '…'")
     if state.alarms:
         yield from _ringing(state, folder)
+
+
+def _way_back(previous: str, folder: str, *, closed: str) -> Iterator[str]:
+    """To the version before the one that is released, if there is one that can answer again."""
+    if closed:
+        yield f"There is no way back to {previous} now: {closed}"
+    elif previous:
+        yield from _command(f"To go back to {previous} anyway", f"kring rollback {folder} --reason '…'")
+    else:
+        yield "There is no version before it to go back to."
 
 
 def _command(what: str, command: str) -> Iterator[str]:

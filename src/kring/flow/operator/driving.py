@@ -160,7 +160,7 @@ def from_baking(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     if found.verdict == "hold":
         return held(moment, state, found.why, brakes=on)
     if waited >= bake_us and found.verdict == "advance":
-        watched = f"watched for {waited / HOUR_US:.0f} h at full traffic: no harm was found"
+        watched = f"watched for {waited / HOUR_US:.0f} h at full traffic: no guardrail showed harm"
         state, done = moved_to(state, ("done",), watched, moment.now)
         state, alone = without_canary(state, moment.now)
         return state, done + alone
