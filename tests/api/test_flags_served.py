@@ -146,8 +146,8 @@ def test_a_trial_from_the_flag_to_its_outcomes(flagged: Server) -> None:
     assert kring("trial", "start", "greetings", folder).code == 0
     end = time.monotonic() + 20
     ask = {"context": {"targetingKey": "u0"}}
-    while "arm" not in flagged.ask("POST", f"{ALL}/greeting", ask).json["metadata"]:
-        assert time.monotonic() < end
+    while not all("arm" in flagged.ask("POST", f"{ALL}/greeting", ask).json["metadata"] for _ in range(20)):
+        assert time.monotonic() < end, "each worker hears of it by itself"
         time.sleep(0.1)
     units = [f"u{number}" for number in range(80)]
     told = {unit: flagged.ask("POST", f"{ALL}/greeting", {"context": {"targetingKey": unit}}).json for unit in units}

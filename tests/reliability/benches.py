@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,7 +77,7 @@ class Bench:
 
     def ended(self, pid: int) -> int:
         """Stop it in good order; how many operations on the disk it took, 0 when it was killed."""
-        if lives(pid):
+        with suppress(ProcessLookupError):  # its fault may end it at any moment
             os.kill(pid, signal.SIGTERM)
         until(lambda: not lives(pid), "the end of a worker", log=self.log)
         told = self.log.read_text().rpartition("operations: ")[2] if "operations: " in self.log.read_text() else "0"
