@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -199,3 +200,11 @@ def serving(folders: Sequence[Path], *options: str, **how: Any) -> Iterator[Serv
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def serving_copy(folder: Path, into: Path, **how: Any) -> Iterator[Server]:
+    """A server of a copy that may be edited and harmed, in which no fault of the code may come to light."""
+    with serving([Path(shutil.copytree(folder, into / folder.name))], **how) as server:
+        yield server
+        assert "Traceback" not in server.log.read_text()

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from kring.cli.app import run
+from kring.record.system import Candidate, Data, Frame, System
 
 DAY = 86_400_000_000
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -22,6 +23,18 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 def day(number: float) -> int:
     """That many days after the feeds begin, in microseconds UTC."""
     return int(START.timestamp()) * 1_000_000 + int(number * DAY)
+
+
+BARE = System(
+    name="s",
+    goal="g",
+    task="t",
+    owner="o",
+    frame=Frame(decision="d"),
+    data=Data(source="x", contract="c", target="y"),
+    candidates=(Candidate(name="b", baseline=True, rule="x"),),
+)
+"""A system that says nothing but what every system must."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,13 @@ def kring(*words: object) -> Told:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run([str(word) for word in words])
     return Told(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+def made_live(folder: Path) -> Path:
+    """The folder, once a first version of its system is live."""
+    told = kring("go", folder)
+    assert told.code == 0, told.err
+    return folder
 
 
 @dataclass(frozen=True)

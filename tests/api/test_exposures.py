@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,8 @@ from kring.flow.project import open_project
 from kring.flow.serving.upkeep import remember_sealed
 from kring.record.decision import Decisions
 from kring.record.exposure import Exposure
-from served import Server, serving
-from systems import kring, write_loans
+from served import Server, serving_copy
+from systems import kring, made_live, write_loans
 
 FLAGS = "/ofrep/v1/evaluate/flags"
 ROW = {"region": "north", "amount": 120.0, "income": 61.5}
@@ -30,16 +29,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_loans(tmp_path_factory.mktemp("exposed") / "loans", out_of_contract="reject")
     config = folder / "kring.toml"
     config.write_text(config.read_text().replace('target = "repaid"', 'target = "repaid"\nsubject = "email"'))
-    told = kring("go", folder)
-    assert told.code == 0, told.err
-    return folder
+    return made_live(folder)
 
 
 @pytest.fixture
 def server(folder: Path, tmp_path: Path) -> Iterator[Server]:
-    with serving([Path(shutil.copytree(folder, tmp_path / "loans"))], workers=1) as running:
+    with serving_copy(folder, tmp_path, workers=1) as running:
         yield running
-        assert "Traceback" not in running.log.read_text()
 
 
 def ask(server: Server, subject: str, *, flag: str = "") -> None:

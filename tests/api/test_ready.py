@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from kring.api.serve import tell_ready
 from kring.host.lifeline import Lifeline
+from living import SOON_S, control_of, kill, until
 from served import Server, serving
-
-SOON_S = 60.0
 
 
 class Listening(Lifeline):
@@ -43,26 +38,6 @@ def test_nobody_says_ready_before_requests_can_come_in() -> None:
     asyncio.run(start())
 
 
-def until(true: Callable[[], object], server: Server) -> None:
-    end = time.monotonic() + SOON_S
-    while not true():
-        assert time.monotonic() < end, server.log.read_text()
-        time.sleep(0.05)
-
-
-def control_of(server: Server) -> int:
-    """The number of the control process."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_bytes().split(b"\0")
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):
-            continue
-        if parent == server.process.pid and b"kring.console.serve" in words:
-            return int(place.name)
-    raise AssertionError("there is no control process")
-
-
 def notes(server: Server) -> dict[str, str]:
     told = server.ask("GET", "/readyz", key="")
     assert (told.status, told.json["status"]) == (200, "ready")
@@ -75,9 +50,9 @@ def test_without_its_pages_a_server_is_ready_and_says_what_is_away(released: dic
     folder = Path(shutil.copytree(released["loans"], tmp_path / "loans"))
     row = {"email": "a@b.org", "region": "north", "amount": 1.0, "income": 2.0}
     with serving([folder]) as server:
-        until(lambda: "control" not in notes(server), server)
-        os.kill(control_of(server), signal.SIGKILL)
-        until(lambda: "decisions go on" in notes(server).get("control", ""), server)
+        until(lambda: "control" not in notes(server), "pages and management", log=server.log)
+        kill(control_of(server))
+        until(lambda: "decisions go on" in notes(server).get("control", ""), "that they are away", log=server.log)
         assert server.ask("POST", "/api/decisions", {"inputs": row}).status == 200
-        until(lambda: "control" not in notes(server), server)
-        until(lambda: server.ask("GET", "/", key="").status == 401, server)
+        until(lambda: "control" not in notes(server), "pages and management again", log=server.log)
+        until(lambda: server.ask("GET", "/", key="").status == 401, "pages that ask who it is", log=server.log)

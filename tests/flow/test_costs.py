@@ -18,12 +18,12 @@ from kring.ports.decision_log import Logged
 from kring.record.decision import Decisions, Place
 from kring.record.rollout import Guardrail
 from kring.record.running import RolloutPlan
-from kring.record.system import Candidate, Data, Frame, System
+from kring.record.system import System
 from kring.record.version import Policy, Price
 from kring.release.terms import freeze, told_alone
 from kring.release.units import parts_of
 from kring.tasks.classification import TASK
-from systems import kring, parcels_feed, write_parcels
+from systems import BARE, kring, parcels_feed, write_parcels
 
 DECISION, SECOND, BOUGHT = 0.001, 0.5, 0.02
 PRICES = f"\n[price]\ndecision = {DECISION}\nsecond = {SECOND}\n"
@@ -87,17 +87,8 @@ def test_a_probe_costs_what_an_answer_costs(parcels: Path) -> None:
 
 
 def system(price: Price) -> System:
-    return System(
-        name="s",
-        goal="g",
-        task="t",
-        owner="o",
-        frame=Frame(decision="d"),
-        data=Data(source="x", contract="c", target="y"),
-        candidates=(Candidate(name="b", baseline=True, rule="x"),),
-        price=price,
-        rollout=msgspec.structs.replace(RolloutPlan(), guardrails=("error", "cost"), steps=(20,)),
-    )
+    plan = msgspec.structs.replace(RolloutPlan(), guardrails=("error", "cost"), steps=(20,))
+    return msgspec.structs.replace(BARE, price=price, rollout=plan)
 
 
 def answers(n: int, cost: float, *, alone: bool = False, number: int = 0) -> Logged:

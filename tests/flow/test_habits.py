@@ -15,11 +15,11 @@ from kring.record.decision import Decisions, Outcomes, Place
 from kring.record.progress import Reckoned
 from kring.record.rollout import Guardrail, Terms
 from kring.record.running import GuardrailKind, RolloutPlan
-from kring.record.system import Candidate, Data, Frame, System
 from kring.record.version import Policy
 from kring.release.terms import LEAST
 from kring.tasks.classification import TASK
 from kring.tasks.regression import TASK as REGRESSION
+from systems import BARE
 
 MINUTE = 60_000_000
 POLICY = Policy(output="value")
@@ -30,14 +30,9 @@ TERMS = Terms(
 
 
 def habits(*kinds: GuardrailKind, task: Task = TASK, subject: str = "", policy: Policy = POLICY) -> Habits:
-    system = System(
-        name="s",
-        goal="g",
-        task="t",
-        owner="o",
-        frame=Frame(decision="d"),
-        data=Data(source="x", contract="c", target="y", subject=subject),
-        candidates=(Candidate(name="b", baseline=True, rule="x"),),
+    system = msgspec.structs.replace(
+        BARE,
+        data=msgspec.structs.replace(BARE.data, subject=subject),
         rollout=msgspec.structs.replace(RolloutPlan(), guardrails=kinds, label_after_us=MINUTE),
     )
     return Habits(system, task, version="v_1", policy=policy)

@@ -21,11 +21,11 @@ from kring.record.decision import Decisions, Outcomes, Place, Value
 from kring.record.drift import DriftSeen
 from kring.record.running import Watch
 from kring.record.scrutiny import Group
-from kring.record.system import Candidate, Data, Frame, System
 from kring.record.version import Policy
 from kring.tasks.answering import TASK as ANSWERING
 from kring.tasks.classification import TASK as CLASSIFICATION
 from kring.tasks.multiclass import TASK as MULTICLASS
+from systems import BARE
 
 DAY = 86_400_000_000
 DAYS = 12
@@ -34,20 +34,8 @@ FEW, MORE = (Policy(output="probabilities", labels=tuple(labels)) for labels in 
 TRUE = ["a", "b", "c", "d"]
 
 
-def system() -> System:
-    return System(
-        name="s",
-        goal="g",
-        task="t",
-        owner="o",
-        frame=Frame(decision="d"),
-        data=Data(source="x", contract="c", target="y"),
-        candidates=(Candidate(name="b", baseline=True, rule="x"),),
-    )
-
-
 def windows(task: Task = CLASSIFICATION, **policies: Policy) -> Labelled:
-    made = Labelled(system(), task)
+    made = Labelled(BARE, task)
     for version, policy in (policies or {"v_1": YES_NO}).items():
         groups = [Group(column="sex", name=name, rows=9, share=0.5, judged=True) for name in ("f", "m")]
         made.knows(version, policy, groups=groups)
@@ -159,7 +147,7 @@ def test_an_outcome_that_comes_too_late_is_passed_over() -> None:
 
 def test_who_begins_again_holds_no_more_than_who_went_on() -> None:
     """Whoever watched before has closed the windows up to the last day."""
-    monitors = Monitors(system(), CLASSIFICATION)
+    monitors = Monitors(BARE, CLASSIFICATION)
     watcher = Watcher(
         monitors, known_of=lambda _: Known(YES_NO, None, None), window_us=DAY, seen=DriftSeen(until=DAYS * DAY)
     )
@@ -279,7 +267,7 @@ def test_answers_in_words_find_their_outcomes() -> None:
 
 def test_what_was_asked_is_judged_once_and_let_go() -> None:
     """Windows that whoever watched before has judged are not counted again."""
-    asking = msgspec.structs.replace(system(), watch=Watch(queries=True))
+    asking = msgspec.structs.replace(BARE, watch=Watch(queries=True))
     tallied = Tallied(asking, CLASSIFICATION, windows(), seen=DriftSeen(until=2 * DAY))
     for day in range(DAYS):
         for _ in range(60):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from asking import Acknowledged, Connection, Said
-from living import kill, lives, until
 from nursery import Nursery, Wrong
 from released import Released
 from rows import parcel
@@ -22,6 +21,7 @@ from kring.flow.project import open_project
 from kring.flow.serving.starting import prepare
 from kring.host.page import new_page
 from kring.record.serving import Plan
+from living import kill, lives, until
 from served import free_port
 
 GROUPS: Final = 4

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from canaries import counted_again, rollout_of, state_of, walked
-from living import kill, until
 from released import Released
 
 from kring.flow import adapters, history
@@ -24,6 +23,7 @@ from kring.metrics.assignment import assigned
 from kring.record.decision import Arm, Decisions
 from kring.record.operator import BatchSealed
 from kring.record.rollout import Pointer
+from living import kill, until
 
 KILLS, LONG_KILLS = 6, 60
 STILL_S = 20.0

@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 
 from asking import Acknowledged, Load
 from canaries import counted_again, rollout_of, row, state_of
-from living import until, workers
 from released import Released
 
 from kring.flow import adapters
@@ -22,6 +21,7 @@ from kring.flow.pulling import PullFile
 from kring.host.files import LocalFiles
 from kring.record.decision import Decisions
 from kring.record.pulled import Pulled
+from living import until, workers
 from served import Server, serving
 from systems import kring
 

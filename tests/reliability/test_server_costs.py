@@ -9,13 +9,13 @@ from pathlib import Path
 
 import ills
 import pytest
-from living import until
 from released import Released
 
 from kring.flow import adapters, history
 from kring.flow.project import open_project
 from kring.record.alarm import Alarm
 from kring.record.decision import Decisions
+from living import until
 from served import Server, serving
 from systems import kring
 

@@ -16,10 +16,10 @@ from typing import Final
 import moods
 import pytest
 from asking import Acknowledged, Connection, Load
-from living import until, workers
 from released import Released
 from rows import parcel
 
+from living import until, workers
 from served import Server, free_port, serving, typed, wait_until_ready
 
 DISK_MB: Final = 24

@@ -12,10 +12,10 @@ from typing import Any, Final
 import ills
 import pytest
 from canaries import rollout_of, state_of, walked
-from living import until
 from released import Released
 
 from kring.release import judging
+from living import until
 from served import Server, serving
 from systems import kring
 

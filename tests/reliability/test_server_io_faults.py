@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from asking import Acknowledged
 from benches import GROUPS, Bench
+
 from living import lives
 
 WAYS: Final[dict[str, dict[str, Any]]] = {

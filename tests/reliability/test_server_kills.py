@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 from asking import Acknowledged, Load
-from living import end_now, kill, until, workers
 from released import Released
 from rows import parcel
 
+from living import end_now, kill, until, workers
 from served import Server, free_port, start
 from systems import kring
 

@@ -14,12 +14,12 @@ import msgspec
 import pytest
 from asking import Acknowledged, decisions
 from benches import Bench
-from living import lives, until
 
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.meeting import Meeting
 from kring.host.files import LocalFiles
 from kring.host.page import open_page
+from living import lives, until
 
 DAY_US: Final = 86_400_000_000
 JUMPS: Final = {

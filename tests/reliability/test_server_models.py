@@ -11,9 +11,9 @@ from typing import Any, Final
 import moods
 import pytest
 from asking import Acknowledged, Connection, decisions
-from living import SOON_S, until, workers
 from released import Released
 
+from living import SOON_S, until, workers
 from served import Server, serving
 
 TIMEOUT_S: Final = 0.5

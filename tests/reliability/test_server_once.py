@@ -13,13 +13,13 @@ from typing import Any, Final
 import moods
 import pytest
 from asking import Connection, Said, decisions
-from living import end_now, kill, lives, until, workers
 from released import Released
 from rows import parcel
 
 from kring.api.forward import UnixConnection
 from kring.host.sockets import reachable
 from kring.stores.claims import open_claims
+from living import end_now, kill, lives, until, workers
 from served import Reply, Server, serving, start
 
 TIMES: Final = 50

@@ -18,10 +18,10 @@ from typing import Final
 import moods
 import pytest
 from asking import Acknowledged, Connection, Said
-from living import below, rss_mb
 from released import Released
 from rows import parcel
 
+from living import below, rss_mb
 from served import Server, serving
 
 SLOW: Final = moods.TAKES_ITS_TIME + 10

@@ -14,9 +14,9 @@ from typing import Final
 
 from asking import Acknowledged, Load
 from canaries import rollout_of, row, state_of
-from living import workers
 from released import Released
 
+from living import workers
 from served import Server, serving
 from systems import kring
 

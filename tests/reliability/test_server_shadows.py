@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import moods
-from living import until
 from released import Released
 
+from living import until
 from served import Server, serving
 from systems import kring
 

@@ -16,10 +16,10 @@ from typing import Final
 
 import pytest
 from asking import Acknowledged, Connection, Load
-from living import below, kill, lives, until, workers
 from released import Released
 from rows import parcel
 
+from living import below, kill, lives, until, workers
 from served import STOPPED_S, Server, free_port, serving, start
 
 AWAY_S: Final = 4.0

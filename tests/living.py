@@ -51,6 +51,19 @@ def below(root: int) -> set[int]:
     return found - {root}
 
 
+def control_of(server: Server) -> int:
+    """The number of the process that answers with pages and management."""
+    (found,) = [pid for pid in below(server.process.pid) if b"kring.console.serve" in words_of(pid)]
+    return found
+
+
+def words_of(pid: int) -> list[bytes]:
+    """The command line of a process; none of one that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return []
+
+
 def lives(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
