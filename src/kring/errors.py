@@ -115,6 +115,15 @@ class ConfigError(UserError):
         super().__init__(message, got=got, allowed=allowed, next=next, file=file, line=line, key=key)
         self.faults = faults
 
+    @property
+    def lasting(self) -> str:
+        """Of many faults the first, with its key, and how many more there are."""
+        if not self.faults:
+            return super().lasting
+        first, *more = self.faults
+        told = f"{first.key}: {first.lasting}" if first.key else first.lasting
+        return f"{told}, and {len(more)} more" if more else told
+
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *(str(fault) for fault in self.faults)])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kring
-from kring.errors import DataError, KringError, way_of
+from kring.errors import ConfigError, DataError, KringError, way_of
 
 SOURCE = Path(kring.__file__).parent
 SERVER = ("api", "console", "serve", "telemetry", "flow/serving", "flow/duty", "flow/operating", "flow/watching")
@@ -45,12 +45,19 @@ def test_causes_that_go_round_end() -> None:
     assert way_of(one) == "KeyError\nafter this:\nValueError"
 
 
+ONE = ConfigError("no such column", got="Jane Roe", file="/data/kring.toml", line=7, key="data.target")
+OTHER = ConfigError("this is not TOML", got="Jane Roe", file="/data/kring.toml", line=9)
+
+
 @pytest.mark.parametrize(
     ("error", "lasting"),
     [
         (KringError("it broke", got="Jane Roe"), "it broke"),
         (DataError("it broke", got="Jane Roe", file="/data/feed.csv"), "it broke (feed.csv)"),
         (DataError("it broke", got="Jane Roe", file="feed.csv", line=7), "it broke (feed.csv, line 7)"),
+        (ConfigError("2 faults", faults=(ONE, OTHER)), "data.target: no such column (kring.toml, line 7), and 1 more"),
+        (ConfigError("1 fault", faults=(OTHER,)), "this is not TOML (kring.toml, line 9)"),
+        (ConfigError("none told", file="kring.toml"), "none told (kring.toml)"),
     ],
 )
 def test_what_lasts_of_an_error_is_its_message_and_its_place(error: KringError, lasting: str) -> None:

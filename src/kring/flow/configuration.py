@@ -33,10 +33,10 @@ class Configuration:
         try:
             changed = by_file(project, say=self._say)
         except KringError as error:
-            if error.message != self._said:
+            if error.lasting != self._said:
                 file = Path(error.file).name if error.file else "kring.toml"
-                self._say(f"{file} of {project.system.name} is not gone by as it is now: {error.message}")
-            self._said = error.message
+                self._say(f"{file} of {project.system.name} is not gone by as it is now: {error.lasting}")
+            self._said = error.lasting
             return None
         self._said = ""
         return changed

@@ -111,11 +111,23 @@ def open_project(folder: Path, *, say: Callable[[str], None] = silent, files: Fi
     contract = kring.contracts.odcs.read(folder / system.data.contract)
     system = with_roles(system, contract)
     hold_together(system, contract, task, lines=lines)
+    return project_of(system, contract, folder=folder, say=say, files=files)
+
+
+def project_of(
+    system: System,
+    contract: Contract,
+    *,
+    folder: Path,
+    say: Callable[[str], None] = silent,
+    files: Files | None = None,
+) -> Project:
+    """The system in `folder`, by what is known of it: neither file is read."""
     return Project(
         folder=folder,
         system=system,
         contract=contract,
-        task=task,
+        task=adapters.task_named(system.task),
         home=Home(folder / ".kring"),
         files=files or LocalFiles(),
         clock=SystemClock(),

@@ -31,9 +31,9 @@ class Unread:
             try:
                 self._standby = self._begin(open_project(self._folder, say=self._say))
             except KringError as error:
-                if error.message != self._said:
-                    self._say(f"{self._folder} is not operated before its files can be read: {error.message}")
-                self._said = error.message
+                if error.lasting != self._said:
+                    self._say(f"{self._folder} is not operated before its files can be read: {error.lasting}")
+                self._said = error.lasting
                 return
         self._standby.turn(read_only=read_only)
 

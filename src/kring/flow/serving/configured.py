@@ -45,7 +45,7 @@ class Configured:
             self.newest, self.trouble = by_file(before, say=self.say) or before, ""
         except KringError as error:
             name = Path(error.file).name if error.file else "kring.toml"
-            self.trouble = f"{name} is not gone by as it is now: {error.message}"
+            self.trouble = f"{name} is not gone by as it is now: {error.lasting}"
         return self.newest is not before or self.trouble != trouble
 
     def turn(self, trials: Iterable[TrialRun]) -> str:

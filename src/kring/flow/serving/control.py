@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import Headers, is_private
 from kring.access.roles import may
@@ -17,7 +19,7 @@ from kring.access.tokens import token_readers
 from kring.errors import KringError, NotFound
 from kring.flow import adapters
 from kring.flow.outcomes import record_outcomes
-from kring.flow.project import Project, open_project
+from kring.flow.project import Project, project_of
 from kring.flow.recording import sealing_for
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.drawings import Drawings
@@ -27,6 +29,7 @@ from kring.flow.serving.own_logs import OwnLogs
 from kring.flow.serving.publish import Publisher
 from kring.flow.serving.tallies import computing
 from kring.flow.viewing.decisions import Follower
+from kring.host.files import LocalFiles
 from kring.host.page import open_page
 from kring.ports.page import Page
 from kring.record.access import Action, Principal
@@ -140,20 +143,19 @@ class Control:
 
 
 def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
-    """Open every system of the plan. A ledger that can't be read keeps nothing from being opened."""
-    projects = [open_project(Path(folder), say=say) for folder in plan.folders]
-    meeting = Meeting(Path(plan.state))
-    page, before = _page(meeting), meetings.read_systems(projects[0].files, meeting)
+    """Open every system of the plan as the workers know it. Neither a ledger that can't be read nor a `kring.toml` or
+    contract that does not hold keeps one from being opened."""
+    meeting, files = Meeting(Path(plan.state)), LocalFiles()
+    page, before = _page(meeting), meetings.read_systems(files, meeting)
+    projects = [as_published(one, say=say) for one in before]
     control = Control(
         plan=plan,
         gate=Gatekeeper(dev_keys=is_private(plan.host, behind_proxy=plan.behind_proxy)),
         sessions=Sessions(projects[0].random),
         followers={project.system.name: Follower(project) for project in projects},
-        drawings=Drawings(meeting.drawings, files=projects[0].files),
+        drawings=Drawings(meeting.drawings, files=files),
         publisher=Publisher(projects, meeting, page, say, before=before),
-        ears=Ears(
-            lambda: meetings.read_systems(projects[0].files, meeting), logs=OwnLogs(sealing_for, page=page, say=say)
-        ),
+        ears=Ears(lambda: meetings.read_systems(files, meeting), logs=OwnLogs(sealing_for, page=page, say=say)),
         logs=OwnLogs(page=page, say=say),
     )
     try:
@@ -161,6 +163,13 @@ def open_control(plan: Plan, *, say: Callable[[str], None]) -> Control:
     except KringError as error:
         say(f"what was published last goes on: {error.message}")
     return control
+
+
+def as_published(one: Served, *, say: Callable[[str], None]) -> Project:
+    """The project of what is served. Its files may be others by now, so its digest is that of none: the first look at
+    them takes what holds of them."""
+    system = msgspec.structs.replace(one.system, digest="")
+    return project_of(system, one.contract, folder=Path(one.home).parent, say=say)
 
 
 @contextmanager
