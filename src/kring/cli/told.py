@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kring.charts.words import day, interval, lines, moment
 from kring.cli.output import Output
+from kring.flow.replaying.untimed import told_untried
 from kring.metrics.measured import LIFT
 from kring.record.replay import Comparison, Period, Replay
 from kring.record.shadowed import ShadowReplay
@@ -26,6 +27,8 @@ def show_replay(output: Output, replay: Replay) -> None:
     for version in replay.versions:
         since = f"live from {moment(version.live_from)}" if version.live_from else "never live"
         output.say(f"  version {version.id} of {version.candidate}: {since}")
+    if replay.untried:
+        output.say(paragraph(told_untried(replay)))
     for alarm in replay.alarms:
         said = f"{moment(alarm.at)} {alarm.kind.replace('_', ' ')}: {alarm.what}"
         output.say(paragraph(said, first=f"  {alarm.tier:<8}", rest=" " * 12))
@@ -52,6 +55,8 @@ def show_comparison(output: Output, comparison: Comparison) -> None:
             f"  {some(sum(1 for version in replay.versions if version.live_from), 'version')} answered, "
             f"{some(len(replay.alarms), 'alarm')}, {some(tried, 'decision')} by the smaller arm of a rollout"
         )
+        if replay.untried:
+            output.say(paragraph(told_untried(replay), first="  ", rest="  "))
     names = headline_metrics(comparison.sides[0].replay)
     rows = [
         (side.name, *(shown(period, name) for name in names))

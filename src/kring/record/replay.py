@@ -57,7 +57,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """One replay: what the operator did with history, and how the answers turned out.
 
     `weeks`, `months` and `whole` hold the same decisions, cut two ways and uncut; `trace_id` is one
-    decision to look at.
+    decision to look at. `untried` names what of kring.toml says nothing where nothing takes time.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     whole: tuple[Period, ...] = ()
     moves: tuple[RolloutMove, ...] = ()
+    untried: tuple[str, ...] = ()
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from kring.charts import over_time
 from kring.charts.page import Block, Chart, KeyFigure, Page, Section, Table, Text
 from kring.charts.points import Mark, Point
 from kring.charts.words import count, day, interval, number
+from kring.flow.replaying.untimed import told_untried
 from kring.flow.watching.windows import LIVE
 from kring.record.evidence import Measure
 from kring.record.replay import Comparison, LiveVersion, Side
@@ -21,7 +22,7 @@ def page_of(system: System, comparison: Comparison) -> Page:
     """Settings, what each did, how good and how dear the answers were."""
     sections = (
         Section(title="What was set otherwise", blocks=(settings(comparison),)),
-        Section(title="What each would have done", blocks=(doings(comparison), exposed(comparison))),
+        Section(title="What each would have done", blocks=(doings(comparison), exposed(comparison), *left(comparison))),
         Section(title="How good the answers were", blocks=tuple(quality(system, comparison))),
         Section(title="What mistakes cost", blocks=(costs(system, comparison),)),
         Section(title="Alarms", blocks=(alarms(comparison),)),
@@ -108,6 +109,15 @@ def exposed(comparison: Comparison) -> Table:
     ]
     columns = ("settings", "decisions", "by the smaller arm of a rollout", "by versions that were taken back")
     return Table(columns=columns, rows=tuple(rows), caption="Who was exposed to what")
+
+
+def left(comparison: Comparison) -> list[Text]:
+    """What of its settings a side could not try."""
+    return [
+        Text(words=f"{side.name}: {told_untried(side.replay)}", tone="warn")
+        for side in comparison.sides
+        if side.replay.untried
+    ]
 
 
 def quality(system: System, comparison: Comparison) -> list[Block]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
 from kring.flow.replaying.feed import Feed, load_feed
 from kring.flow.replaying.summary import summed
+from kring.flow.replaying.untimed import untimed, untried
 from kring.flow.retraining import doubted, why_doubted
 from kring.flow.training.train import train
 from kring.flow.watching.monitors import Monitors
@@ -91,10 +93,11 @@ def replay(project: Project, *, start: int, end: int, seed: int, tick_us: int = 
     windows that have ended are judged. The same seed gives the same records.
     """
     began = stopwatch()
-    with on_stage(project, start=start, end=end, seed=seed) as stage:
+    not_tried = tuple(untried(project.system))
+    with on_stage(untimed(project), start=start, end=end, seed=seed) as stage:
         begin(stage)
         live(stage, start=start, end=end, tick_us=tick_us)
-    return summed(
+    found = summed(
         project,
         stage.windows,
         id=project.new_id("p"),
@@ -107,6 +110,7 @@ def replay(project: Project, *, start: int, end: int, seed: int, tick_us: int = 
         example=stage.example(),
         seconds=stopwatch() - began,
     )
+    return msgspec.structs.replace(found, untried=not_tried)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from kring.charts.words import count, moment
 from kring.flow import history
 from kring.flow.operator.driving import judgement
 from kring.flow.operator.rollouts import FULL, stage_of
+from kring.flow.replaying.untimed import told_untried
 from kring.ports.ledger import Ledger
 from kring.record.operator import OperatorState
 from kring.record.replay import Replay, RolloutMove
@@ -52,9 +53,10 @@ def _move(state: OperatorState, before: Rollout, after: Rollout) -> RolloutMove:
 
 
 def rollout_blocks(replay: Replay) -> list[Block]:
-    """What moved each version on, with its e-values; nothing where no version was tested."""
+    """What moved each version on, with its e-values, and what could not; nothing where no version was tested."""
     if not replay.moves:
         return []
+    left = [Text(words=told_untried(replay), tone="warn")] if replay.untried else []
     words = (
         "Each new version is first asked beside the live one; then it answers a share of the traffic, step by step. It"
         " goes on when the e-value of each guardrail reaches 20: a version beyond its limit gets past all of them in at"
@@ -73,7 +75,7 @@ def rollout_blocks(replay: Replay) -> list[Block]:
         for move in replay.moves
     )
     columns = ("when", "version", "from → to", "rows or units of it", "e-value of harm", "e-values of proof")
-    return [Text(words=words), Table(columns=columns, rows=rows)]
+    return [Text(words=words), *left, Table(columns=columns, rows=rows)]
 
 
 def _asked(move: RolloutMove, name: str) -> bool:
