@@ -19,6 +19,8 @@ NAMED: Final = ("notify", "flag", "trial")
 ROUTERS: Final = ("arm", "canary")
 """What may stand behind a system's name, for the flags that tell which version answers."""
 
+PRICED: Final = "[price], or the price of a candidate"
+
 
 def read_running_rules(reading: Reading) -> None:
     """Add a fault for every such rule that is broken."""
@@ -43,24 +45,7 @@ def _rollout(reading: Reading) -> None:
             allowed="rising percentages",
             next=f"write steps = {sorted(numbers)}",
         )
-    guarded = reading.good.get(("rollout", "guardrails"))
-    kinds = list(guarded) if isinstance(guarded, (list, tuple)) else []
-    if "abstention" in kinds and "abstain" not in reading.entries(("policy",)):
-        reading.fault(
-            ("rollout", "guardrails", kinds.index("abstention")),
-            "a guardrail without data: nothing says when this system abstains",
-            got="abstention",
-            allowed="abstention together with [policy] abstain",
-            next="write policy.abstain, or leave abstention out",
-        )
-    if "cost" in kinds and not has_price(reading):
-        reading.fault(
-            ("rollout", "guardrails", kinds.index("cost")),
-            "a guardrail without data: nothing says what an answer costs",
-            got="cost",
-            allowed="cost together with [price], or the price of a candidate",
-            next="write price.decision or price.second, or leave cost out",
-        )
+    _guardrails(reading)
     holdback = reading.good.get(("rollout", "holdback"), RolloutTable().holdback)
     most = 100 - 100 * holdback if isinstance(holdback, float) else 100.0
     if numbers and max(numbers) >= most:
@@ -71,6 +56,25 @@ def _rollout(reading: Reading) -> None:
             allowed=f"a last step below {most:g} %",
             next="lower holdback, or leave the last step out: after it the version has all that is not held back",
         )
+
+
+def _guardrails(reading: Reading) -> None:
+    """A guardrail of what the system never tells would never find anything."""
+    guarded = reading.good.get(("rollout", "guardrails"))
+    kinds = list(guarded) if isinstance(guarded, (list, tuple)) else []
+    abstains = "abstain" in reading.entries(("policy",))
+    for kind, is_told, what, needs, remedy in (
+        ("abstention", abstains, "when this system abstains", "[policy] abstain", "policy.abstain"),
+        ("cost", has_price(reading), "what an answer costs", PRICED, "price.decision or price.second"),
+    ):
+        if kind in kinds and not is_told:
+            reading.fault(
+                ("rollout", "guardrails", kinds.index(kind)),
+                f"a guardrail without data: nothing says {what}",
+                got=kind,
+                allowed=f"{kind} together with {needs}",
+                next=f"write {remedy}, or leave {kind} out",
+            )
 
 
 def has_price(reading: Reading) -> bool:
@@ -89,7 +93,7 @@ def _watch(reading: Reading) -> None:
             ("watch", "cost"),
             "no decision would ever be too dear: nothing says what one costs",
             got=shown(cost),
-            allowed="watch.cost together with [price], or the price of a candidate",
+            allowed=f"watch.cost together with {PRICED}",
             next="write price.decision or price.second, or leave watch.cost out",
         )
     values = {
