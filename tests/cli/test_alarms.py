@@ -92,6 +92,10 @@ def test_many_of_one_kind_do_not_hide_the_rest(loans: Path) -> None:
     assert len(of(kring("alarms", loans, "--json"))) == 31
     group = of(kring("alarms", loans, "--json"))[-1]["group"]
     assert len(of(kring("alarms", "ack", group, loans, "--json"))) == 31
+    said = kring("alarms", "ack", group, loans, "--by", "ada").out
+    assert (said.count("PAGE"), said.count("TICKET"), said.count("acknowledged by ada")) == (1, 3, 2)
+    assert "  as above  sure, do, now\n" in said
+    assert len(said.splitlines()) <= 40
 
 
 def test_seen_silenced_ended(loans: Path) -> None:
@@ -99,9 +103,11 @@ def test_seen_silenced_ended(loans: Path) -> None:
     id = next(one["id"] for one in of(kring("alarms", loans, "--json")) if one["feature"] == "age")
     (seen,) = of(kring("alarms", "ack", id, loans, "--by", "ada", "--because", "on it", "--json"))
     assert (seen["state"], seen["by"], seen["until"]) == ("acknowledged", "ada", None)
+    assert seen["handled_at"] > seen["since"]
+    assert "acknowledged by ada at 20" in kring("alarms", "show", id, loans).out
     silenced = kring("alarms", "silence", id[:22], loans, "--for", "2h").out
-    assert f"{id} silent until" in silenced
-    assert "\n  age moved\n" in silenced
+    assert "\nTICKET  loans: age moved\n" in silenced
+    assert "\n  now       silent until " in silenced
     assert f"to end the silence:  kring alarms silence {id[:22]} {loans} --for 1s\n" in silenced
     assert "1 ticket (can wait for the day; silenced)" in kring("alarms", loans).out
     assert kring("alarms", "silence", id, loans, "--for", "1s").code == 0
@@ -112,6 +118,18 @@ def test_seen_silenced_ended(loans: Path) -> None:
     assert "over since" in kring("alarms", "show", id, loans).out
     again = kring("alarms", "ack", id, loans)
     assert (again.code, "over already" in again.err) == (1, True)
+
+
+def test_who_is_at_it_reads_what_it_is_how_sure_and_what_to_do(loans: Path) -> None:
+    ring(loans, "age")
+    page = of(kring("alarms", loans, "--json"))[0]["id"]
+    said = kring("alarms", "ack", page, loans, "--by", "ada", "--because", "I look at the feed").out
+    labels = [line.split()[0] for line in said.splitlines() if line[:3].strip() and line.startswith("  ")]
+    assert said.startswith("\nPAGE  loans: 120 of 1,000 rows (12.0 %) broke the contract, 5.0 % are allowed\n")
+    assert labels[:4] == ["sure", "do", "now", "id"]
+    whole = " ".join(said.split())
+    assert "sure the 95 % interval (0.1 to 0.14) lies wholly beyond what is allowed do look at the rows" in whole
+    assert "UTC: I look at the feed id a_" in whole
 
 
 def test_a_folder_of_the_name_of_a_command_is_not_taken_for_it(loans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,5 +173,5 @@ def test_no_line_is_wider_than_a_terminal(loans: Path) -> None:
 def test_programs_get_the_same_words(loans: Path) -> None:
     ring(loans, "age")
     told = kring("alarms", loans, "--json").json
-    assert set(told) == {"system", "alarms", "untold", "means", "roles", "unwatched", "no_way_back"}
+    assert set(told) == {"system", "alarms", "untold", "means", "roles", "answered", "unwatched", "no_way_back"}
     assert {*told["means"]} == {one["id"] for one in told["alarms"]}

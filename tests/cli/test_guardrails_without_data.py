@@ -180,6 +180,23 @@ def test_a_rollout_without_any_traffic_asks_first(prices: Path, tmp_path: Path) 
     assert written(folder) == before
 
 
+@pytest.mark.parametrize("rows", [0, 300])
+def test_going_all_the_way_says_what_the_rollout_will_take_before_it_starts(
+    rows: int, prices: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(prices, tmp_path / "prices"))
+    config = folder / "kring.toml"
+    config.write_text(f'{config.read_text()}\n[rollout]\nshadow = "0s"\nsteps = [50]\nguardrails = ["error"]\n')
+    decided(folder, rows)
+    told = kring("go", folder, "--seed", "1")
+    assert told.code == 0, told.err
+    before, _, after = told.out.partition("\nversion v_")
+    assert f"plan, at {rows} units a day ({rows} decisions in " in before
+    assert "goes by" in before
+    assert ("it can't be finished within its budget, and will be held: 50 %: " in before) == (rows == 0)
+    assert "step" in after.splitlines()[0]
+
+
 @pytest.mark.parametrize("command", ["check", "train", "release"])
 def test_who_never_abstains_has_no_abstentions_to_guard(command: str, prices: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(prices, tmp_path / "prices"))

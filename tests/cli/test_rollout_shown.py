@@ -9,14 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from kring.charts.words import moment
 from kring.flow import history
+from kring.flow.lately import last_asked
 from kring.flow.operating.leading import led
 from kring.flow.operating.operator import LEADER
 from kring.flow.operating.showing import show as shown
 from kring.host.clock import SimulatedClock
+from kring.record.alarm import Breach
+from kring.record.operator import Braked, RolloutAsked, Watched
 from kring.record.version import Version
 from systems import day, kring, write_loans
-from worlds import World, world_in
+from worlds import World, passed, world_in
+
+WORSE = Watched(
+    start=0, end=day(60), looked=(), breaches=(
+        Breach(metric="roc_auc", value=0.5, low=0.4, high=0.6, allowed="", rows=9, since=0, what="worse"),
+    ),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -32,6 +42,16 @@ def show(world: World) -> str:
     assert told.code == 0, told.err
     assert all(len(line) <= 100 or "/" in line or "─" in line for line in told.out.splitlines()), told.out
     return re.sub(r"\n +(?=[a-z0-9])(?!kring)", " ", told.out)
+
+
+def signed(world: World, *ids: str) -> None:
+    """The versions are on the ledger, and so is the key by which they were signed, which lies nowhere."""
+    for id in ids:
+        made = Version(
+            id=id, system="loans", candidate="boosted", root="r", key="k", run="r_1", baseline_run="r_0", evidence="e",
+            verdict="j", snapshot="s", size=1, at=day(1),
+        )  # fmt: skip
+        world.ledger.append([history.entry(made, id=id, actor="test", at=day(1))])
 
 
 def test_a_step_says_who_answers_what_is_missing_and_what_to_do(world: World) -> None:
@@ -106,12 +126,7 @@ def test_a_rollback_that_is_refused_says_first_that_nothing_was_done(world: Worl
     world.begin()
     world.until("done")
     folder = world.project.folder
-    for id in ("v_1", "v_2"):
-        made = Version(
-            id=id, system="loans", candidate="boosted", root="r", key="k", run="r_1", baseline_run="r_0", evidence="e",
-            verdict="j", snapshot="s", size=1, at=day(1),
-        )  # fmt: skip
-        world.ledger.append([history.entry(made, id=id, actor="test", at=day(1))])
+    signed(world, "v_1", "v_2")
     told = kring("rollback", folder, "--reason", "quality fell")
     assert told.code == 3
     assert told.out == "NOT DONE: nothing was changed, and v_2 (live) answers on. Why not:\n"
@@ -119,6 +134,19 @@ def test_a_rollback_that_is_refused_says_first_that_nothing_was_done(world: Worl
     keys = folder / ".kring" / "keys"
     assert f"openssl pkey -in {keys}/signing.pem -pubout -out {keys}/signing.pub" in told.err
     assert "nobody looks for new ones, or tells of them: no operator has run since" in kring("alarms", folder).out
+    world.operator.step([WORSE])
+    page = " ".join(kring("alarms", folder).out.split())
+    assert "of version v_2 (live), which answers since 2024-01-0" in page
+    assert re.search(r"do retrain on the newest data \(kring retrain \S+ --now\) now", page), page
+    assert "There is no way back now: the public key is missing" in page
+    told = kring("alarms", folder, "--json").json
+    assert "go back (kring rollback)" in told["alarms"][0]["proposal"], "what was recorded stays"
+    assert told["no_way_back"].startswith("the public key is missing")
+    assert told["answered"]["v_2"]["whole_since"] > told["answered"]["v_2"]["since"]
+    assert told["answered"]["v_1"]["until"] == told["answered"]["v_2"]["whole_since"]
+    id = told["alarms"][0]["id"]
+    assert kring("alarms", "show", id, folder, "--json").json["no_way_back"] == told["no_way_back"]
+    assert "kring rollback" not in kring("alarms", "ack", id, folder).out
     assert "brings it back" not in (status := kring("status", folder).out)
     assert "it can't come back now: the public key is missing" in " ".join(status.split())
     assert "no guardrail showed harm" in " ".join(status.split())
@@ -130,11 +158,15 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     held = kring("hold", folder, "--reason", "let me look", "--by", "duty", "--json")
     assert (held.code, held.json["state"], held.json["step"]) == (0, "held", 20)
     page = show(world)
-    assert "v_2 (canary, 20 %) WAITS at 20 % of the traffic" in page
+    began = moment(world.clock.now())
+    there = f"v_2 (canary, 20 %) WAITS at 20 % of the traffic (there since {began}), held since 20"
+    assert there in " ".join(page.split())
+    signed(world, "v_1", "v_2")
+    assert there in " ".join(kring("status", folder).out.split())
     assert "let me look" in page
+    assert "(if unsure, this one; it works without an operator):\n" in page
     waits = "While it waits v_2 still answers its share and gets no more, until somebody resumes it"
     assert waits in " ".join(page.split())
-    assert "(if unsure, this one)" in page
     assert f"kring resume {world.project.folder}" in page
     again = kring("hold", folder, "--reason", "again")
     assert again.code == 1
@@ -145,6 +177,63 @@ def test_what_is_held_says_why_and_how_it_goes_on(world: World) -> None:
     aborted = kring("abort", folder, "--reason", "no")
     assert aborted.code == 0
     assert "was given up" in show(world)
+
+
+def test_what_gets_no_data_names_the_command_that_says_when_somebody_last_asked(world: World) -> None:
+    world.begin()
+    world.hour()
+    signed(world, "v_1", "v_2")
+    last = moment(last_asked(world.project))
+    world.operator.step([Braked(brakes=("no_data",))])
+    page = show(world)
+    assert "see that requests arrive" in page
+    assert f"  To see when somebody last asked (the line decisions):\n    kring status {world.project.folder}\n" in page
+    status = kring("status", world.project.folder).out
+    assert f"\n  decisions the last one {last}, batches and shadows aside\n" in status
+    (held,) = kring("alarms", world.project.folder, "--json").json["alarms"]
+    assert held["since"] < held["at"]
+    began = f"it waits since {moment(world.clock.now())}; the stage in which it waits began 2024-01-0"
+    assert began in " ".join(kring("alarms", world.project.folder).out.split())
+
+
+def test_a_stage_is_entered_once_however_often_it_is_held(world: World) -> None:
+    world.begin()
+    began = moment(world.clock.now())
+    for _ in range(2):
+        world.hour()
+        world.operator.step([RolloutAsked(what="hold", actor="duty", reason="let me look")])
+        held = moment(world.clock.now())
+        assert f"(there since {began}), held since {held}: let me look" in shown(world.project).headline
+        world.operator.step([RolloutAsked(what="resume", actor="duty", reason="fine")])
+
+
+def test_no_way_back_is_offered_that_is_closed_while_a_version_bakes(world: World) -> None:
+    world.begin()
+    world.until("baking")
+    folder = world.project.folder
+    assert f"kring rollback {folder} --reason '…'" in show(world)
+    signed(world, "v_1")
+    page = show(world)
+    assert "kring rollback" not in page
+    assert "There is no way back now: the public key is missing" in page
+
+
+def test_where_nothing_answered_before_there_is_no_way_back(world: World) -> None:
+    world.operator.step([passed("v_1")])
+    world.operator.step([WORSE])
+    page = " ".join(kring("alarms", world.project.folder).out.split())
+    assert "There is no way back now: there is no previous version to go back to" in page
+    assert "kring rollback" not in page
+
+
+def test_a_canary_goes_back_whatever_was_before(world: World) -> None:
+    """It needs no version but the one that answers beside it."""
+    world.begin()
+    signed(world, "v_1")
+    world.operator.step([WORSE])
+    assert "kring rollback" in kring("alarms", world.project.folder).out
+    assert kring("alarms", world.project.folder, "--json").json["no_way_back"] == ""
+    assert kring("rollback", world.project.folder, "--reason", "it is worse").code == 0
 
 
 def test_an_edited_configuration_is_said_and_not_resumed(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kring.charts.versions import Versions
 from kring.flow.operator.alarms import NAMED, PROPOSALS
 from kring.flow.operator.fold import fold
 from kring.record.alarm import Alarm, AlarmKind, Breach, Effect
@@ -236,7 +237,7 @@ def test_an_alarm_says_all_that_somebody_who_was_woken_has_to_know() -> None:
     )
     found = breach("data_quality", "age", slice="north", version="v_9", sure="99.9 %", effect=effect)
     state, _ = step(NOBODY, 2, window(2, found))
-    said = " ".join(wording.text(state.alarms, roles={"v_1": "live"}).split())
+    said = " ".join(wording.text(state.alarms, versions=Versions(roles={"v_1": "live"})).split())
     for part in (
         "PAGE lights: age moved", "means Rows arrive that break what the contract promises", "since 1970-01-02",
         "99.9 %", "allowed: at most 2 %", "worse, roc_auc -0.03 (-0.05 to -0.01)", "each decision costs 0.12 EUR more",

@@ -25,7 +25,7 @@ from kring.flow.retraining import Retraining, begun, told
 from kring.host.clock import SimulatedClock
 from kring.record.alarm import Breach
 from kring.record.message import Delivery, Message
-from kring.record.operator import OperatorState, Watched
+from kring.record.operator import OperatorState, Retrained, Watched
 from kring.record.running import Notify
 from systems import write_loans
 from targets import Target, http_target, silent_target
@@ -108,6 +108,21 @@ def test_what_rings_is_told_once_and_stays_told(project: Project, target: Target
     assert event["data"]["subject"] == "[ticket] loans, can wait for the day: 2 findings: drift of age, drift of amount"
     assert [(one.state, one.attempts, one.notify) for one in deliveries(project)] == [("sent", 1, None)]
     assert SECRET.encode() not in project.home.ledger.read_bytes()
+
+
+def test_a_message_says_since_when_the_version_answers_and_offers_no_way_back_that_is_closed(
+    project: Project, target: Target
+) -> None:
+    ring(project, Retrained(trigger="test", result="pass", reason="gate passed", run="r", version="v_1"))
+    worse = Breach(metric="roc_auc", value=0.5, low=0.4, high=0.6, allowed="", rows=9, since=START - HOUR, what="worse")
+    at = later(project, HOUR)
+    ring(at, Watched(start=START, end=START + HOUR, breaches=(worse,), looked=()))
+    ring(later(at, HOUR), Retrained(trigger="test", result="pass", reason="gate passed", run="r", version="v_2"))
+    assert tell(at) > 0
+    (said,) = [text for one in target.taken if "worse" in (text := json.loads(one.body)["data"]["text"])]
+    assert "version v_1 (live), which answers since 2023-11-14 22:13 UTC\n" in said
+    assert "There is no way back now: there is no previous version to go back to" in " ".join(said.split())
+    assert "rollback" not in said
 
 
 def test_a_target_that_fails_is_tried_again_later_with_the_same_id(project: Project, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -10,13 +11,14 @@ import msgspec
 import pytest
 
 import kring.tasks
-from kring.charts.versions import roles_of, with_roles
+from kring.charts.versions import Answered, Versions, answered, roles_of, told_answered, with_roles
 from kring.charts.words import WIDTH, lines
 from kring.experiment.evidence import MEASURES
+from kring.flow.operator.alarms import OF_METRIC, PROPOSALS
 from kring.record.alarm import Alarm, AlarmKind, Breach, Effect
 from kring.record.rollout import Pointer, Rollout
 from kring.watch import wording
-from kring.watch.alarms import found_again
+from kring.watch.alarms import found_again, handled, opened_again
 from kring.watch.meaning import LIFT, METRICS, UNTOUCHED, better, limit_words, means, metric_words
 
 AT = "with a threshold of about 0.28 instead of today's 0.19"
@@ -41,7 +43,7 @@ def alarm(kind: AlarmKind = "calibration", metric: str = "calibration_error", **
 
 
 def told(one: Alarm, label: str) -> str:
-    return dict(wording.facts(one, roles=roles_of(POINTER, None)))[label]
+    return dict(wording.facts(one, versions=Versions(roles=roles_of(POINTER, None))))[label]
 
 
 @pytest.mark.parametrize("task", tasks())
@@ -192,6 +194,79 @@ def test_a_way_back_that_is_closed_is_not_offered() -> None:
     told = wording.commands([one], folder="loans", no_way_back="the public key is missing")
     assert not any("kring rollback" in line for line in told)
     assert told[-1].strip() == "There is no way back now: the public key is missing"
+
+
+def test_nothing_proposes_a_way_back_that_is_closed() -> None:
+    """Of each proposal there is, the rest stays as it was."""
+    closed, cut = Versions(no_way_back="there is no previous version to go back to"), 0
+    for kind, proposal in PROPOSALS.items():
+        assert dict(wording.facts(alarm(kind, proposal=proposal)))["do"] == proposal
+        said = dict(wording.facts(alarm(kind, proposal=proposal), versions=closed))["do"]
+        assert not re.search(r"\bback\b|rollback", said), said
+        assert proposal.startswith(said)
+        assert len(said) > 20
+        cut += said != proposal
+    assert cut == 5
+    held = OF_METRIC["release/held"]
+    assert dict(wording.facts(alarm("release", "held", proposal=held), versions=closed))["do"] == held
+    one = alarm("quality", proposal=PROPOSALS["quality"])
+    text = wording.text([one], versions=closed, folder="loans")
+    assert "kring rollback" not in text
+    assert "There is no way back now: there is no previous version to go back to" in text
+
+
+def test_since_when_each_version_answers() -> None:
+    """v_1 first, v_2 gets a share, then all of it, v_1 keeps a little; v_3 gets a share and is taken back."""
+    steps = [("v_1", ""), ("v_1", "v_2"), ("v_1", "v_2"), ("v_2", "v_1"), ("v_2", ""), ("v_2", "v_3"), ("v_2", "")]
+    pointers = [
+        msgspec.structs.replace(POINTER, live=live, canary=canary, share=0.5, at=NOW + hour * HOUR)
+        for hour, (live, canary) in enumerate(steps)
+    ]
+    hours = [NOW + hour * HOUR for hour in range(8)]
+    assert answered([]) == {}
+    assert answered(pointers[:1]) == {"v_1": Answered(since=hours[0], whole_since=hours[0])}
+    assert answered(pointers[:2]) == {"v_1": Answered(since=hours[0]), "v_2": Answered(since=hours[1])}
+    assert answered(pointers[:5]) == {
+        "v_1": Answered(since=hours[0], until=hours[4]),
+        "v_2": Answered(since=hours[1], whole_since=hours[4]),
+    }
+    assert answered(pointers)["v_3"] == Answered(since=hours[5], until=hours[6])
+    back = msgspec.structs.replace(POINTER, live="v_1", at=hours[7])
+    again = answered([*pointers, back])
+    assert again["v_1"] == Answered(since=hours[7], whole_since=hours[7])
+    assert again["v_2"] == Answered(since=hours[1], whole_since=hours[6], until=hours[7])
+    assert told_answered(again["v_1"]) == "which answers since 2023-11-15 05:13 UTC"
+    assert told_answered(again["v_3"]) == "which answered from 2023-11-15 03:13 UTC to 2023-11-15 04:13 UTC"
+
+
+def test_an_alarm_says_since_when_its_version_answers() -> None:
+    since = {"v_1": Answered(since=NOW, whole_since=NOW + HOUR)}
+    versions = Versions(roles=roles_of(POINTER, None), answered=since)
+    said = "version v_1 (live), which answers since 2023-11-14 22:13 UTC, everything since 2023-11-14 23:13 UTC"
+    assert dict(wording.facts(alarm(), versions=versions))["of"] == said
+    assert dict(wording.facts(alarm(feature="age"), versions=versions))["of"] == f"{said}; feature age"
+    assert dict(wording.facts(alarm(version="v_0"), versions=versions))["of"] == "version v_0 (previous)"
+    assert said in " ".join(wording.text([alarm()], versions=versions).split())
+
+
+def test_when_it_began_and_when_somebody_did_something_are_two_moments() -> None:
+    later = NOW + 2 * HOUR
+    seen = handled(alarm(), "acknowledge", actor="ada", reason="on it", until=0, now=later)
+    assert told(seen, "since").endswith("found 2023-11-14 22:13 UTC")
+    assert told(seen, "now") == "acknowledged by ada at 2023-11-15 00:13 UTC: on it"
+    assert handled(seen, "acknowledge", actor="ada", reason="on it", until=0, now=later + HOUR) is seen
+    silent = handled(seen, "silence", actor="bob", reason="", until=later + DAY, now=later + HOUR)
+    assert told(silent, "now") == "silent until 2023-11-16 00:13 UTC; silenced by bob at 2023-11-15 01:13 UTC"
+    over = handled(silent, "resolve", actor="eve", reason="mended", until=0, now=later + DAY)
+    assert told(over, "now") == "over since 2023-11-16 00:13 UTC by eve: mended"
+    assert over.handled_at == later + DAY
+    assert opened_again(silent).handled_at == 0
+    assert told(msgspec.structs.replace(seen, handled_at=0), "now") == "acknowledged by ada: on it"
+
+
+def test_a_rollout_that_waits_says_since_when_and_when_its_stage_began() -> None:
+    said = told(alarm("release", "held"), "since")
+    assert said == "it waits since 2023-11-14 22:13 UTC; the stage in which it waits began 2023-11-14 21:13 UTC"
 
 
 def test_what_somebody_is_at_rings_again_only_if_it_can() -> None:

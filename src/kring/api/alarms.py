@@ -95,8 +95,8 @@ def handle(call: Call, how: Handling, *, reason: str, lasts: int = 0) -> Respons
 
 
 def shown(found: tuple[Alarm, ...], project: Project) -> Response:
-    roles = alarming.roles(project)
-    return answer(AlarmsView(alarms=tuple(alarm_view(one, roles=roles) for one in found)))
+    versions = alarming.versions_of(project)
+    return answer(AlarmsView(alarms=tuple(alarm_view(one, versions) for one in found)))
 
 
 def ringing(call: Call) -> Project:

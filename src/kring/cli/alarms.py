@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, ParamSpec
 
 import click
+from msgspec.structs import asdict
 
-from kring.charts.versions import Roles
+from kring.charts.versions import Versions
 from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
 from kring.errors import UserError
@@ -31,6 +32,9 @@ FIRST: Final = 3
 
 OF_ONE: Final = ("show", "ack", "silence", "resolve", "test")
 """Commands that want to know of which alarm, or target."""
+
+SHORT: Final = ("sure", "do", "now", "id")
+"""What is said of an alarm to whoever has just handled it."""
 
 STYLES: Final[dict[Tier, str]] = {"page": "bold red", "ticket": "bold yellow", "note": "bold"}
 
@@ -98,11 +102,11 @@ def list_(output: Output, folder: Path, home: Path | None, *, every: bool) -> No
 def show_(output: Output, id: str, folder: Path, home: Path | None) -> None:
     """Show the alarm ID, over or not, or all of a group. The beginning of an id is enough."""
     project = opened(output, folder, home)
-    found, all_ = alarming.meant(project, id), alarming.alarms(project)
+    found, versions = alarming.meant(project, id), alarming.versions_of(project)
     for one in found:
-        tell_one(output, one, roles=all_.roles, folder=folder)
-    say_commands(output, found, folder, no_way_back=all_.no_way_back)
-    output.result({"alarms": found, "means": {one.id: means(one) for one in found}, "roles": all_.roles})
+        tell_one(output, one, versions=versions, folder=folder)
+    say_commands(output, found, folder, no_way_back=versions.no_way_back)
+    output.result({"alarms": found, "means": {one.id: means(one) for one in found}, **asdict(versions)})
 
 
 @command.command("ack")
@@ -154,9 +158,8 @@ def opened(output: Output, folder: Path, home: Path | None) -> Project:
 def done(output: Output, project: Project, id: str, how: Handling, *, actor: str, reason: str, until: int = 0) -> None:
     """Do it, and say how each of them stands."""
     found = alarming.handle(project, id, how, actor=actor, reason=reason, until=until)
-    for one in found:
-        output.say(f"{one.id} {wording.standing(one)}", style="bold")
-        output.say("\n".join(lines(one.what, first="  ", rest="  ")))
+    tell_alarms(output, found, versions=alarming.versions_of(project), folder=project.folder, only=SHORT)
+    output.say("")
     for said in sorted({wording.what_follows(one) for one in found}):
         output.say("\n".join(lines(said, first="  ", rest="  ")))
     if how == "silence":
@@ -173,16 +176,7 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
     if found.unwatched:
         told = f"! nobody looks for new ones, or tells of them: {found.unwatched} (kring operate {typed(folder)})"
         output.say("\n".join(lines(told, rest="  ")), style="red")
-    together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
-    for one in found.alarms:
-        together[one.group or one.id, one.kind, one.tier].append(one)
-    for members in together.values():
-        for one in members[:FIRST]:
-            like = members[0] if one is not members[0] else None
-            tell_one(output, one, roles=found.roles, folder=folder, like=like)
-        if len(members) > FIRST:
-            rest = lines(wording.others(members[FIRST:]), rest="  ")
-            output.say("\n" + "\n".join(rest), style=STYLES[members[0].tier])
+    tell_alarms(output, found.alarms, versions=found, folder=folder)
     say_commands(output, found.alarms, folder, no_way_back=found.no_way_back)
     for late in found.untold:
         again = f"tried again {moment(late.due)}" if late.state == "waiting" else "given up"
@@ -190,8 +184,33 @@ def tell(output: Output, found: Alarms, *, every: bool, folder: Path, now: int) 
         output.say("\n".join(lines(told, rest="  ")), style="yellow")
 
 
-def tell_one(output: Output, alarm: Alarm, *, roles: Roles, folder: Path, like: Alarm | None = None) -> None:
-    head, told = wording.block(alarm, roles=roles, like=like, folder=typed(folder))
+def tell_alarms(
+    output: Output, alarms: Sequence[Alarm], *, versions: Versions, folder: Path, only: Sequence[str] = ()
+) -> None:
+    """What is known of each, or that `only`; of many of one kind that were found together the first ones."""
+    together: defaultdict[tuple[str, str, str], list[Alarm]] = defaultdict(list)
+    for one in alarms:
+        together[one.group or one.id, one.kind, one.tier].append(one)
+    for members in together.values():
+        for one in members[:FIRST]:
+            like = members[0] if one is not members[0] else None
+            tell_one(output, one, versions=versions, folder=folder, like=like, only=only)
+        if len(members) > FIRST:
+            rest = lines(wording.others(members[FIRST:]), rest="  ")
+            output.say("\n" + "\n".join(rest), style=STYLES[members[0].tier])
+
+
+def tell_one(
+    output: Output,
+    alarm: Alarm,
+    *,
+    versions: Versions,
+    folder: Path,
+    like: Alarm | None = None,
+    only: Sequence[str] = (),
+) -> None:
+    """Its headline, and what is known of it, or that `only`."""
+    head, told = wording.block(alarm, versions=versions, like=like, folder=typed(folder), only=only)
     output.say("\n" + "\n".join(head), style="dim" if alarm.state == "resolved" else STYLES[alarm.tier])
     output.say("\n".join(told))
 

@@ -15,7 +15,7 @@ LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 MOMENTS: Final = frozenset(
     {"at", "since", "as_of", "first", "last", "start", "end", "until", "live_from", "known_at", "retrained_at"}
-    | {"created", "expires", "revoked", "ended", "due", "looked_at"}
+    | {"created", "expires", "revoked", "ended", "due", "looked_at", "handled_at", "whole_since", "last_asked"}
 )
 """Fields of records that hold microseconds since 1970; 0 stands for never."""
 

@@ -45,11 +45,14 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
     show_operator(output, found, folder=folder)
     line(output, found, "owner", found.owner)
     show_versions(output, found, folder=folder)
+    if found.live:
+        last = f"the last one {moment(found.last_asked)}" if found.last_asked else "none of late"
+        line(output, found, "decisions", f"{last}, batches and shadows aside")
     if found.last_snapshot:
-        last = found.last_snapshot
+        taken = found.last_snapshot
         line(
             output, found, "snapshot",
-            f"{last.id}, {last.rows:,} rows, known as of {moment(last.as_of)} ({found.snapshots} in all)",
+            f"{taken.id}, {taken.rows:,} rows, known as of {moment(taken.as_of)} ({found.snapshots} in all)",
         )  # fmt: skip
     if found.cut:
         line(output, found, "cut", f"{len(found.cut):,} streamed answers, the last one {found.cut[-1]}", style="red")
@@ -73,7 +76,7 @@ def show_versions(output: Output, found: Status, *, folder: str) -> None:
     if found.canary:
         line(output, found, "canary", f"{found.canary} answers {100 * share:.3g} %")
     if found.previous and found.previous != found.canary:
-        back = f"kring rollback {folder} --reason '…' brings it back"
+        back = f"kring rollback {folder} --reason '…' brings it back{', once the canary is gone' if share else ''}"
         why = found.no_way_back
         line(
             output, found, "previous",
@@ -89,7 +92,8 @@ def show_alarms(output: Output, found: Status, *, folder: str) -> None:
     """The alarms that are not over, the most urgent first."""
     ringing = by_urgency(one for one in found.alarms if one.state != "resolved")
     for alarm in ringing[:FEW]:
-        state = "" if alarm.state == "open" else f" ({alarm.state})"
+        handled = f" {moment(alarm.handled_at)}" if alarm.handled_at else ""
+        state = "" if alarm.state == "open" else f" ({alarm.state}{handled})"
         line(output, found, alarm.tier, f"found {moment(alarm.at)}{state}: {alarm.what}", style="red")
     if ringing:
         rest = f"{len(ringing) - FEW:,} more: " if len(ringing) > FEW else ""
@@ -99,11 +103,12 @@ def show_alarms(output: Output, found: Status, *, folder: str) -> None:
 
 
 def show_operator(output: Output, found: Status, *, folder: str) -> None:
-    """Whether somebody judges and watches, where something answers."""
-    if found.live is None:
-        return
+    """Whether somebody judges and watches; where nothing answers yet, nobody has to."""
     if found.operator.now:
         line(output, found, "operator", "runs: it judges rollouts, watches, and tells of alarms")
+        return
+    if found.live is None:
+        line(output, found, "operator", "none runs; one is needed as soon as a version answers (kring serve runs one)")
         return
     why = f"NONE RUNS: {found.operator.why_not}. Nothing is watched, told or taken back by itself"
     line(output, found, "operator", why, style="red")

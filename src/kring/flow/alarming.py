@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kring.charts.versions import roles_of
+from kring.charts.versions import Versions, answered, roles_of
 from kring.errors import NotFound, Refused, UserError
 from kring.flow import history
 from kring.flow.operating.leading import led
@@ -15,6 +15,7 @@ from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm, Handling
 from kring.record.message import Delivery
 from kring.record.operator import AlarmHandled, OperatorState
+from kring.record.rollout import Pointer
 from kring.watch.alarms import by_urgency
 from kring.watch.meaning import means
 
@@ -22,19 +23,15 @@ LONGEST_SILENCE_US = 90 * 86_400_000_000
 LONGEST_REASON = 1000
 
 
-class Alarms(msgspec.Struct, frozen=True, kw_only=True):
+class Alarms(Versions, frozen=True, kw_only=True):
     """Alarms of a system, the most urgent first; and what could not be told, or not yet. `means` says by the id of an
-    alarm what it means, `roles` by the id of a version what it is now; one that has none is gone. `unwatched` says why
-    nobody would raise one, where something answers and no operator runs, `no_way_back` what keeps the version before
-    from answering again."""
+    alarm what it means. `unwatched` says why nobody would raise one, where something answers and no operator runs."""
 
     system: str
     alarms: tuple[Alarm, ...]
     untold: tuple[Delivery, ...] = ()
-    means: dict[str, str] = {}
-    roles: dict[str, str] = {}
+    means: dict[str, str] = {}  # noqa: RUF012  msgspec copies it
     unwatched: str = ""
-    no_way_back: str = ""
 
 
 def alarms(project: Project, *, every: bool = False) -> Alarms:
@@ -43,32 +40,36 @@ def alarms(project: Project, *, every: bool = False) -> Alarms:
         return Alarms(system=project.system.name, alarms=())
     with project.ledger() as ledger:
         found = all_alarms(ledger)
-        state = history.newest_with(ledger, OperatorState, LEASE)
-        previous = state.pointer.previous if state and state.pointer else ""
+        versions = versions_on(project, ledger)
         shown = list(reversed(found)) if every else by_urgency(one for one in found if one.state != "resolved")
         return Alarms(
             system=project.system.name,
             alarms=tuple(shown),
             untold=untold(ledger),
             means={one.id: means(one) for one in shown},
-            roles=roles_on(ledger),
-            unwatched=led(ledger, now=project.clock.now()).why_not if roles_on(ledger) else "",
-            no_way_back=no_way_back(project, ledger, previous),
+            unwatched=led(ledger, now=project.clock.now()).why_not if versions.roles else "",
+            **msgspec.structs.asdict(versions),
         )
 
 
-def roles(project: Project) -> dict[str, str]:
-    """What each version of the system is now."""
+def versions_of(project: Project) -> Versions:
+    """What is known of the versions of the system now."""
     if not project.home.ledger.exists():
-        return {}
+        return Versions()
     with project.ledger() as ledger:
-        return roles_on(ledger)
+        return versions_on(project, ledger)
 
 
-def roles_on(ledger: Ledger) -> dict[str, str]:
-    """What each version is now."""
+def versions_on(project: Project, ledger: Ledger) -> Versions:
+    """As `versions_of`, by an open ledger."""
     state = history.newest_with(ledger, OperatorState, LEASE)
-    return roles_of(state.pointer, state.rollout) if state else {}
+    if state is None:
+        return Versions()
+    return Versions(
+        roles=roles_of(state.pointer, state.rollout),
+        answered=answered(history.all_of(ledger, Pointer)),
+        no_way_back=no_way_back(project, ledger, state.pointer),
+    )
 
 
 def all_alarms(ledger: Ledger) -> list[Alarm]:

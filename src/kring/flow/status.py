@@ -8,16 +8,18 @@ from kring.charts.versions import roles_of
 from kring.flow import adapters, history
 from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
+from kring.flow.lately import last_asked
 from kring.flow.operating.leading import Led, led
 from kring.flow.operating.operator import LEASE
-from kring.flow.operating.rollout_words import headline
+from kring.flow.operating.rollout_words import headline, stage_began
 from kring.flow.operating.showing import judged_now
 from kring.flow.operator.moment import Moment
 from kring.flow.project import Project
 from kring.flow.streams import cut_streams
-from kring.flow.verifying import verify_all, why_not_whole
+from kring.flow.verifying import no_way_back, verify_all
 from kring.flow.watching.keeping import unwatched
 from kring.flow.watching.promises import error_budgets
+from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm
 from kring.record.event import Head
 from kring.record.operator import OperatorState
@@ -32,7 +34,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     `cut` are the streamed decisions that were not delivered to the end. `budgets` are those of the promised service,
     `unwatched` the columns whose drift is not watched, and why. The `canary` answers the `share` (0 to 1) of requests;
     `roles` say what each version is now, `at` when that is. `operator` says whether one runs, `rollout_told` how the
-    rollout stands in a sentence, `no_way_back` what keeps the previous version from answering again."""
+    rollout stands in a sentence, `no_way_back` what keeps the previous version from answering again,
+    `last_asked` when somebody was last answered who waits (microseconds UTC, 0 when nothing tells)."""
 
     system: str
     goal: str
@@ -56,6 +59,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     operator: Led = Led()
     rollout_told: str = ""
     no_way_back: str = ""
+    last_asked: int = 0
 
 
 def status(project: Project, *, verify: bool) -> Status:
@@ -70,7 +74,6 @@ def status(project: Project, *, verify: bool) -> Status:
         snapshots = snapshots_on(ledger)
         leader = led(ledger, now=project.clock.now())
         rollout = state.rollout if state else None
-        previous = history.get(ledger, Version, pointer.previous) if pointer and pointer.previous else None
         return Status(
             system=project.system.name,
             goal=project.system.goal,
@@ -79,9 +82,10 @@ def status(project: Project, *, verify: bool) -> Status:
             previous=pointer.previous if pointer else "",
             generation=pointer.generation if pointer else 0,
             rollout=rollout,
-            rollout_told=told_rollout(project, state, led=leader) if state else "",
+            rollout_told=told_rollout(project, ledger, state, led=leader) if state else "",
             operator=leader,
-            no_way_back=why_not_whole(project, previous) if previous else "",
+            no_way_back=no_way_back(project, ledger, pointer) if pointer and pointer.previous else "",
+            last_asked=last_asked(project),
             snapshots=len(snapshots),
             last_snapshot=snapshots[-1] if snapshots else None,
             alarms=tuple(all_alarms(ledger)),
@@ -99,12 +103,13 @@ def status(project: Project, *, verify: bool) -> Status:
         )
 
 
-def told_rollout(project: Project, state: OperatorState, *, led: Led) -> str:
+def told_rollout(project: Project, ledger: Ledger, state: OperatorState, *, led: Led) -> str:
     """How the newest rollout stands, in a sentence; empty where there was none."""
     if state.rollout is None:
         return ""
     found = judged_now(Moment(project.system, project.clock.now()), state, state.rollout)
-    return headline(state.rollout, found, led=led)
+    moves = [one for one in history.all_of(ledger, Rollout) if one.id == state.rollout.id]
+    return headline(state.rollout, found, led=led, began=stage_began(state.rollout, moves))
 
 
 def in_service(state: OperatorState) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from kring.ports.ledger import Ledger
 from kring.record.compaction import Dropped
 from kring.record.erasure import Erased
 from kring.record.event import Segment
+from kring.record.rollout import Pointer
 from kring.record.snapshot import Snapshot
 from kring.record.version import Version
 from kring.release.load import open_version
@@ -77,9 +78,14 @@ def why_not_whole(project: Project, version: Version) -> str:
     return "" if folder.is_dir() else f"the folder of version {version.id} is missing ({folder})"
 
 
-def no_way_back(project: Project, ledger: Ledger, previous: str) -> str:
-    """What keeps the version `previous`, if there is one, from answering again; empty when nothing does."""
-    version = history.newest_with(ledger, Version, previous) if previous else None
+def no_way_back(project: Project, ledger: Ledger, pointer: Pointer | None) -> str:
+    """What keeps a rollback from changing who answers; empty when nothing does, and where nothing answers. A version
+    that answers a share on its way loses it whatever was before; else the previous one has to be there, and whole."""
+    if pointer is None or pointer.canary not in ("", pointer.previous):
+        return ""
+    if not pointer.previous:
+        return "there is no previous version to go back to"
+    version = history.newest_with(ledger, Version, pointer.previous)
     return why_not_whole(project, version) if version else ""
 
 

@@ -27,7 +27,7 @@ MEDIA: Final = "application/cloudevents+json; charset=utf-8"
 TYPE: Final = "dev.kring.alarm"
 CODED: Final = "whsec_"
 SHORTEST: Final = 16
-MOMENTS: Final = frozenset({"at", "since", "last", "until", "ended", "looked_at"})
+MOMENTS: Final = frozenset({"at", "since", "last", "until", "ended", "looked_at", "handled_at"})
 
 
 class Webhook:

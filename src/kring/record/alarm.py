@@ -88,7 +88,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     `count` is how many looks found it, the last at `last`; `clear` how many in a row have not found it since,
     of the `needs` that end it: twice as many each time it comes back. The
     newest window in which it was looked for ended at `looked_at`. It is silent until `until`, and over since `ended`;
-    `by` did what `action` says. `group` is the same for what was found together.
+    `by` did at `handled_at` what `action` says. `group` is the same for what was found together.
     """
 
     id: str
@@ -122,6 +122,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     until: int = 0
     ended: int = 0
     by: str = ""
+    handled_at: int = 0
 
     @property
     def key(self) -> str:

@@ -142,11 +142,14 @@ def needs_after(before: Past | None, *, within_us: int, now: int) -> int:
 
 
 def ended(alarm: Alarm, *, by: str, action: str, now: int) -> Alarm:
-    return msgspec.structs.replace(alarm, state="resolved", by=by, action=action, until=0, ended=now)
+    handled_at = now if by else 0
+    return msgspec.structs.replace(
+        alarm, state="resolved", by=by, action=action, until=0, ended=now, handled_at=handled_at
+    )
 
 
 def opened_again(alarm: Alarm) -> Alarm:
-    return msgspec.structs.replace(alarm, state="open", by="", until=0)
+    return msgspec.structs.replace(alarm, state="open", by="", until=0, handled_at=0)
 
 
 def speaks_again(alarm: Alarm, *, now: int) -> bool:
@@ -155,14 +158,16 @@ def speaks_again(alarm: Alarm, *, now: int) -> bool:
 
 
 def handled(alarm: Alarm, how: Handling, *, actor: str, reason: str, until: int, now: int) -> Alarm:
-    """The alarm after what a person did. A silence that is over already changes nothing."""
+    """The alarm after what a person did. The same once more changes nothing, nor does a silence that is over."""
     if how == "resolve":
         return ended(alarm, by=actor, action=reason or "resolved by hand", now=now)
-    if how == "acknowledge":
-        return msgspec.structs.replace(alarm, state="acknowledged", by=actor, action=reason or "seen", until=0)
-    if until <= now:
+    if how == "silence" and until <= now:
         return alarm
-    return msgspec.structs.replace(alarm, state="silenced", by=actor, action=reason or "silenced", until=until)
+    if how == "acknowledge":
+        after = msgspec.structs.replace(alarm, state="acknowledged", by=actor, action=reason or "seen", until=0)
+    else:
+        after = msgspec.structs.replace(alarm, state="silenced", by=actor, action=reason or "silenced", until=until)
+    return alarm if after == alarm else msgspec.structs.replace(after, handled_at=now)
 
 
 def _strength(breach: Breach) -> tuple[int, int, bytes]:

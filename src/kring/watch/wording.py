@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Final
 
-from kring.charts.versions import Roles, with_roles
+from kring.charts.versions import Versions, told_answered, with_roles
 from kring.charts.words import NOTHING, lines, moment, spaced
 from kring.record.alarm import Alarm, AlarmKind, Effect, News
 from kring.record.running import Tier
@@ -63,6 +63,9 @@ TRAINED: Final = (
 COMMAND: Final = re.compile(r"kring (retrain|rollback|abort|rollout show|compare|release|train)\b(?! \w)((?: --\w+)*)")
 """Commands that a proposal names, and that need no more than the folder."""
 
+BACK: Final = re.compile(r"(?:; (?:if [^;,]+, )?|, or )(?:go|roll) back\b.*$")
+"""The end of a proposal that is to go back to the version before."""
+
 REASONS: Final = {"rollback": " --reason '…'", "abort": " --reason '…'"}
 REMEDIES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "quality": (RETRAIN, GO_BACK),
@@ -83,18 +86,21 @@ REMEDIES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 """What may help, beside saying that one has seen it; `{}` is the place of the folder."""
 
 
-def facts(alarm: Alarm, *, roles: Roles | None = None, folder: str = "") -> list[tuple[str, str]]:
-    """All that somebody has to know of an alarm, as (label, text); with `roles` each version says what it is now, and
-    commands name the `folder`."""
+def facts(alarm: Alarm, *, versions: Versions | None = None, folder: str = "") -> list[tuple[str, str]]:
+    """All that somebody has to know of an alarm, as (label, text); with `versions` each says what it is now and since
+    when it answers, and no way back that is closed is proposed. Commands name the `folder`."""
+    roles, proposal = versions.roles if versions else None, alarm.proposal
+    if versions and versions.no_way_back:
+        proposal = BACK.sub("", proposal)
     told = [
         ("means", means(alarm)),
         ("since", seen(alarm)),
         ("sure", alarm.sure),
         ("measured", measured(alarm)),
         ("effect", effect_of(alarm)),
-        ("of", subject_of(alarm)),
+        ("of", subject_of(alarm, versions)),
         ("owner", alarm.owner),
-        ("do", in_folder(alarm.proposal, folder)),
+        ("do", in_folder(proposal, folder)),
         ("now", standing(alarm)),
         ("id", alarm.id if alarm.group in ("", alarm.id) else f"{alarm.id}; all that was found with it: {alarm.group}"),
     ]
@@ -119,6 +125,8 @@ def seen(alarm: Alarm) -> str:
     """Since when, and when it was found. What moved may have turned, from warmer in June to colder in October: it was
     found before it became what it is."""
     began = moment(alarm.since)
+    if alarm.key.startswith(HELD) and alarm.count <= 1:
+        return f"it waits since {moment(alarm.at)}; the stage in which it waits began {began}"
     if alarm.kind in OVER_A_SPAN:
         began = f"counted over all that was answered from {began} on; when it began is not known"
     if alarm.count <= 1:
@@ -147,20 +155,27 @@ def headline(alarm: Alarm) -> str:
 
 
 def block(
-    alarm: Alarm, *, roles: Roles | None = None, like: Alarm | None = None, folder: str = ""
+    alarm: Alarm,
+    *,
+    versions: Versions | None = None,
+    like: Alarm | None = None,
+    folder: str = "",
+    only: Collection[str] = (),
 ) -> tuple[list[str], list[str]]:
-    """The lines of its headline and those of its facts, none longer than a terminal is wide; what was said of the alarm
-    `like` in the same words is not said again."""
-    known = facts(like, roles=roles, folder=folder) if like is not None else []
+    """The lines of its headline and those of its facts, or of those `only`, none longer than a terminal is wide; what
+    was said of the alarm `like` in the same words is not said again."""
+    known = facts(like, versions=versions, folder=folder) if like is not None else []
     told, again = [], []
-    for label, said in facts(alarm, roles=roles, folder=folder):
+    for label, said in facts(alarm, versions=versions, folder=folder):
+        if only and label not in only:
+            continue
         if (label, said) in known:
             again.append(label)
         else:
             told += lines(said, first=f"  {label:<{LABEL}}", rest=" " * (LABEL + 2))
     if again:
         told.append(f"  {'as above':<{LABEL}}{', '.join(again)}")
-    return lines(with_roles(headline(alarm), roles), rest="  "), told
+    return lines(with_roles(headline(alarm), versions.roles if versions else None), rest="  "), told
 
 
 def measured(alarm: Alarm) -> str:
@@ -256,19 +271,22 @@ def direction(found: Effect) -> str:
     return "worse, " if max(ends) < 0 else "better, " if min(ends) > 0 else "no clear change, "
 
 
-def subject_of(alarm: Alarm) -> str:
-    """The version, and the feature or slice where there is one."""
+def subject_of(alarm: Alarm, versions: Versions | None = None) -> str:
+    """The version and since when it answers, and the feature or slice where there is one."""
     version = "" if alarm.kind in OF_NO_VERSION or alarm.key.startswith(NOT_RELEASED) else alarm.version
-    named = (("version", version), ("feature", alarm.feature), ("slice", alarm.slice))
-    return ", ".join(f"{label} {name}" for label, name in named if name)
+    named = [f"{label} {name}" for label, name in (("feature", alarm.feature), ("slice", alarm.slice)) if name]
+    if versions and version in versions.answered:
+        return "; ".join([f"version {version}, {told_answered(versions.answered[version])}", *named])
+    return ", ".join([f"version {version}", *named] if version else named)
 
 
 def standing(alarm: Alarm) -> str:
-    """Its state, and who brought it there."""
-    by = f" by {alarm.by}" if alarm.by else ""
+    """Its state, and who brought it there, and when: another moment than that since which it lasts."""
+    at = f" at {moment(alarm.handled_at)}" if alarm.handled_at and alarm.state != "resolved" else ""
+    by = f" by {alarm.by}{at}" if alarm.by else ""
     why = f": {alarm.action}" if alarm.action not in ("", "seen", "silenced") and alarm.state != "open" else ""
     if alarm.state == "silenced":
-        return f"silent until {moment(alarm.until)}{by}{why}"
+        return f"silent until {moment(alarm.until)}; silenced{by}{why}"
     if alarm.state == "resolved":
         return f"over since {moment(alarm.ended)}{by}{why}"
     return f"{alarm.state}{by}{why}" if alarm.by or alarm.state != "open" else "open, and nobody is at it yet"
@@ -322,16 +340,16 @@ def text(
     alarms: Sequence[Alarm],
     *,
     more: int = 0,
-    roles: Roles | None = None,
+    versions: Versions | None = None,
     machine: str = "its machine",
     folder: str = "",
     at: int = 0,
 ) -> str:
     """Each alarm with all that is known of it as it was `at` a moment, and how to go on, on which `machine` and where;
-    without `roles` versions are named by ids alone."""
+    without `versions` they are named by ids alone."""
     parts, first = [f"As it was {moment(at)}:"] if at else [], dict[str, Alarm]()
     for one in alarms:
-        head, told = block(one, roles=roles, like=first.get(one.kind), folder=folder)
+        head, told = block(one, versions=versions, like=first.get(one.kind), folder=folder)
         first.setdefault(one.kind, one)
         parts.append("\n".join([*head, *told]))
     if more:
@@ -339,7 +357,9 @@ def text(
     ringing = [one for one in alarms if one.state != "resolved"]
     if ringing:
         place = f"On {machine}:" if folder else f"On {machine}, in the folder of the system:"
-        parts.append("\n".join([place, *commands(ringing, folder=folder)]))
+        parts.append(
+            "\n".join([place, *commands(ringing, folder=folder, no_way_back=versions.no_way_back if versions else "")])
+        )
     else:
         parts.append("It is over: nothing has to be done.")
     return "\n\n".join(parts)

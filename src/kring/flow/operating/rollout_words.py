@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log
 from typing import Final
 
@@ -41,14 +41,28 @@ def unit_name(terms: Terms | None) -> str:
     return UNITS.get(terms.unit, "units") if terms else "units"
 
 
-def headline(rollout: Rollout, found: Judged | None, *, led: Led) -> str:
-    """One sentence: which version, what happens to it, since when, and whether anybody watches it."""
+def stage_began(rollout: Rollout, moves: Sequence[Rollout]) -> int:
+    """When it came to the stage at which it is, or is held, by all its `moves` in their order; 0 where none is known.
+    Held and resumed it is at the same stage still."""
+    began = 0
+    for one in reversed(moves):
+        if (stage_of(one), one.step) != (stage_of(rollout), rollout.step):
+            break
+        began = one.at
+    return began
+
+
+def headline(rollout: Rollout, found: Judged | None, *, led: Led, began: int = 0) -> str:
+    """One sentence: which version, what happens to it, since when, and whether anybody watches it. Of one that is held
+    also when the stage `began` at which it waits."""
     version, since = rollout.version, f"since {moment(rollout.since)}"
     if rollout.state in (*ENDED, "rolling_back"):
         return _ended(rollout)
     if rollout.state == "held":
         stage = {"shadow": "in shadow", "step": f"at {rollout.step} % of the traffic"}
-        said = f"{version} WAITS {stage.get(stage_of(rollout), 'at full traffic')}, {since}: {rollout.reason}"
+        there = f" (there since {moment(began)})" if began else ""
+        where = f"{stage.get(stage_of(rollout), 'at full traffic')}{there}"
+        said = f"{version} WAITS {where}, held {since}: {rollout.reason}"
         return said if led.now else f"{said}; and NOBODY WATCHES IT: {led.why_not}"
     stage = {
         "shadow": "is asked beside the live version, and nobody is told what it says",
@@ -197,17 +211,19 @@ def deadline(rollout: Rollout) -> int:
     return rollout.since + wait + terms.step_us
 
 
-def ways_back(pointer: Pointer | None, rollout: Rollout) -> Iterator[tuple[str, str]]:
-    """The commands that end what is not over, each with what it does to traffic."""
+def ways_back(pointer: Pointer | None, rollout: Rollout, *, led: Led, closed: str = "") -> Iterator[tuple[str, str]]:
+    """The commands that end what is not over, each with what it does to traffic; no way back to the version before
+    where that is `closed`."""
     live = pointer.live if pointer else "the live version"
-    previous = pointer.previous if pointer else ""
+    previous = pointer.previous if pointer and not closed else ""
     stage = stage_of(rollout)
+    alone = "" if led.now else "; it works without an operator"
     if stage in ("promoted", "baking"):
         if previous:
-            yield f"To go back at once, {previous} answers everything again", "rollback"
+            yield f"To go back at once, {previous} answers everything again{alone}", "rollback"
         return
     if is_canary(rollout):
-        yield f"To end it at once, {live} answers everything (if unsure, this one)", "rollback"
+        yield f"To end it at once, {live} answers everything (if unsure, this one{alone})", "rollback"
         yield "The same for traffic, but recorded as given up and not as taken back", "abort"
         return
     yield f"To end it, {live} answers on as it does", "abort"

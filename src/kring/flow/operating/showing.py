@@ -19,6 +19,7 @@ from kring.flow.operating.rollout_words import (
     ENDED,
     headline,
     how_sure,
+    stage_began,
     unit_name,
     ways_back,
     what_is_missing,
@@ -31,7 +32,7 @@ from kring.flow.project import Project
 from kring.flow.verifying import no_way_back
 from kring.record.operator import OperatorState
 from kring.record.progress import Judged
-from kring.record.rollout import Pointer, Rollout
+from kring.record.rollout import Brake, Pointer, Rollout
 from kring.release.words import told_limit
 
 OPERATE: Final = "kring operate "
@@ -99,14 +100,14 @@ def show(project: Project) -> RolloutShown:
             )
         moves = [one for one in history.all_of(ledger, Rollout) if one.id == rollout.id]
         leader = led(ledger, now=project.clock.now())
-        closed = no_way_back(project, ledger, state.pointer.previous)
+        closed = no_way_back(project, ledger, state.pointer)
     at_work = Moment(project.system, project.clock.now())
     found = judged_now(at_work, state, rollout)
     return RolloutShown(
         system=project.system.name,
         rollout=rollout,
         pointer=state.pointer,
-        headline=headline(rollout, found, led=leader),
+        headline=headline(rollout, found, led=leader, began=stage_began(rollout, moves)),
         answers=" ".join(who_answers(state.pointer, rollout, led=leader)),
         sure=tuple(how_sure(rollout, state, found, led=leader)),
         missing=tuple(what_is_missing(rollout, found, state.progress, now=at_work.now, led=leader)),
@@ -157,12 +158,7 @@ def what_to_do(
             OPERATE + folder,
         )
     if rollout.state == "held":
-        on = braking(at_work, state)
-        if on:
-            yield f"{'First' if led.now else 'Then'}: {'; '.join(CURES[brake] for brake in on)}."
-        yield from _command(
-            "To go on where it stands, with the same evidence and new time", f"kring resume {folder} --reason '…'"
-        )
+        yield from _going_on(braking(at_work, state), led=led, folder=folder)
     else:
         if led.now:
             yield "Nothing: it goes on, or back, by itself."
@@ -170,15 +166,28 @@ def what_to_do(
             "To keep it where it is until somebody has looked; it still answers",
             f"kring hold {folder} --reason '…'",
         )
-    for what, command in ways_back(state.pointer, rollout):
+    for what, command in ways_back(state.pointer, rollout, led=led, closed=closed):
         yield from _command(what, f"kring {command} {folder} --reason '…'")
+    if closed and stage_of(rollout) in ("promoted", "baking"):
+        yield f"There is no way back now: {closed}"
     if state.alarms:
         yield from _ringing(state, folder)
 
 
+def _going_on(on: tuple[Brake, ...], *, led: Led, folder: str) -> Iterator[str]:
+    """What lets a rollout that is held go on, once what pulls the brakes that are `on` is seen to."""
+    if on:
+        yield f"{'First' if led.now else 'Then'}: {'; '.join(CURES[brake] for brake in on)}."
+    if "no_data" in on:
+        yield from _command("To see when somebody last asked (the line decisions)", f"kring status {folder}")
+    yield from _command(
+        "To go on where it stands, with the same evidence and new time", f"kring resume {folder} --reason '…'"
+    )
+
+
 def _way_back(previous: str, folder: str, *, closed: str) -> Iterator[str]:
     """To the version before the one that is released, if there is one that can answer again."""
-    if closed:
+    if closed and previous:
         yield f"There is no way back to {previous} now: {closed}"
     elif previous:
         yield from _command(f"To go back to {previous} anyway", f"kring rollback {folder} --reason '…'")

@@ -15,14 +15,17 @@ from typing import Final
 
 import msgspec
 
+from kring.charts.versions import NONE, Versions, answered
 from kring.errors import KringError, NotFound, Unreachable
 from kring.flow import adapters, history
 from kring.flow.project import Project
+from kring.flow.verifying import no_way_back
 from kring.ports.ledger import Ledger
 from kring.ports.notifier import Notifier
 from kring.record.event import Entry
 from kring.record.message import Delivery, Message
 from kring.record.operator import Notify
+from kring.record.rollout import Pointer
 from kring.record.running import Notify as Target
 from kring.watch import wording
 
@@ -46,9 +49,11 @@ def entry_of(notify: Notify, *, now: int) -> Entry:
     return history.entry(delivery, id=delivery.id, actor=ACTOR, at=now)
 
 
-def message_of(notify: Notify, *, system: str, at: int, machine: str = "its machine", folder: str = "") -> Message:
-    """A message in words, as it was at `at`; the same each time it is sent. It says on which `machine` and in which
-    `folder` something can be done."""
+def message_of(
+    notify: Notify, *, system: str, at: int, machine: str = "its machine", folder: str = "", versions: Versions = NONE
+) -> Message:
+    """A message in words, as it was at `at`; the same each time it is sent, but for a way back that is closed only by
+    then. It says on which `machine` and in which `folder` something can be done, and what is known of `versions`."""
     return Message(
         id=notify.id,
         system=system,
@@ -57,11 +62,23 @@ def message_of(notify: Notify, *, system: str, at: int, machine: str = "its mach
         tier=notify.alarms[0].tier if notify.alarms else "note",
         subject=wording.subject(system, notify.alarms, news=notify.news, more=notify.more),
         text=wording.text(
-            notify.alarms, more=notify.more, roles=notify.roles or None, machine=machine, folder=folder, at=at
+            notify.alarms,
+            more=notify.more,
+            versions=msgspec.structs.replace(versions, roles=notify.roles) if notify.roles else None,
+            machine=machine,
+            folder=folder,
+            at=at,
         ),
         alarms=notify.alarms,
         more=notify.more,
     )
+
+
+def versions_at(project: Project, ledger: Ledger, at: int) -> Versions:
+    """Since when each version answered by the moment `at`, and whether the one before could answer again."""
+    pointers = [one for one in history.all_of(ledger, Pointer) if one.at <= at]
+    closed = no_way_back(project, ledger, pointers[-1] if pointers else None)
+    return Versions(answered=answered(pointers), no_way_back=closed)
 
 
 def send_test(project: Project, name: str, *, environ: Mapping[str, str]) -> Message:
@@ -148,6 +165,7 @@ class Teller:
                     at=delivery.since,
                     machine=os.uname().nodename,
                     folder=shlex.quote(str(self._project.folder.resolve())),
+                    versions=versions_at(self._project, self._ledger, delivery.since),
                 )
             )
         except Exception as error:  # noqa: BLE001  the edge: whatever is wrong with it, the next is told

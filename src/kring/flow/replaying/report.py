@@ -10,9 +10,9 @@ from pathlib import Path
 from kring.charts import over_time
 from kring.charts.page import Block, Chart, Code, KeyFigure, Page, Section, Step, Steps, Table, Text, Tone, html
 from kring.charts.points import Mark, Point, Volume
-from kring.charts.versions import Roles
+from kring.charts.versions import Roles, Versions
 from kring.charts.words import count, day, interval, moment, number, percent
-from kring.flow.alarming import roles
+from kring.flow.alarming import versions_of
 from kring.flow.project import Project
 from kring.flow.replaying.rollouts import rollout_blocks
 from kring.flow.tracing import trace
@@ -44,7 +44,7 @@ def page_of(project: Project, replay: Replay) -> Page:
         Section(title="How much there was to do", blocks=(volume_block(project, replay),)),
         *how_released(replay),
         Section(title="Versions", blocks=(versions(replay),)),
-        Section(title="Alarms", blocks=tuple(alarms(replay, roles=roles(project) or None))),
+        Section(title="Alarms", blocks=tuple(alarms(replay, roles=versions_of(project).roles))),
         Section(title="One decision, traced", blocks=(lineage(project, replay),)),
         Section(title="What to try next", blocks=(Code(text=next_steps(project, replay)),)),
     ]
@@ -310,15 +310,16 @@ def versions(replay: Replay) -> Table:
     return Table(columns=("version", "candidate", "live from", "rollout", "why"), rows=tuple(rows))
 
 
-def alarms(replay: Replay, *, roles: Roles | None = None) -> list[Block]:
+def alarms(replay: Replay, *, roles: Roles) -> list[Block]:
     """Every alarm in the words in which it is told: what it means, since when, how sure, what it does, what to do."""
     if not replay.alarms:
         return [Text(words="The data gave no cause for an alarm.", tone="good")]
+    known = Versions(roles={**roles}) if roles else None
     steps = [
         Step(
             name=f"{alarm.tier}: {alarm.what}",
             label=f"{alarm.kind.replace('_', ' ')}, {day(alarm.at)}",
-            facts=tuple(fact for fact in wording.facts(alarm, roles=roles) if fact[0] in SAID),
+            facts=tuple(fact for fact in wording.facts(alarm, versions=known) if fact[0] in SAID),
             tone="bad" if alarm.tier == "page" else "warn",
         )
         for alarm in replay.alarms
@@ -359,7 +360,7 @@ def next_commands(project: Project, replay: Replay, *, folder: str) -> list[tupl
         ("where it stands; --verify recomputes the whole ledger", f"kring status {where} --verify"),
         ("one decision, back to its source", f"kring trace {replay.trace_id} {where}"),
     ]
-    if "previous" in roles(project).values():
+    if "previous" in versions_of(project).roles.values():
         told.append(("let the previous version answer again", f"kring rollback {where} --reason 'trying it'"))
     ends = f"--from {day(replay.start)} --to {day(replay.end)}"
     told.append(

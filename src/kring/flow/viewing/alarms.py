@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kring.charts.versions import Roles
+from kring.charts.versions import Versions
 from kring.charts.words import rfc3339
 from kring.flow.alarming import Alarms
 from kring.record.alarm import Alarm, Effect
@@ -66,17 +66,17 @@ class AlarmsView(msgspec.Struct, frozen=True, kw_only=True):
     untold: tuple[UntoldView, ...] = ()
 
 
-def alarm_view(alarm: Alarm, *, roles: Roles | None = None) -> AlarmView:
-    """The alarm; with `roles` its facts say what each version is now."""
+def alarm_view(alarm: Alarm, versions: Versions) -> AlarmView:
+    """The alarm; its facts say what each version is now, and since when it answers."""
     plain = {name: getattr(alarm, name) for name in AlarmView.__struct_fields__ if name != "facts"}
     moments = {name: when(plain[name]) for name in ("since", "at", "last", "until", "ended")}
-    facts = tuple(Fact(label, text) for label, text in wording.facts(alarm, roles=roles))
+    facts = tuple(Fact(label, text) for label, text in wording.facts(alarm, versions=versions))
     return AlarmView(**{**plain, **moments}, facts=facts)
 
 
 def alarms_view(found: Alarms) -> AlarmsView:
     return AlarmsView(
-        alarms=tuple(alarm_view(one, roles=found.roles) for one in found.alarms),
+        alarms=tuple(alarm_view(one, found) for one in found.alarms),
         untold=tuple(untold_view(one) for one in found.untold),
     )
 

@@ -6,7 +6,7 @@ import msgspec
 
 from kring.charts.words import rfc3339
 from kring.flow import history
-from kring.flow.alarming import all_alarms, roles_on
+from kring.flow.alarming import all_alarms, versions_on
 from kring.flow.checking import snapshots_on
 from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
@@ -199,7 +199,7 @@ def system_view(project: Project, follower: Follower) -> SystemView:
             versions=version_rows(ledger, state),
             snapshots=len(snapshots),
             last_snapshot=snapshots[-1].id if snapshots else "",
-            alarms=newest_alarms(ledger),
+            alarms=newest_alarms(project, ledger),
             lately=follower.lately(),
             decisions=follower.newest(SHOWN),
             events=ledger.head().seq,
@@ -209,13 +209,13 @@ def system_view(project: Project, follower: Follower) -> SystemView:
         )
 
 
-def newest_alarms(ledger: Ledger) -> tuple[AlarmView, ...]:
+def newest_alarms(project: Project, ledger: Ledger) -> tuple[AlarmView, ...]:
     """Those that are not over, the most urgent first; then the newest that are."""
     found = all_alarms(ledger)
     lasting = by_urgency(one for one in found if one.state != "resolved")
     over = [one for one in reversed(found) if one.state == "resolved"]
-    roles = roles_on(ledger)
-    return tuple(alarm_view(one, roles=roles) for one in [*lasting, *over][:SHOWN])
+    versions = versions_on(project, ledger)
+    return tuple(alarm_view(one, versions) for one in [*lasting, *over][:SHOWN])
 
 
 def version_rows(ledger: Ledger, state: OperatorState | None) -> tuple[VersionRow, ...]:
