@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kring.charts.page import Steps
-from kring.flow.alarming import roles
+from kring.flow.alarming import versions_of
 from kring.flow.replaying.report import (
     Saving,
     alarms,
@@ -108,4 +108,4 @@ def test_what_to_try_next_are_commands_that_work(lived: Lived) -> None:
     assert any(command.startswith("kring alarms here") for command in commands)
     assert any(command.startswith("kring rollout show here") for command in commands)
     has_previous = any("kring rollback" in command for command in commands)
-    assert has_previous == ("previous" in roles(lived.project).values())
+    assert has_previous == ("previous" in versions_of(lived.project).roles.values())

@@ -310,7 +310,7 @@ def versions(replay: Replay) -> Table:
     return Table(columns=("version", "candidate", "live from", "rollout", "why"), rows=tuple(rows))
 
 
-def alarms(replay: Replay, *, roles: Roles) -> list[Block]:
+def alarms(replay: Replay, *, roles: Roles | None = None) -> list[Block]:
     """Every alarm in the words in which it is told: what it means, since when, how sure, what it does, what to do."""
     if not replay.alarms:
         return [Text(words="The data gave no cause for an alarm.", tone="good")]
