@@ -17,8 +17,9 @@ from kring.decide.lookups import as_of, build
 from kring.decide.prepare import declare, frame_preparer, prepare_frame
 from kring.decide.prepare_rows import row_preparer
 from kring.errors import DataError, ExpressionError
+from kring.metrics.numbers import numbers_of, side_by_side
 from kring.record.batch import Batch
-from kring.record.contract import Contract, Field
+from kring.record.contract import Contract, Field, LogicalType
 from kring.record.prepare import LookupSpec, LookupTable, Prepared, PreparedColumn
 
 TYPES = {
@@ -162,6 +163,23 @@ def test_what_float32_can_not_hold_is_missing() -> None:
         batch = frame_preparer(one, types=types, few=0)(pl.DataFrame({"x": [value]}))
         same(batch, row_preparer(one, types=types)(Batch(1, {"x": [value]})))
         assert np.isnan(batch.columns["x"][0])
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(*[st.none() | st.floats(allow_nan=False)] * 3), min_size=1, max_size=5))
+def test_numbers_side_by_side_give_the_same_batch(rows: list[tuple[float | None, ...]]) -> None:
+    types: dict[str, LogicalType] = dict.fromkeys(("x", "y", "z"), "number")
+    names = {"of_z": "z", "of_x": "x"}
+    one = Prepared(
+        columns=tuple(PreparedColumn(name=name, expression=text, kind="number") for name, text in names.items())
+    )
+    raw = dict(zip(types, map(list, zip(*rows, strict=True)), strict=True))
+    prepare = row_preparer(one, types=types)
+    side = prepare(Batch(len(rows), {**raw}, numbers_of(raw, tuple(types))))
+    same(side, prepare(Batch(len(rows), {**raw})))
+    found = side_by_side(side, tuple(names))
+    assert found is not None
+    assert [list(map(repr, row)) for row in found] == [list(map(repr, side.columns[name])) for name in names]
 
 
 def test_rows_may_lack_fields_and_hold_odd_values() -> None:

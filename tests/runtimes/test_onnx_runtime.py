@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kring.errors import IntegrityError, Unavailable
 from kring.frameworks import sklearn as framework
+from kring.metrics.numbers import numbers_of
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch
 from kring.record.version import Link, Output
@@ -61,6 +62,18 @@ class TestSeveralLabels(RuntimeConformance):
 
     def batch(self) -> Batch:
         return rows(40, seed=3)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_numbers_side_by_side_are_answered_as_their_columns_are(output: Output) -> None:
+    batch = rows(7, seed=4)
+    names = [column.name for column in COLUMNS if column.kind == "number"]
+    lists = {name: np.asarray(batch.columns[name]).tolist() for name in names}
+    side = Batch(batch.n, batch.columns, numbers_of(lists, names[::-1]))
+    labels = LABELS if output == "probabilities" else 0
+    runtime = open_onnx(MODELS[output], LINK, output=output, labels=labels)
+    answers, others = (np.asarray(runtime.answer(one).columns[output]) for one in (batch, side))
+    np.testing.assert_array_equal(answers, others)
 
 
 def beside(*names: str) -> OnnxRuntime:

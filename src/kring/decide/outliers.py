@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kring.decide.policy import Outlying, Rows, Scorer
 from kring.errors import IntegrityError
+from kring.metrics.numbers import side_by_side
 from kring.record.batch import Batch
 from kring.record.outliers import Usual, UsualNumbers
 from kring.record.prepare import Prepared
@@ -43,7 +44,9 @@ def surprise_of(usual: Usual) -> Callable[[Batch], Floats]:
     def surprise(prepared: Batch) -> Floats:
         total = np.zeros(prepared.n)
         if names:
-            values = np.array([prepared.columns[name] for name in names], dtype=np.float64).T
+            side = side_by_side(prepared, names)
+            columns = side if side is not None else [prepared.columns[name] for name in names]
+            values = np.array(columns, dtype=np.float64).T
             missing = np.isnan(values)
             placed = np.where(missing, 0.0, scaled(values))
             total += 0.5 * squared_lengths(placed, whiten)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -14,13 +13,12 @@ from kring.contracts import to_rows
 from kring.contracts.expression import Expression
 from kring.contracts.grammar import fields_of, parse
 from kring.contracts.terms import resolve
-from kring.record.batch import Batch, Column
+from kring.metrics.numbers import side_by_side
+from kring.record.batch import Batch, Column, Numbers
 from kring.record.contract import LogicalType
 from kring.record.decision import Value
 from kring.record.prepare import Prepared
 
-FLOATS: Final = {float}
-LISTS: Final = {list}
 MISSING: Final = "(missing)"
 """The category of a value that is missing."""
 
@@ -37,15 +35,17 @@ def row_preparer(prepared: Prepared, *, types: Mapping[str, LogicalType]) -> Cal
     fields = sorted({name for expression in expressions.values() for name in fields_of(expression)})
     cells = {name: to_rows.compile(expression, types=types, tables=tables) for name, expression in expressions.items()}
     numbers = [cells[column.name] for column in prepared.columns if column.kind == "number"]
-    plain = [_plain_number(expressions[column.name], types) for column in prepared.columns]
+    plain = tuple(_plain_number(expressions[column.name], types) for column in prepared.columns)
     is_plain = bool(plain) and all(plain)
     order = [(column.name, column.kind) for column in prepared.columns]
+    names = tuple(column.name for column in prepared.columns)
 
     def prepare(batch: Batch) -> Batch:
-        matrix = _side_by_side(batch, plain) if is_plain else None
-        rows = _rows(batch, fields) if matrix is None else []
-        if matrix is None:
-            matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
+        if is_plain and (raw := side_by_side(batch, plain)) is not None:
+            single = narrow(raw)
+            return Batch(batch.n, dict(zip(names, single, strict=True)), Numbers(names, single))
+        rows = _rows(batch, fields)
+        matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
         narrowed = iter(narrow(matrix))
         return Batch(
             batch.n,
@@ -64,18 +64,7 @@ def _plain_number(expression: Expression, types: Mapping[str, LogicalType]) -> s
     return str(term.value) if term.op == "field" and term.type == "number" else ""
 
 
-def _side_by_side(batch: Batch, fields: list[str]) -> NDArray[np.float64] | None:
-    """The columns of `fields` as a matrix, a row each, when they hold floats and nothing else."""
-    try:
-        columns = [batch.columns[name] for name in fields]
-    except KeyError:
-        return None
-    if set(map(type, columns)) != LISTS or set(map(type, chain.from_iterable(columns))) != FLOATS:
-        return None
-    return np.array(columns, dtype=np.float64)
-
-
-def narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
     """float64 as float32; what float32 can't hold is NaN."""
     with np.errstate(over="ignore"):
         narrowed = values.astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -18,11 +18,20 @@ class Column(Protocol):
     def __iter__(self) -> Iterator[object]: ...
 
 
+class Numbers(NamedTuple):
+    """Columns of numbers once more, as a numpy array (k, n): a row for each of the `names`, NaN for what is missing."""
+
+    names: tuple[str, ...]
+    matrix: Column
+
+
 class Batch(msgspec.Struct, frozen=True):
-    """`n` rows as named columns in a fixed order; every column has length `n`."""
+    """`n` rows as named columns in a fixed order; every column has length `n`. `numbers` are for what computes with
+    many columns at once, see `kring.metrics.numbers`; whoever changes a column leaves them out."""
 
     n: int
     columns: dict[str, Column]
+    numbers: Numbers | None = None
 
     def __post_init__(self) -> None:
         if set(map(len, self.columns.values())) <= {self.n}:

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from kring.errors import IntegrityError, Late, Unavailable
+from kring.metrics.numbers import side_by_side
 from kring.record.batch import Batch, Column
 from kring.record.version import NUMBERS, Link, Output
 from kring.runtimes.answers import answered, nothing
@@ -83,6 +84,9 @@ class OnnxRuntime:
 
     def _fed(self, batch: Batch, one: Input) -> Any:
         """What the input gets: its column, (n, 1), or its columns side by side, (n, k)."""
+        matrix = side_by_side(batch, one.columns) if len(one.columns) > 1 else None
+        if matrix is not None:
+            return np.ascontiguousarray(matrix.T, dtype=np.float32)
         columns = [batch.columns.get(name) for name in one.columns]
         if {getattr(column, "dtype", None) for column in columns} == {SINGLE}:
             return np.ascontiguousarray(np.array(columns).T)

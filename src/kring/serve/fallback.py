@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kring.decide.policy import Judge, Judged, undecided, unjudged
 from kring.errors import KringError, Unavailable
+from kring.metrics.numbers import rows_of_numbers
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch, Column
 from kring.record.version import Policy, Price
@@ -122,16 +123,14 @@ def guards_of(fired: Mapping[int, list[str]], rows: NDArray[np.int64]) -> dict[i
 
 def rows_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
     """The given rows of `batch`, in that order."""
-    numbers = rows.tolist()
-    return Batch(
-        len(rows),
-        {name: _picked(column, rows, numbers) for name, column in batch.columns.items()},
-    )
+    places = rows.tolist()
+    columns = {name: _picked(column, rows, places) for name, column in batch.columns.items()}
+    return Batch(len(rows), columns, rows_of_numbers(batch.numbers, rows))
 
 
-def _picked(column: Column, rows: NDArray[np.int64], numbers: list[int]) -> Column:
+def _picked(column: Column, rows: NDArray[np.int64], places: list[int]) -> Column:
     """Some values of a column, as an array, as a series, else as a list."""
     if isinstance(column, np.ndarray):
         return column[rows]
     gather: Callable[[NDArray[np.int64]], Column] | None = getattr(column, "gather", None)
-    return gather(rows) if gather is not None else [column[row] for row in numbers]
+    return gather(rows) if gather is not None else [column[row] for row in places]

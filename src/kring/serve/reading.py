@@ -13,6 +13,7 @@ from kring.contracts.rows_guard import row_reader
 from kring.contracts.rows_json import Values, rows_json
 from kring.decide.repair_rows import Mender
 from kring.errors import Refused, UserError
+from kring.metrics.numbers import numbers_of
 from kring.record.batch import Batch
 from kring.record.contract import Contract, Field
 
@@ -45,6 +46,7 @@ class Reader:
     ) -> None:
         self.fields = tuple(fields)
         self.names = tuple(field.name for field in fields)
+        self._numbers = tuple(field.name for field in fields if field.type == "number")
         self._known = frozenset(self.names)
         self._rejects = out_of_contract == "reject"
         self._made = dict(made)
@@ -100,8 +102,9 @@ class Reader:
         return Rows(values, fired)
 
     def batch(self, values: Sequence[Values]) -> Batch:
-        """Rows as columns."""
-        return Batch(len(values), dict(zip(self.names, map(list, zip(*values, strict=True)), strict=True)))
+        """Rows as columns, the numbers among them side by side as well."""
+        columns = dict(zip(self.names, map(list, zip(*values, strict=True)), strict=True))
+        return Batch(len(values), {**columns}, numbers_of(columns, self._numbers) if self._numbers else None)
 
     def _require_known(self, raw: Mapping[str, object], place: int) -> None:
         unknown = next((name for name in raw if name not in self._known), None)

@@ -1,0 +1,48 @@
+"""Columns side by side hold what the columns hold, in the order that is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kring.metrics.numbers import numbers_of, rows_of_numbers, side_by_side
+from kring.record.batch import Batch
+
+VALUES = st.none() | st.floats(allow_nan=False)
+NAMES = ("a", "b", "c")
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    n = draw(st.integers(0, 5))
+    columns = {name: draw(st.lists(VALUES, min_size=n, max_size=n)) for name in NAMES}
+    return Batch(n, {**columns, "word": ["x"] * n}, numbers_of(columns, NAMES))
+
+
+def as_floats(batch: Batch, names: tuple[str, ...]) -> np.ndarray:
+    columns = [[np.nan if value is None else value for value in batch.columns[name]] for name in names]
+    return np.array(columns, dtype=np.float64).reshape(len(names), batch.n)
+
+
+@given(batches(), st.permutations(NAMES), st.integers(1, 3))
+def test_columns_come_in_the_order_that_is_asked_for(batch: Batch, order: list[str], few: int) -> None:
+    for names in (NAMES, tuple(order[:few])):
+        found = side_by_side(batch, names)
+        assert found is not None
+        assert found.tobytes() == as_floats(batch, names).tobytes()
+
+
+@given(batches(), st.data())
+def test_rows_are_picked_as_columns_are(batch: Batch, data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, batch.n - 1), max_size=6)) if batch.n else []
+    numbers = rows_of_numbers(batch.numbers, np.array(rows, dtype=np.int64))
+    assert numbers is not None
+    assert np.asarray(numbers.matrix).tobytes() == as_floats(batch, NAMES)[:, rows].tobytes()
+
+
+def test_what_is_not_among_the_numbers_is_not_found() -> None:
+    batch = Batch(1, {"a": [1.0], "word": ["x"]}, numbers_of({"a": [1.0]}, ("a",)))
+    assert side_by_side(batch, ("a", "word")) is None
+    assert side_by_side(Batch(1, {"a": [1.0]}), ("a",)) is None
+    assert rows_of_numbers(None, np.array([0])) is None
