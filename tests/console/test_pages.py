@@ -197,6 +197,13 @@ def test_values_as_people_read_them():
     assert milliseconds(1234) == "1.23 ms"
 
 
+BROKEN = """
+[...document.querySelectorAll('.steps li > span')]
+    .filter(one => one.getClientRects().length > 1)
+    .map(one => one.innerText)
+"""
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_person_signs_in_and_looks_round_without_scripts(server: Server, decision: str):
     playwright = pytest.importorskip("playwright.sync_api")
@@ -221,6 +228,7 @@ def test_a_person_signs_in_and_looks_round_without_scripts(server: Server, decis
                 tab.goto(f"{server.url}{path}")
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
                 assert tab.evaluate("document.scripts.length") == 0
+                assert tab.evaluate(BROKEN) == [], "an id begins on a line of its own where it does not fit"
             assert said == []
             tab.goto(f"{server.url}/")
             tab.keyboard.press("Tab")
