@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kring.flow import adapters
 from kring.flow.lately import last_asked
 from kring.flow.project import Project, open_project
 from kring.metrics.ids import decision_ids, decision_raw
 from kring.record.decision import Decisions, Outcomes
+from kring.stores import newest
 from kring.stores.file import FileLog, open_log
 from systems import kring, write_loans
 from worlds import answered
@@ -78,9 +78,9 @@ def test_each_decision_is_found_once_wherever_pieces_end(
     for second in range(9):
         log.append(asked(second, subjects=["KRfr" * second or "ada"]))
     log.close()
-    monkeypatch.setattr(adapters, "PIECE", piece)
-    monkeypatch.setattr(adapters, "BACKWARDS", 1 << 20)
-    (found,) = adapters.newest_decisions(project.home.log)
+    monkeypatch.setattr(newest, "PIECE", piece)
+    monkeypatch.setattr(newest, "PIECES", 1 << 20)
+    (found,) = newest.newest_decisions(project.home.log)
     assert [one.at for one in found] == [START + second * SECOND for second in reversed(range(9))]
 
 
@@ -90,8 +90,8 @@ def test_only_the_end_of_a_long_log_is_read(project: Project, monkeypatch: pytes
     for second in range(2, 9):
         log.append(asked(second, "batch"))
     log.close()
-    monkeypatch.setattr(adapters, "PIECE", 64)
-    monkeypatch.setattr(adapters, "BACKWARDS", 4)
+    monkeypatch.setattr(newest, "PIECE", 64)
+    monkeypatch.setattr(newest, "PIECES", 4)
     assert last_asked(project) == 0
 
 

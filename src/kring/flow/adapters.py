@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import itertools
-import os
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from kring.ports.random import Random
 from kring.ports.task import Task
 from kring.ports.tuner import Tuner
 from kring.record.access import AccessList
-from kring.record.decision import Decisions
 from kring.record.passage import Passage, Ranking
 from kring.record.system import Candidate
 from kring.record.tuning import Range
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from kring.ports.spans import Spans
     from kring.ports.trials import Trials
     from kring.ports.vault import Vault
+    from kring.record.decision import Decisions
     from kring.record.event import Segment
     from kring.record.running import Notify
 
@@ -49,10 +48,6 @@ SINKS: Final = {".csv": "kring.sinks.csv_text", ".parquet": "kring.sinks.parquet
 BESIDE: Final = 256
 """From this number on write processes that answer no requests; below it data workers, of which there are at most so
 many. So nobody keeps the number of a worker that died from those who look after the idempotency keys it left."""
-
-PIECE: Final = 1 << 18
-BACKWARDS: Final = 32
-"""Pieces of a segment, each of `PIECE` bytes, that are looked at from its end on."""
 
 BOOSTED: Final = ("lightgbm", "xgboost")
 """Built-ins of the extra `boosting`, and the packages their estimators come from."""
@@ -145,38 +140,10 @@ def newest_segments(folder: Path) -> dict[int, tuple[int, int]]:
 
 
 def newest_decisions(folder: Path) -> Iterator[Iterator[Decisions]]:
-    """For each writer of a log its decisions from the last one on backwards, as far as the last few megabytes of its
-    two newest segments hold them: a bounded time, however long the log is."""
-    for writer, (number, _) in newest_segments(folder).items():
-        paths = [folder / f"{writer}-{one}.log" for one in (number + 1, number)]
-        yield (record for path in paths if path.exists() for record in _decisions_backwards(path))
+    """See `kring.stores.newest`."""
+    from kring.stores import newest
 
-
-def _decisions_backwards(path: Path) -> Iterator[Decisions]:
-    """The decisions in the last `BACKWARDS` pieces of a segment, the last one first."""
-    from kring.stores import segment
-
-    with path.open("rb", buffering=0) as file:
-        for offset, head in _marked(file.fileno(), segment.FRAME_MAGIC, size=segment.FRAME_BYTES):
-            frame = segment.unpack(head, 0, offset=offset)
-            if frame is None or frame.kind not in segment.HOLDS:
-                continue
-            found = segment.payload(os.pread(file.fileno(), frame.end - offset, offset), frame, offset=offset)
-            record = segment.decode(frame, found, name=path.stem) if found is not None else None
-            if isinstance(record, Decisions):
-                yield record
-
-
-def _marked(file: int, mark: bytes, *, size: int) -> Iterator[tuple[int, bytes]]:
-    """Where each `mark` in the last pieces of a file stands, with `size` bytes from there on, the last one first."""
-    end = os.fstat(file).st_size
-    for _ in range(BACKWARDS):
-        begin = max(0, end - PIECE)
-        data = os.pread(file, end - begin + size, begin)
-        place = end - begin + len(mark) - 1
-        while (place := data.rfind(mark, 0, place)) >= 0:
-            yield begin + place, data[place : place + size]
-        end = begin
+    return newest.newest_decisions(folder)
 
 
 def sealed_segments(folder: Path) -> list[Segment]:
