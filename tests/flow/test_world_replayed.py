@@ -74,7 +74,7 @@ def test_a_hire_that_knows_no_seasons_is_told_of_winter_and_of_summer(tmp_path: 
     assert {one["feature"] for one in drifts} == {"yr", "mnth", "season", "temp", "atemp"}
     colder = [one for one in drifts if one["feature"] == "temp" and one["at"] < "2012-03"]
     assert [one["since"] for one in colder] == ["2012-01-02T00:00:00.000000Z"]
-    november = [one for one in drifts if one["feature"] == "mnth" and "above 10" in one["what"]]
+    november = [one for one in drifts if one["feature"] == "mnth" and "outside 1 to 10" in one["what"]]
     assert [one["since"] for one in november] == ["2012-11-01T00:00:00.000000Z"]
 
 
