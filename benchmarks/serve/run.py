@@ -35,8 +35,9 @@ from servers import HERE, NoServer, Running, Server, floor, install, make_model,
 FLOOR = "floor"
 CONNECTIONS = (16, 64)
 GOALS: dict[tuple[str, int], float] = {("a", 16): 1.6, ("a", 64): 1.5, ("b", 16): 2.2, ("b", 64): 2.2}
-SHARES = {"fastapi": 6, "litserve": 13, "mlserver": 13, "mlserver-named": 13, "bentoml": 30, "mlflow": 80}
-"""Path A at 64 connections may cost at most one of so many parts of the peer's CPU."""
+SHARES = {"fastapi": 6, "litserve": 13, "mlserver": 0, "mlserver-named": 13, "bentoml": 30, "mlflow": 80}
+"""Path A at 64 connections may cost at most one of so many parts of the peer's CPU; 0: it is only compared, see
+docs/choices/peers.md."""
 STARTS = 3
 
 Table = dict[tuple[str, int], list[Run]]
@@ -164,7 +165,8 @@ def result_rows(table: Table, absent: dict[str, str]) -> Iterator[str]:
     for peer, parts in SHARES.items():
         share = ratio(table, peer, "a", max(CONNECTIONS), whole=True)
         if share is not None:
-            beside = f"{median(run.us for run in table[peer, max(CONNECTIONS)]):.0f} µs; 1/{parts} allowed"
+            bound = f"1/{parts} allowed" if parts else "to compare"
+            beside = f"{median(run.us for run in table[peer, max(CONNECTIONS)]):.0f} µs; {bound}"
             yield row(f"path A beside {peer}", f"1/{share:.1f} of {peer}", beside)
         elif peer in absent:
             yield row(f"path A beside {peer}", "not measured", absent[peer].replace("|", "/")[:160])
