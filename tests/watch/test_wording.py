@@ -271,7 +271,7 @@ def test_a_rollout_that_waits_says_since_when_and_when_its_stage_began() -> None
 
 def test_what_somebody_is_at_rings_again_only_if_it_can() -> None:
     page, ticket = (alarm(tier=tier, state="acknowledged") for tier in ("page", "ticket"))
-    assert wording.what_follows(page).endswith("does not ring again: it is as urgent as can be.")
+    assert wording.what_follows(page).endswith("nobody is rung for it again: nothing is more urgent than a page.")
     assert wording.what_follows(ticket).endswith("rings again only if it gets more urgent.")
 
 

@@ -11,6 +11,7 @@ import click
 from kring.charts.versions import with_roles
 from kring.charts.words import lines, moment
 from kring.cli.output import Output, answers, folder_argument
+from kring.flow.operating.rollout_words import span
 from kring.flow.operating.showing import typed
 from kring.flow.project import open_project
 from kring.flow.status import Status, status
@@ -19,6 +20,8 @@ from kring.record.drift import OFF
 from kring.watch.alarms import by_urgency
 
 FEW: Final = 5
+LONG_US: Final = 3_600_000_000
+"""A silence that is told of."""
 NONE: Final = "nothing yet"
 WHY: Final = {OFF: "its version holds no reference of the training data"}
 UNLOOKED: Final = "none is open, but no operator runs that would raise one"
@@ -46,8 +49,7 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
     line(output, found, "owner", found.owner)
     show_versions(output, found, folder=folder)
     if found.live:
-        last = f"the last one {moment(found.last_asked)}" if found.last_asked else "none of late"
-        line(output, found, "decisions", f"{last}, batches and shadows aside")
+        line(output, found, "decisions", f"{last_decision(found)}, batches and shadows aside")
     if found.last_snapshot:
         taken = found.last_snapshot
         line(
@@ -65,6 +67,14 @@ def show_status(output: Output, found: Status, *, folder: str) -> None:
         line(output, found, "drift", in_words(found.unwatched))
     chain = "recomputed, whole" if found.verified else "not recomputed (--verify)"
     line(output, found, "ledger", f"{found.events:,} events, {chain}")
+
+
+def last_decision(found: Status) -> str:
+    """When somebody who waited was last answered, and how long ago where that is long."""
+    silent = found.at - found.last_asked
+    if not found.last_asked:
+        return "none of late"
+    return f"the last one {moment(found.last_asked)}" + (f", {span(silent)} ago" if silent >= LONG_US else "")
 
 
 def show_versions(output: Output, found: Status, *, folder: str) -> None:

@@ -300,7 +300,7 @@ def what_follows(alarm: Alarm) -> str:
     if alarm.state == "silenced":
         return f"{ends}, and rings again {moment(alarm.until)}; before that only if it gets more urgent."
     if alarm.tier == "page":
-        return f"{ends}, and does not ring again: it is as urgent as can be."
+        return f"{ends}, and nobody is rung for it again: nothing is more urgent than a page."
     return f"{ends}, and rings again only if it gets more urgent."
 
 

@@ -153,8 +153,8 @@ def what_to_do(
         return
     if not led.now:
         yield from _command(
-            "First start an operator: until then it goes neither on nor back. This one stays in the foreground until"
-            " Ctrl-C; kring serve does the same beside its answers",
+            "To have it judged, start an operator: until then it goes neither on nor back. This one stays in the"
+            " foreground until Ctrl-C; kring serve does the same beside its answers",
             OPERATE + folder,
         )
     if rollout.state == "held":
