@@ -29,19 +29,14 @@ from kring.record.operator import (
 )
 from kring.record.rollout import TRANSITIONS
 from kring.record.running import Learn, RolloutPlan
-from kring.record.system import Candidate, Data, Frame, System
 from kring.record.verdict import Judgement
 from kring.watch.judging import judge_traffic
+from systems import BARE
 
 DAY = 86_400_000_000
-SYSTEM = System(
+SYSTEM = msgspec.structs.replace(
+    BARE,
     name="lights",
-    goal="switch the lights",
-    task="any",
-    owner="the house",
-    frame=Frame(decision="on or off"),
-    data=Data(source="x.csv", contract="c.yaml", target="on"),
-    candidates=(Candidate(name="never", rule="0", baseline=True),),
     rollout=RolloutPlan(shadow_us=2 * DAY, bake_us=3 * DAY),
     learn=Learn(retrain_on=("quality", "schedule"), every_us=30 * DAY, cooldown_us=7 * DAY),
 )

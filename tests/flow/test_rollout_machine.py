@@ -32,18 +32,13 @@ from kring.record.operator import (
 from kring.record.progress import Arms, Cohort, Counted, Counts, Look
 from kring.record.rollout import TRANSITIONS, Pointer, Rollout
 from kring.record.running import RolloutPlan
-from kring.record.system import Candidate, Data, Frame, System
-from systems import write_loans
+from kring.record.system import System
+from systems import BARE, write_loans
 
 HOUR = 3_600_000_000
-SYSTEM = System(
+SYSTEM = msgspec.structs.replace(
+    BARE,
     name="lights",
-    goal="switch the lights",
-    task="any",
-    owner="the house",
-    frame=Frame(decision="on or off"),
-    data=Data(source="x.csv", contract="c.yaml", target="on"),
-    candidates=(Candidate(name="never", rule="0", baseline=True),),
     rollout=RolloutPlan(
         shadow_us=HOUR,
         steps=(1, 10, 50),
