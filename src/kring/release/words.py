@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from math import exp
+from math import exp, log
 from typing import Final
 
 from kring.record.progress import Judged, Progress, Standing
 from kring.record.rollout import Route, Terms, UnitKind
 from kring.release.guardrails import is_smoke, last_step, margin_at, margin_name, new_units, units_to_prove
 
-HUGE: Final = 20.0
-"""log e from which on the number itself tells nobody anything."""
+HUGE: Final = 1e8
+"""An e-value from which on the number itself tells nobody anything."""
 
 
 UNITS: Final[dict[UnitKind, str]] = {"request": "requests"}
@@ -20,7 +20,7 @@ UNITS: Final[dict[UnitKind, str]] = {"request": "requests"}
 
 def told_e(log_e: float) -> str:
     """An e-value in words that fit its size."""
-    if log_e >= HUGE:
+    if log_e >= log(HUGE):
         return "more than a hundred million"
     return f"{exp(log_e):,.0f}" if log_e > 3 else f"{exp(log_e):.2g}"
 

@@ -84,4 +84,4 @@ def _asked(move: RolloutMove, name: str) -> bool:
 
 
 def _told(state: str, step: int) -> str:
-    return f"{step} %" if state == "step" else state.replace("_", " ")
+    return f"{step}\u00a0%" if state == "step" else state.replace("_", " ")
