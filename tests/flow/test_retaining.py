@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import pytest
 from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.compacting import TABLES, compact
+from kring.flow.explaining import explain
 from kring.flow.project import Project, open_project
 from kring.flow.retaining import retain
 from kring.flow.serving.upkeep import remember_sealed
 from kring.flow.status import status
+from kring.flow.tracing import trace
+from kring.flow.viewing.decisions import decision_view
 from kring.host.faults import Crash, FaultyFiles, Plan
 from kring.host.files import LocalFiles
 from kring.metrics.ids import decision_ids, decision_place, decision_raw
@@ -77,6 +80,24 @@ def test_what_is_too_old_goes_from_log_and_tables(project: Project) -> None:
     assert status(project, verify=True).events
     parts = [path.parent.name for path in (project.home.root / TABLES / "decisions").rglob("*.parquet")]
     assert sorted(parts) == ["segment=0-3", "segment=0-4"]
+
+
+@pytest.mark.parametrize("ask", [trace, decision_view, explain])
+def test_of_what_was_deleted_it_is_said(project: Project, ask: Callable[[Project, str], object]) -> None:
+    before = ids_in(project)
+    retain(project, now=START + 4 * DAY + 1)
+    with pytest.raises(NotFound) as caught:
+        ask(project, before[0])
+    assert "loans has deleted its decisions of 2023-11-14 22:13 UTC" in caught.value.message
+    assert caught.value.got == before[0]
+    place = decision_place(decision_raw(before[0]))
+    for other in (
+        msgspec.structs.replace(place, at_ms=place.at_ms + 1),  # no decision of that segment
+        msgspec.structs.replace(place, segment=9),  # there is no such segment
+        msgspec.structs.replace(decision_place(decision_raw(before[6])), sequence=9),  # it was never given out
+    ):
+        with pytest.raises(NotFound, match="not in the log"):
+            ask(project, decision_ids(other, 1)[0])
 
 
 def test_no_id_is_given_out_again_when_all_is_gone(project: Project) -> None:

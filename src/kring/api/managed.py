@@ -17,6 +17,7 @@ from kring.api.faults import native
 from kring.errors import KringError, NotFound, Unauthenticated, UserError
 from kring.flow import adapters
 from kring.flow.project import Project
+from kring.flow.retaining import deleted
 from kring.flow.serving.control import Control
 from kring.record.access import Action, Principal
 
@@ -59,14 +60,25 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return [one for one in self.control.seen(self.principal) if self.system in ("", one.system.name)]
 
     def deciding(self, id: str) -> Project:
-        """The project of the system that made the decision `id`: `NotFound` when no system of the caller's did."""
+        """The project of the system that made the decision `id`: `NotFound` when no system of the caller's did, and
+        when it is deleted."""
+        project = self.maker(id)
+        if project is not None:
+            return project
+        gone = next(filter(None, (deleted(one, id) for one in self.seen())), None)
+        raise gone or NotFound(
+            "there is no such decision", got=repr(id)[:SHOWN], next="use the id that came with the answer"
+        )
+
+    def maker(self, id: str) -> Project | None:
+        """The project of the system in whose log the decision `id` is; None when it is in none of the caller's."""
         for project in self.seen():
             try:
                 adapters.read_log(project.home.log, system=project.system.name).find(id)
             except NotFound:
                 continue
             return self.project(project.system.name)
-        raise NotFound("there is no such decision", got=repr(id)[:SHOWN], next="use the id that came with the answer")
+        return None
 
     def read(self, kind: type[T]) -> T:
         """The body as one of our types. `UserError` for anything else, and for keys that it does not have."""

@@ -10,7 +10,7 @@ import msgspec
 
 from kring.api.exchange import Response
 from kring.api.managed import Call, Managed, answer
-from kring.errors import NotFound, Refused, UserError
+from kring.errors import Refused, UserError
 from kring.flow.explaining import explain
 from kring.flow.project import Project
 from kring.record.explanation import Explanation, Method
@@ -81,11 +81,9 @@ def by_system(call: Call, said: list[OutcomeOf]) -> dict[str, list[int]]:
     """Places of the reports by the name of the system that decided; those of no system of the caller's are left out."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for place, one in enumerate(said):
-        try:
-            project: Project = call.deciding(one.id)
-        except NotFound:
-            continue
-        found[project.system.name].append(place)
+        project: Project | None = call.maker(one.id)
+        if project is not None:
+            found[project.system.name].append(place)
     return found
 
 

@@ -20,6 +20,7 @@ from kring.flow import adapters
 from kring.flow.deciding import Opened, frame_reader, open_answerers
 from kring.flow.project import Project
 from kring.flow.recording import unsealed
+from kring.flow.retaining import look_up
 from kring.ports.sealer import ERASED
 from kring.record.background import Background
 from kring.record.batch import Batch, Column
@@ -55,7 +56,7 @@ def explain(project: Project, id: str, *, method: Method = "shap") -> Explanatio
         raise UserError("there is no such method", got=repr(method), allowed=", ".join(METHODS))
     explainer = by_shapley if method == "shap" else adapters.lime()
     log = adapters.read_log(project.home.log, system=project.system.name)
-    decisions, row = log.find(id)
+    decisions, row = look_up(project, log, id)
     one = row_of(decisions, row)
     place = project.home.explanations / f"{id}.{method}.json"
     record = digest_of(one)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kring.charts.words import moment
+from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.compacting import TABLES
 from kring.flow.project import Project
+from kring.metrics.ids import decision_place, decision_raw
+from kring.ports.decision_log import DecisionHistory
 from kring.ports.ledger import Ledger
 from kring.record.compaction import Dropped
+from kring.record.decision import Decisions
 from kring.record.event import Segment
 
 
@@ -58,3 +63,29 @@ def drop(project: Project, segment: Segment) -> None:
     if path.exists():
         adapters.drop_segment(project.home.root / TABLES, id=segment.id)
         project.files.remove(path)
+
+
+def look_up(project: Project, log: DecisionHistory, id: str) -> tuple[Decisions, int]:
+    """The record that holds decision `id`, and its row. `NotFound`, which says so where the decision was deleted."""
+    try:
+        return log.find(id)
+    except NotFound as error:
+        raise (deleted(project, id) or error) from None
+
+
+def deleted(project: Project, id: str) -> NotFound | None:
+    """What is told of a decision that was kept for as long as the system keeps them; None when `id` was none of
+    those."""
+    try:
+        place = decision_place(decision_raw(id))
+    except NotFound:
+        return None
+    with project.ledger() as ledger:
+        gone = history.newest_with(ledger, Dropped, f"{place.writer}-{place.segment}")
+    if gone is None or not gone.first // 1000 <= place.at_ms <= gone.last // 1000:
+        return None
+    return NotFound(
+        f"{project.system.name} has deleted its decisions of {moment(place.at_ms * 1000)}: it keeps them for a while",
+        got=id,
+        next="govern.retention in kring.toml says for how long; counts and digests stay on the ledger",
+    )

@@ -10,6 +10,7 @@ from kring.errors import NotFound
 from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.flow.recording import unsealed
+from kring.flow.retaining import look_up
 from kring.flow.streams import delivered
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm
@@ -51,7 +52,7 @@ def trace(project: Project, id: str) -> Lineage:
 
 def from_decision(project: Project, ledger: Ledger, id: str) -> Iterator[Node]:
     log = adapters.read_log(project.home.log, system=project.system.name)
-    decisions, row = log.find(id)
+    decisions, row = look_up(project, log, id)
     decisions = unsealed(project, decisions)
     times = [name for name, type in project.types.items() if type == "timestamp"]
     facts = decision_facts(decisions, row, times=times)

@@ -15,6 +15,7 @@ from kring.flow import adapters
 from kring.flow.deciding import verified
 from kring.flow.project import Project
 from kring.flow.recording import unsealed
+from kring.flow.retaining import look_up
 from kring.flow.streams import delivered
 from kring.flow.viewing.shadows import Shadows, ShadowView
 from kring.flow.watching.promises import Promises
@@ -96,7 +97,7 @@ class Lately(msgspec.Struct, frozen=True, kw_only=True):
 def decision_view(project: Project, id: str) -> DecisionView:
     """The decision `id`. `NotFound` when this system did not make it."""
     log = adapters.read_log(project.home.log, system=project.system.name)
-    found, row = log.find(id)
+    found, row = look_up(project, log, id)
     record = unsealed(project, found)
     types = project.types
     outcomes = tuple(outcome_view(one, place) for one, place in log.outcomes(id))
