@@ -91,9 +91,11 @@ class Server:
         finally:
             connection.close()
 
-    def raw(self, data: bytes, *, seconds: float = 20.0) -> bytes:
-        """Bytes as they are, and all that comes back until the server closes or is silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+    def raw(self, data: bytes, *, seconds: float = 20.0, address: str = "127.0.0.1") -> bytes:
+        """Bytes as they are, from an address of this machine, and all that comes back until the server closes or is
+        silent."""
+        here = (address, 0)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds, source_address=here) as connection:
             connection.sendall(data)
             got = b""
             with suppress(TimeoutError, ConnectionError):
