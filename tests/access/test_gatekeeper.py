@@ -38,7 +38,7 @@ def ask(
     at: Gatekeeper, headers: dict[str, str], *, action: Action = "decide", system: str = "tills", tick: float = 0.0,
     address: str = "10.0.0.1",
 ) -> Principal:  # fmt: skip
-    return at.admit(headers, action=action, system=system, now=NOW, tick=tick, address=address)
+    return at.admit(headers, action=action, system=system, now=NOW, tick=tick, address=lambda: address)
 
 
 class Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+import msgspec
 import numpy as np
 import pytest
 from answerers import Says, answerer
@@ -266,3 +267,9 @@ def test_one_version_alone_is_timed_now_and_then() -> None:
     assert ask(timed, [1], at=DAY + 1)[0].about.alone, "who comes alone is asked alone"
     assert not ask(decider(), [1])[0].about.alone
     assert [one.about.n for one in ask(timed, [], at=DAY)] == [0]
+
+
+def test_a_row_that_is_turned_away_says_nothing_of_how_long_a_version_takes() -> None:
+    (turned,) = ask(decider(timed=True, out_of_contract="reject"), [-1])
+    assert turned.about.answered_by == REJECTED
+    assert turned.about.alone is msgspec.UNSET

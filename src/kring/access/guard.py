@@ -6,7 +6,7 @@ It knows what it was last told and remembers no answer: a key that is gone from 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -24,6 +24,14 @@ FAILURES_PER_SECOND: Final = 0.2
 """… and how many more each second."""
 
 LONGEST: Final = 10_000
+
+Address = Callable[[], str]
+"""Tells where a request comes from, as far as it is known: only wrong keys and tokens are counted by it."""
+
+
+def nowhere() -> str:
+    """Nothing is known of where a request comes from."""
+    return ""
 
 
 class Tokens(Protocol):
@@ -49,7 +57,8 @@ class Limits:
 
 class Gatekeeper:
     """Worker number `worker` (from 0) of `workers` on a machine. `dev_keys` says whether development keys are taken:
-    only where nobody comes in from other machines."""
+    only where nobody comes in from other machines. `counting` are the systems that limit how many requests are under
+    way."""
 
     def __init__(self, *, dev_keys: bool, workers: int = 1, worker: int = 0) -> None:
         self._dev = dev_keys
@@ -59,6 +68,7 @@ class Gatekeeper:
         self._tokens: Mapping[str, Tokens] = {}
         self._limits: dict[str, Limits] = {}
         self._policies: dict[str, AccessPolicy] = {}
+        self.counting: frozenset[str] = frozenset()
         self._failures = Buckets(per_second=FAILURES_PER_SECOND / workers, capacity=FAILURES / workers)
 
     def replace(
@@ -81,14 +91,16 @@ class Gatekeeper:
                 for system, policy in policies.items()
             }
             self._policies = dict(policies)
+            self.counting = frozenset(system for system, limits in self._limits.items() if limits.counts)
 
     def admit(
-        self, headers: Headers, *, action: Action, system: str, now: int, tick: float, address: str = ""
+        self, headers: Headers, *, action: Action, system: str, now: int, tick: float, address: Address = nowhere
     ) -> Principal:
         """Who asks, when they may do `action` in `system` and do not ask too often.
 
         `headers` answers `.get(name in lower case)`; `now` is wall time in microseconds, `tick` monotonic seconds;
-        `address` is the client's. `Unauthenticated`, `Forbidden`, or `TooMuch` with the seconds to wait.
+        `address` tells the client's when it is asked for. `Unauthenticated`, `Forbidden`, or `TooMuch` with the seconds
+        to wait.
         """
         principal = self.authenticate(headers, system=system, now=now, tick=tick, address=address)
         self.allow(principal, action=action, system=system, tick=tick)
@@ -102,7 +114,7 @@ class Gatekeeper:
             self._spend(limits, principal, tick)
 
     def authenticate(
-        self, headers: Headers, *, system: str = "", now: int, tick: float, address: str = ""
+        self, headers: Headers, *, system: str = "", now: int, tick: float, address: Address = nowhere
     ) -> Principal:
         """Who asks, with the roles of `system`, or of all systems without one; whatever they may do.
 
@@ -115,7 +127,7 @@ class Gatekeeper:
                 return self._keys.holder(credential, now=now)
             return self._bearer(credential, system=system, now=now)
         except Unauthenticated:
-            wait = self._failures.take(address, tick=tick)
+            wait = self._failures.take(address(), tick=tick)
             if wait:
                 raise TooMuch(
                     "too many wrong keys and tokens come from this address",
@@ -128,11 +140,6 @@ class Gatekeeper:
     def holder_of(self, key: str, *, now: int) -> Principal:
         """Who holds the key with that id: for sessions, which remember that it was shown."""
         return self._keys.holder_of(key, now=now)
-
-    def counts(self, system: str) -> bool:
-        """Whether `system` limits how many requests are under way."""
-        limits = self._limits.get(system)
-        return limits is not None and limits.counts
 
     @contextmanager
     def inside(self, principal: Principal, *, system: str) -> Iterator[None]:

@@ -93,18 +93,17 @@ class Lines:
 
     def choose(self, name: str) -> None:
         """From here on only this one; `NotFound` when it is not the caller's to see."""
-        self._seen(name)
+        self._seen(name, self._known())
         self._chosen = name
 
     def line(self, name: str) -> Line:
         door, who = self._door, self._known()
-        if not name:
-            name = self._only()
-        line = self._seen(name)
+        name = name or self._only()
+        line = self._seen(name, who)
         if name in self._let_in:  # one request counts once, however often its handler comes back
             return line
         door.gate.allow(who, action=self._action, system=name, tick=door.clock.monotonic())
-        if door.gate.counts(name):
+        if name in door.gate.counting:
             self._entered = self._entered or ExitStack()
             self._entered.enter_context(door.gate.inside(who, system=name))
         self._let_in = (*self._let_in, name)
@@ -119,9 +118,9 @@ class Lines:
         if self._entered is not None:
             self._entered.close()
 
-    def _seen(self, name: str) -> Line:
+    def _seen(self, name: str, who: Principal) -> Line:
         line = self._door.desk.lines.get(name)
-        if line is None or not self._known().roles.get(name):
+        if line is None or not who.roles.get(name):
             raise NotFound(
                 "there is no such system", got=repr(name)[:80], allowed=", ".join(self._names()) or "none for this key"
             )
@@ -200,14 +199,18 @@ class Door:
             response = found.route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
         finally:
             lines.leave()
-        await self._send(proto, response)
+        if isinstance(response, Response):
+            self._answer(proto, response)
+        else:
+            await self._stream(proto, response)
         self._meter.answered(found.route.path, response.status, self.clock.monotonic() - began)
 
     @contextmanager
     def entered(self, headers: Headers, action: Action, address: str) -> Iterator[Lines]:
         """The systems that a caller may come to by another way than HTTP, until the call is answered."""
         now, tick = self.clock.now(), self.clock.monotonic()
-        lines = Lines(self, self.gate.authenticate(headers, now=now, tick=tick, address=address), action)
+        who = self.gate.authenticate(headers, now=now, tick=tick, address=lambda: address)
+        lines = Lines(self, who, action)
         try:
             yield lines
         finally:
@@ -227,7 +230,7 @@ class Door:
         route = found.route
         if not route.public:
             lines.principal = self.gate.authenticate(
-                headers, now=self.clock.now(), tick=began, address=self._address(scope.client, headers)
+                headers, now=self.clock.now(), tick=began, address=partial(self._address, scope)
             )
         body = await self._body(headers, proto, began, most=self._most) if route.method in ("POST", "PUT") else b""
         system = one_system(found.system, headers.get(SYSTEM) or "")
@@ -246,9 +249,9 @@ class Door:
         )
         return await route.handler(request)
 
-    def _address(self, peer: str, headers: Any) -> str:
+    def _address(self, scope: Any) -> str:
         """Where the request comes from, as far as it can be known."""
-        return client_address(peer.rpartition(":")[0], headers, behind_proxy=self._behind_proxy)
+        return client_address(scope.client.rpartition(":")[0], scope.headers, behind_proxy=self._behind_proxy)
 
     async def _body(self, headers: Any, proto: Any, began: float, *, most: int) -> bytes:
         coding = headers.get("content-encoding")
@@ -278,7 +281,7 @@ class Door:
                 body = await self._body(scope.headers, proto, self.clock.monotonic(), most=most)
                 await self._beyond.pass_on(scope, proto, body)
         except KringError as error:
-            await self._send(proto, native(error, status_of(error)))
+            self._answer(proto, native(error, status_of(error)))
 
     @contextmanager
     def _room_for(self, scope: Any) -> Iterator[int]:
@@ -291,22 +294,22 @@ class Door:
 
     def _is_known(self, scope: Any) -> bool:
         """Whether whoever asks shows a key or a token that is known here."""
-        address = self._address(scope.client, scope.headers)
         now, tick = self.clock.now(), self.clock.monotonic()
         try:
-            self.gate.authenticate(scope.headers, now=now, tick=tick, address=address)
+            self.gate.authenticate(scope.headers, now=now, tick=tick, address=partial(self._address, scope))
         except Unauthenticated:
             return False
         return True
 
-    async def _send(self, proto: Any, response: Response | Streamed) -> None:
+    def _headers(self, response: Response | Streamed) -> list[Header]:
         headers = [*MEDIA[response.media], *response.headers] if response.headers else MEDIA[response.media]
-        if self.is_draining:
-            headers = [*headers, ("connection", "close")]
-        if isinstance(response, Response):
-            proto.response_bytes(response.status, headers, response.body)
-            return
-        transport = proto.response_stream(response.status, headers)
+        return [*headers, ("connection", "close")] if self.is_draining else headers
+
+    def _answer(self, proto: Any, response: Response) -> None:
+        proto.response_bytes(response.status, self._headers(response), response.body)
+
+    async def _stream(self, proto: Any, response: Streamed) -> None:
+        transport = proto.response_stream(response.status, self._headers(response))
         async for chunk in response.chunks:
             await transport.send_bytes(chunk)
 

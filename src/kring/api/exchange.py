@@ -87,13 +87,13 @@ class Request(msgspec.Struct, frozen=True):
 
     def key(self, line: Line) -> Key | None:
         """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
-        return key_of(line, self.headers.get("idempotency-key"), by=self.lines.principal, body=self.body)
+        text = self.headers.get("idempotency-key")
+        return key_of(line, text, by=self.lines.principal, body=self.body) if text else None
 
 
-def key_of(line: Line, text: str | None, *, by: Principal | None, body: bytes) -> Key | None:
-    """The idempotency key that somebody gave with `body`, if there is one."""
-    who = by.who if by else ""
-    return Key(claim_name(line.name, who, text), body_digest(body, key=text)) if text else None
+def key_of(line: Line, text: str, *, by: Principal | None, body: bytes) -> Key:
+    """The idempotency key that somebody gave with `body`."""
+    return Key(claim_name(line.name, by.who if by else "", text), body_digest(body, key=text))
 
 
 def one_system(first: str, second: str) -> str:

@@ -202,7 +202,7 @@ class Calls:
         text = single_of(context, ONCE)
         rows = read(line, rows_of(line, tensors_of(line, asked)))
         body = asked.SerializeToString(deterministic=True) if text else b""
-        answers = await line.ask(rows, key=key_of(line, text, by=lines.principal, body=body))
+        answers = await line.ask(rows, key=key_of(line, text, by=lines.principal, body=body) if text else None)
         told = _messages["ModelInferResponse"](
             model_name=line.name, model_version=line.served.pointer.live, id=asked.id
         )

@@ -122,8 +122,8 @@ def undecided(outputs: Batch) -> Bools:
     decision: NDArray[np.generic] = np.asarray(outputs.columns[DECISION])
     if decision.dtype.kind == "f":
         return np.isnan(decision.astype(np.float64))
-    missing = (value is None or (isinstance(value, float) and math.isnan(value)) for value in decision.tolist())
-    return np.fromiter(missing, dtype=np.bool_, count=outputs.n)
+    missing = [value is None or (isinstance(value, float) and math.isnan(value)) for value in decision.tolist()]
+    return np.array(missing, dtype=np.bool_)
 
 
 def row_masks(

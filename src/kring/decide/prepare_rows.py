@@ -19,6 +19,7 @@ from kring.record.contract import LogicalType
 from kring.record.decision import Value
 from kring.record.prepare import Prepared
 
+LARGEST: Final = float(np.finfo(np.float32).max)
 MISSING: Final = "(missing)"
 """The category of a value that is missing."""
 
@@ -66,6 +67,8 @@ def _plain_number(expression: Expression, types: Mapping[str, LogicalType]) -> s
 
 def narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
     """float64 as float32; what float32 can't hold is NaN."""
+    if values.size and np.abs(values).max() <= LARGEST:  # nothing is missing, and nothing too large
+        return values.astype(np.float32)
     with np.errstate(over="ignore"):
         narrowed = values.astype(np.float32)
     finite = np.isfinite(narrowed)

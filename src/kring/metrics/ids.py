@@ -25,6 +25,7 @@ HIGH_PAIRS: Final = tuple(range(60, -1, -10))
 LOW_PAIRS: Final = tuple(range(50, -1, -10))
 PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 
+AT_BITS: Final = 48
 WRITER_BITS: Final = 12
 SEGMENT_BITS: Final = 24
 SEQUENCE_BITS: Final = 38
@@ -65,17 +66,16 @@ def digest_id(prefix: str, digest: str) -> str:
 
 def decision_bytes(place: Place) -> bytes:
     """The 16 bytes of the decision at `place`."""
-    for name, value, bits in (
-        ("at_ms", place.at_ms, 48),
-        ("writer", place.writer, WRITER_BITS),
-        ("segment", place.segment, SEGMENT_BITS),
-        ("sequence", place.sequence, SEQUENCE_BITS),
-    ):
-        if not 0 <= value < 1 << bits:
-            raise ValueError(f"{name} {value} does not fit into {bits} bits")
-    high = place.at_ms << 16 | 8 << 12 | place.writer
-    low = 2 << 62 | place.segment << SEQUENCE_BITS | place.sequence
-    return (high << 64 | low).to_bytes(16, "big")
+    return decision_number(place).to_bytes(16, "big")
+
+
+def decision_number(place: Place) -> int:
+    """The 128 bits of the decision at `place`. `ValueError` for what does not fit into them."""
+    at_ms, writer, segment, sequence = place.at_ms, place.writer, place.segment, place.sequence
+    if at_ms >> AT_BITS or writer >> WRITER_BITS or segment >> SEGMENT_BITS or sequence >> SEQUENCE_BITS:
+        raise ValueError(f"{place} does not fit into {AT_BITS}, {WRITER_BITS}, {SEGMENT_BITS} and {SEQUENCE_BITS} bits")
+    high = at_ms << 16 | 8 << 12 | writer
+    return high << 64 | 2 << 62 | segment << SEQUENCE_BITS | sequence
 
 
 def decision_place(raw: bytes) -> Place:
@@ -105,7 +105,7 @@ def decision_raw(id: str) -> bytes:
 
 def decision_ids(first: Place, n: int) -> list[str]:
     """The text ids of `n` decisions at one moment whose sequences follow one another, beginning at `first`."""
-    low = int.from_bytes(_first_of(first, n), "big")
+    low = _first_of(first, n)
     ids: list[str] = []
     while len(ids) < n:
         number = low + len(ids)
@@ -117,15 +117,15 @@ def decision_ids(first: Place, n: int) -> list[str]:
 
 def decision_block(first: Place, n: int) -> NDArray[np.uint8]:
     """The bytes of the same `n` ids as an array of shape (n, 16)."""
-    raw = np.frombuffer(_first_of(first, n), dtype=">u8")
+    raw = np.frombuffer(_first_of(first, n).to_bytes(16, "big"), dtype=">u8")
     block = np.empty((n, 2), dtype=">u8")
     block[:, 0] = raw[0]
     block[:, 1] = raw[1] + np.arange(n, dtype=np.uint64)
     return block.view(np.uint8)
 
 
-def _first_of(first: Place, n: int) -> bytes:
-    """The bytes at `first`, when `n` sequences from there on fit into an id."""
+def _first_of(first: Place, n: int) -> int:
+    """The number at `first`, when `n` sequences from there on fit into an id."""
     if first.sequence + n > 1 << SEQUENCE_BITS:
         raise ValueError(f"sequence {first.sequence + n - 1} does not fit into {SEQUENCE_BITS} bits")
-    return decision_bytes(first)
+    return decision_number(first)

@@ -32,6 +32,9 @@ def answered(values: NDArray[np.float64], *, n: int, output: Output, link: str, 
         raise Unavailable(
             f"{link} does not answer row by row", got=f"shape {values.shape}", allowed=f"shape {shape}", key=output
         )
+    least, most = (-LARGEST, LARGEST) if output == "value" else (0.0, 1.0)
+    if output != "probabilities" and values.min(initial=most) >= least and values.max(initial=least) <= most:
+        return values
     low, high = (-LARGEST, LARGEST) if output == "value" else (-OVERSHOOT, 1 + OVERSHOOT)
     usable: NDArray[np.bool_] = (values >= low) & (values <= high)
     if output == "probabilities":

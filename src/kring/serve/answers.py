@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Final
 
 from kring.errors import KringError, NoRoom, Overloaded, Unavailable, way_of
@@ -22,10 +23,12 @@ _log: Final = logging.getLogger("kring.serve")
 
 def answers_of(parts: Sequence[tuple[Decided[Batch], Place]], *, rows: int) -> list[Answer | KringError]:
     """What each of `rows` rows is told, in their order; an error where nobody could answer."""
+    said = [told_of(one.record, decision_ids(place, one.about.n)) for one, place in parts]
+    if len(said) == 1:  # it holds all rows, in their order
+        return said[0]
     told: list[Answer | KringError] = [nobody("")] * rows
-    for one, place in parts:
-        said = told_of(one.record, decision_ids(place, one.about.n))
-        for row, answer in zip(one.rows.tolist(), said, strict=True):
+    for (one, _), answers in zip(parts, said, strict=True):
+        for row, answer in zip(one.rows.tolist(), answers, strict=True):
             told[row] = answer
     return told
 
@@ -34,22 +37,25 @@ def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
     """The answers of one record, row by row."""
     if record.answered_by == UNANSWERED:
         return [nobody(record.fallback)] * record.n
-    outputs = record.outputs
-    columns = {name: column for name, column in outputs.items() if name not in OWN}
-    reasons = outputs.get("reason") or [None] * record.n
+    outputs, guards = record.outputs, record.guards
+    names = [name for name in outputs if name not in OWN]
+    others = zip(*(outputs[name] for name in names), strict=True) if names else repeat(())
+    reasons = outputs.get("reason") or repeat(None)
     return [
         Answer(
             id=id,
-            decision=outputs["decision"][at],
-            outputs={name: column[at] for name, column in columns.items()},
+            decision=decision,
+            outputs=dict(zip(names, values, strict=True)),
             version=record.version,
             arm=record.arm,
             answered_by=record.answered_by,
             fallback=record.fallback,
-            guards=record.guards.get(at, []),
-            reasons=[str(reasons[at])] if reasons[at] is not None else [],
+            guards=guards.get(at, []) if guards else [],
+            reasons=[str(reason)] if reason is not None else [],
         )
-        for at, id in enumerate(ids)
+        for at, (id, decision, values, reason) in enumerate(
+            zip(ids, outputs["decision"], others, reasons, strict=False)
+        )
     ]
 
 

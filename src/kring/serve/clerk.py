@@ -61,7 +61,9 @@ class Clerk:
             return Written([], notes)
         values: list[Values] = []
         fired: dict[int, list[str]] = {}
+        has_keys = False
         for item in group.asks:
+            has_keys = has_keys or bool(item.keys)
             if item.rows.fired:
                 fired.update({len(values) + place: rules for place, rules in item.rows.fired.items()})
             values += item.rows.values
@@ -70,9 +72,9 @@ class Clerk:
             self._hide(self._reader.batch(values)), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
         )
         self.deciding.learn(self._clock.monotonic() - began)
-        keys = keys_of(group.asks)
         records = [one.record for one in decided]
-        if keys:
+        if has_keys:
+            keys = keys_of(group.asks)
             tagged = zip(records, decided, strict=True)
             records = [
                 msgspec.structs.replace(record, keys=[keys[row] for row in one.rows.tolist()]) for record, one in tagged
@@ -88,7 +90,5 @@ class Clerk:
 
 
 def keys_of(asks: Sequence[Asked]) -> list[str]:
-    """The tags of all rows; none when no request has a key."""
-    if not any(item.keys for item in asks):
-        return []
+    """The tags of all rows, empty for those of requests without a key."""
     return [key for item in asks for key in item.keys or [""] * len(item.rows.values)]

@@ -15,7 +15,7 @@ from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned, unit_names
 from kring.metrics.prices import spent
-from kring.record.batch import Batch
+from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
 from kring.record.decision import WAITED_FOR, Arm, Decisions, RecordClass, Value
 from kring.record.rollout import Pointer
@@ -213,8 +213,10 @@ class Decider(Generic[Rows]):
         decided: list[Decided[Rows]] = []
         for part in parts:
             mine, seen = (batch, read) if len(parts) == 1 else self._part(batch, part.rows, fired)
-            about = msgspec.structs.replace(
-                self._about(part.version if part.outputs.columns else UNANSWERED, mine.n, asked),
+            about = self._about(
+                part.version if part.outputs.columns else UNANSWERED,
+                mine.n,
+                asked,
                 latency_us=latency_us,
                 cost=0.0
                 if price is None and part.price is None
@@ -223,12 +225,21 @@ class Decider(Generic[Rows]):
                 ),
                 fallback=part.reason,
                 guards=joined(guards_of(fired, part.rows), part.guards),
-                alone=asked.alone or msgspec.UNSET,
             )
             decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
         return decided
 
-    def _about(self, answered_by: str, n: int, asked: Asked) -> Decisions:
+    def _about(
+        self,
+        answered_by: str,
+        n: int,
+        asked: Asked,
+        *,
+        guards: dict[int, list[str]],
+        latency_us: int = 0,
+        cost: float = 0.0,
+        fallback: str = "",
+    ) -> Decisions:
         """The record of `n` rows, without columns."""
         return Decisions(
             system=self.system,
@@ -240,7 +251,11 @@ class Decider(Generic[Rows]):
             n=n,
             inputs={},
             outputs={},
-            latency_us=0,
+            latency_us=latency_us,
+            cost=cost,
+            fallback=fallback,
+            guards=guards,
+            alone=asked.alone or msgspec.UNSET,
         )
 
     def _part(self, batch: Batch, rows: NDArray[np.int64], fired: Mapping[int, list[str]]) -> tuple[Batch, Rows]:
@@ -263,7 +278,7 @@ class Decider(Generic[Rows]):
         broken = np.array(sorted(fired), dtype=np.int64)
         kept = np.setdiff1d(np.arange(batch.n), broken)
         away = rows_of(batch, broken)
-        about = msgspec.structs.replace(self._about(REJECTED, away.n, asked), guards=guards_of(fired, broken))
+        about = self._about(REJECTED, away.n, asked._replace(alone=False), guards=guards_of(fired, broken))
         decided = self._answer(rows_of(batch, kept), rows[kept], asked) if len(kept) else []
         turned = Decided(rows[broken], self.read(away), about, away, Batch(away.n, {}), self.subject)
         return [*decided, turned]
@@ -305,14 +320,12 @@ def _some(batch: Batch, rows: NDArray[np.int64]) -> Batch:
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:
     """Plain columns for the record: arrays and series become lists of Python values."""
-    columns: dict[str, list[Value]] = {}
-    for name, column in batch.columns.items():
-        if isinstance(column, list):
-            columns[name] = column
-            continue
-        convert = getattr(column, "tolist", None) or getattr(column, "to_list", None)
-        columns[name] = convert() if convert is not None else list(column)  # type: ignore[arg-type]
-    return columns
+    return {name: column if isinstance(column, list) else _as_list(column) for name, column in batch.columns.items()}
+
+
+def _as_list(column: Column) -> list[Value]:
+    convert: Callable[[], list[Value]] | None = getattr(column, "tolist", None) or getattr(column, "to_list", None)
+    return convert() if convert is not None else list(column)  # type: ignore[arg-type]
 
 
 def broken_contract(fired: Mapping[int, list[str]], n: int) -> Refused:

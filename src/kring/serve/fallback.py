@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,19 +45,17 @@ class Answerer(Generic[Rows]):
         return self.judge(rows, prepared, self.decide(self.runtime.answer(prepared), self.policy))
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """What one rung said, the numbers of the rows it left without an answer, and why (or nothing); the guards that
     fired, by row number."""
 
     outputs: Batch
     missing: NDArray[np.int64]
     reason: str
-    guards: Mapping[int, list[str]] = field(default_factory=dict)
+    guards: Mapping[int, list[str]] = {}
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """What came down the ladder for `rows`: outputs, who gave them at which price, and why not those above; the guards
     that fired on the way, by place among `rows`."""
 
@@ -65,7 +63,7 @@ class Answered:
     outputs: Batch
     version: str
     reason: str
-    guards: Mapping[int, list[str]] = field(default_factory=dict)
+    guards: Mapping[int, list[str]] = {}
     price: Price | None = None
 
 
@@ -75,7 +73,7 @@ def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
         outputs, guards = answerer.judged(rows)
     except KringError as error:
         return Said(Batch(n, {}), np.arange(n), f"{answerer.version}: {error.message}")
-    missing = np.flatnonzero(undecided(outputs))
+    (missing,) = undecided(outputs).nonzero()
     return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "", guards)
 
 

@@ -126,16 +126,16 @@ class Line:
         """Named raw values as rows, see `Reader.read`."""
         return self.reader.read(raws)
 
-    async def ask(self, rows: Rows, *, kind: Kind = "online", key: Key | None = None) -> list[Answer]:
-        """An answer for each row, once they are durable.
+    def ask(self, rows: Rows, *, kind: Kind = "online", key: Key | None = None) -> asyncio.Future[list[Answer]]:
+        """An answer for each row, once they are durable; who no longer waits cancels it.
 
         Of requests with one `key` one is decided, and all get its answers; `Conflict` for another body under the same
         key. `Unavailable` when a row could not be answered, or not be recorded; `Overloaded` before anything is
         decided, when it would take too long.
         """
         if key is None or self._claiming is None:
-            return await self._join(rows, kind, [])
-        return await asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
+            return self._join(rows, kind, [])
+        return asyncio.shield(self._loop.create_task(self._ask_once(rows, kind, key, self._claiming)))
 
     async def note(self, record: Record) -> Place:
         """The record's place, once it is durable."""
@@ -230,7 +230,7 @@ class Line:
             n = len(item.rows.values)
             if item.told.done() or now > item.until:
                 self._admission.left(n, late=not item.told.done())
-                tell(item, late(self.name, now - item.until + self.served.system.guard.timeout_us / 1e6))
+                refuse(item, late(self.name, now - item.until + self.served.system.guard.timeout_us / 1e6))
                 continue
             asks.append(item)
             rows += n
@@ -249,17 +249,18 @@ class Line:
             self.crowded = f"nothing is acknowledged until there is room: {error.got}"
             error = without_room(self.name, error)
         if written is None or error is not None:
+            assert error is not None  # who has written nothing says why
             self._admission.left(group.rows)
             if self.exposing is not None:
                 self.exposing.lost(group.copies)
             for ask in group.asks:
-                tell(ask, error)
+                refuse(ask, error)
             for note in group.notes:
-                tell(note, error)
+                refuse(note, error)
         else:
             now = self._clock.monotonic()
             self.crowded = ""
-            is_late = any(item.until < now for item in group.asks)
+            is_late = bool(group.asks) and group.asks[0].until < now  # who came first has waited longest
             self._admission.served(group.rows, seconds=now - began, late=is_late)
             self._meter.committed(self.name, now - began, group.rows)
             self._gathering.seen(len(group.asks), waiting=len(self._asks))
@@ -269,16 +270,22 @@ class Line:
 
     def _tell_all(self, group: Group, written: Written) -> None:
         answers = answers_of(written.parts, rows=group.rows)
+        is_whole = sum(one.about.n for one, _ in written.parts if one.answered) == group.rows
         first = 0
         for item in group.asks:
-            mine = answers[first : first + len(item.rows.values)]
-            first += len(mine)
-            failed = next((answer for answer in mine if isinstance(answer, KringError)), None)
+            last = first + len(item.rows.values)
+            mine = answers[first:last]
+            first = last
             if item.span is not None:
                 item.span.decided([answer for answer in mine if isinstance(answer, Answer)])
-            tell(item, failed or mine)
+            failed = None if is_whole else next((answer for answer in mine if isinstance(answer, KringError)), None)
+            if failed is not None:
+                refuse(item, failed)
+            elif not item.told.done():
+                item.told.set_result(mine)  # type: ignore[arg-type]  # none of them is an error
         for note, place in zip(group.notes, written.notes, strict=True):
-            tell(note, place)
+            if not note.told.done():
+                note.told.set_result(place)
         for one, place in written.parts:
             self._meter.decided(one.about)
             if self._copies is not None and self.served.shadows:
@@ -291,11 +298,7 @@ def durable(clerk: Clerk, written: Written) -> Written:
     return written
 
 
-def tell(item: Asked | Noted, said: object) -> None:
-    """What came of it, to whoever still waits."""
-    if item.told.done():
-        return
-    if isinstance(said, KringError):
-        item.told.set_exception(said)
-    else:
-        item.told.set_result(said)  # type: ignore[arg-type]
+def refuse(item: Asked | Noted, error: KringError) -> None:
+    """Why there is no answer, to whoever still waits."""
+    if not item.told.done():
+        item.told.set_exception(error)

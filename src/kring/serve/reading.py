@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ from kring.record.contract import Contract, Field
 SHOWN: Final = 80
 
 
-class Rows(NamedTuple):
+class Rows(msgspec.Struct, frozen=True, gc=False):
     """Rows in the order of the line's fields and in the types of the contract; the rules that each breaks, and what was
     repaired in it."""
 
@@ -74,7 +74,7 @@ class Reader:
             return None
         if values is None:
             return None
-        if any(values[place] is None for place in self._made_at):
+        if self._made_at and any(values[place] is None for place in self._made_at):
             return None
         return Rows((values,))
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from kring.errors import Busy, NoRoom, StorageError
-from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_bytes
+from kring.metrics.ids import SEGMENT_BITS, SEQUENCE_BITS, WRITER_BITS, decision_number
 from kring.metrics.packing import length_of
 from kring.ports.decision_log import Logged
 from kring.ports.files import Appender, Files
@@ -173,7 +173,7 @@ class FileLog:
         tally = self._room(0 if kind == OUTCOMES else record.at)
         offset = tally.size + self._buffered
         place = Place(at_ms=record.at // 1000, writer=self.writer, segment=self._number, sequence=self._next)
-        decision_bytes(place)  # a moment that no id can hold is refused before anything is buffered
+        decision_number(place)  # a moment that no id can hold is refused before anything is buffered
         if not rows:
             return place
         frame = Frame(offset, kind, len(payload), rows, self._next, record.at, self._durable, zlib.crc32(payload))
@@ -248,16 +248,16 @@ class FileLog:
     def _room(self, at: int) -> Tally:
         """The open segment; a new one when there is none, or it is full or too old at the moment `at` and nothing of
         it is waiting."""
-        with self._stop.unless_it_passes():
-            tally = self._tally
-            over = tally is not None and (tally.size >= self._most_bytes or at - tally.began >= self._oldest_us)
-            if tally is not None and over and not self._frames:
-                self._close_segment(tally)
-            if self._tally is None:
-                self._tally = self._open_segment(self._number + 1)
+        tally = self._tally
+        over = tally is not None and (tally.size >= self._most_bytes or at - tally.began >= self._oldest_us)
+        if tally is None or (over and not self._frames):
+            with self._stop.unless_it_passes():
+                if tally is not None:
+                    self._close_segment(tally)
+                tally = self._tally = self._open_segment(self._number + 1)
         if self._next >> SEQUENCE_BITS:
-            raise StorageError(f"segment {self._tally.name} holds as many decisions as ids can count")
-        return self._tally
+            raise StorageError(f"segment {tally.name} holds as many decisions as ids can count")
+        return tally
 
     def _open_segment(self, number: int) -> Tally:
         if number >> SEGMENT_BITS:

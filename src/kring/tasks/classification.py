@@ -161,9 +161,9 @@ class Classification(ProbabilityEstimates):
     def decide(self, outputs: Batch, policy: Policy) -> Batch:
         """Adds `decision`, an array of labels as str; None where the probability is missing."""
         probability = np.asarray(outputs.columns[self.output], dtype=np.float64)
-        decision = np.array(policy.labels, dtype=object)[(probability >= _threshold(policy)).astype(np.intp)]
-        decision[np.isnan(probability)] = None
-        return Batch(n=outputs.n, columns={**outputs.columns, "decision": decision})
+        (no, yes), threshold = policy.labels, _threshold(policy)
+        decision = [yes if value >= threshold else no if value < threshold else None for value in probability.tolist()]
+        return Batch(n=outputs.n, columns={**outputs.columns, "decision": np.array(decision, dtype=object)})
 
     def measure(
         self,

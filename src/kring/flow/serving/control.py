@@ -78,7 +78,8 @@ class Control:
 
     def whoever(self, headers: Headers, *, address: str) -> Principal:
         """Who shows a key or token; `Unauthenticated`, or `TooMuch` after too many wrong ones."""
-        return self.gate.authenticate(headers, now=self.now(), tick=self._any.clock.monotonic(), address=address)
+        tick = self._any.clock.monotonic()
+        return self.gate.authenticate(headers, now=self.now(), tick=tick, address=lambda: address)
 
     def in_session(self, text: str) -> Principal:
         """Whose session this is; `Unauthenticated` when it has ended, or its key has."""
