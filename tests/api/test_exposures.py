@@ -16,20 +16,28 @@ from kring.flow.serving.upkeep import remember_sealed
 from kring.record.decision import Decisions
 from kring.record.exposure import Exposure
 from served import Server, serving_copy
-from systems import kring, made_live, write_loans
+from systems import LOANS_FIELDS, contract, kring, made_live, write_loans
 
 FLAGS = "/ofrep/v1/evaluate/flags"
 ROW = {"region": "north", "amount": 120.0, "income": 61.5}
 SOON_S = 60.0
 
 
+PERSONAL = LOANS_FIELDS.replace("kring.identifier", "kring.personal")
+
+
+def written(folder: Path, fields: str) -> Path:
+    write_loans(folder, out_of_contract="reject")
+    config = folder / "kring.toml"
+    config.write_text(config.read_text().replace('target = "repaid"', 'target = "repaid"\nsubject = "email"'))
+    (folder / "contract.odcs.yaml").write_text(contract("loans", fields))
+    return made_live(folder)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Loans whose subject is a direct identifier."""
-    folder = write_loans(tmp_path_factory.mktemp("exposed") / "loans", out_of_contract="reject")
-    config = folder / "kring.toml"
-    config.write_text(config.read_text().replace('target = "repaid"', 'target = "repaid"\nsubject = "email"'))
-    return made_live(folder)
+    return written(tmp_path_factory.mktemp("exposed") / "loans", LOANS_FIELDS)
 
 
 @pytest.fixture
@@ -81,6 +89,15 @@ def test_a_poll_leaves_one_exposure_for_each_flag(server: Server) -> None:
 
 
 def test_a_subject_is_written_as_its_decisions_write_it(server: Server) -> None:
+    is_written_alike(server)
+
+
+def test_a_personal_subject_is_written_as_its_decisions_write_it(tmp_path: Path) -> None:
+    with serving_copy(written(tmp_path / "loans", PERSONAL), tmp_path / "copy", workers=1) as server:
+        is_written_alike(server)
+
+
+def is_written_alike(server: Server) -> None:
     ask(server, "ann@b.org", flag="/loans.arm")
     assert server.ask("POST", "/api/decisions", {"inputs": {**ROW, "email": "ann@b.org"}}).status == 200
     ((subject, _, _),) = exposed(server, rows=1)

@@ -55,7 +55,7 @@ def test_while_a_new_subject_waits_for_the_vault_everything_else_is_answered(ser
         with vault_held(server.folders[0]):
             waiting = thread.submit(evaluate, server, f"somebody new for {name}", name)
             for _ in range(20):
-                assert server.ask("GET", "/readyz", seconds=2.0).status == 200
+                assert server.ask("GET", "/readyz", seconds=4.0).status == 200
             assert not waiting.done(), "it was answered without the vault"
         assert waiting.result()
 

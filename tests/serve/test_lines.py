@@ -27,6 +27,7 @@ from kring.ports.claims import Taken, Won
 from kring.record.answer import Answer
 from kring.record.batch import Batch
 from kring.record.decision import Place
+from kring.record.exposure import Exposure
 from kring.record.rollout import Pointer
 from kring.record.serving import Served
 from kring.serve.claiming import Claiming, Key
@@ -112,6 +113,26 @@ def test_a_fault_of_our_own_is_told_and_the_next_request_is_answered(
         bench.hide = whole
         assert (await bench.ask()).answered_by == "v_1"
         assert (await bench.ask("k")).answered_by == "v_1"
+
+    on(tmp_path, test)
+
+
+def test_what_nobody_waits_for_is_written_though_nobody_asks_again(tmp_path: Path) -> None:
+    shown = Exposure(
+        system="loans", at=1, generation=1, flags=["arm"], variants=["live"], reasons=["STATIC"], subjects=["ada"],
+        versions=[""], trials=[""],
+    )  # fmt: skip
+
+    async def test(bench: Bench) -> None:
+        bench.clerk.committing.is_slow = True
+        asked = asyncio.ensure_future(bench.ask())
+        async with asyncio.timeout(SOON_S):
+            while not bench.line.is_busy:
+                await asyncio.sleep(0)
+            bench.line.add(shown)
+            await asked
+            while shown not in [one.record for one in bench.clerk.log.read()]:
+                await asyncio.sleep(0.01)
 
     on(tmp_path, test)
 

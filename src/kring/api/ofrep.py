@@ -25,7 +25,7 @@ from kring.decide.flags import subject_text
 from kring.errors import Forbidden, KringError, NotFound, UserError
 from kring.metrics.assignment import assigned, units
 from kring.record.contract import LogicalType, Scalar
-from kring.serve.exposing import Shown
+from kring.serve.exposing import Shown, Subject
 from kring.serve.line import Line
 
 Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"]
@@ -91,9 +91,9 @@ async def one(request: Request) -> Response:
         line, name = router or declared_as(key, lines_of(request))
         context = context_of(request)
         line = request.line(line.name)
-        unit = await unit_of(line, targeting_key(context))
-        told = evaluated(line, name, unit) if router else valued(key, line, name, context, unit=unit)
-        expose(line, unit, [told])
+        subject = await subject_of(line, targeting_key(context))
+        told = evaluated(line, name, subject.unit) if router else valued(key, line, name, context, unit=subject.unit)
+        expose(line, subject, [told])
         return Response(200, _encode(told))
     except KringError as error:
         return failure(error, key=key)
@@ -122,12 +122,12 @@ async def flags_in(line: Line, names: Sequence[tuple[str, str]], context: dict[s
     who is meant keeps no other one from answering."""
     routed = [(line.name + ending, ending) for ending in ENDINGS]
     try:
-        unit = await unit_of(line, targeting_key(context))
+        subject = await subject_of(line, targeting_key(context))
     except KringError as error:
         return [Failed("GENERAL", sentence(error), key) for key, _ in (*routed, *names)]
-    flags = [tried(key, partial(evaluated, line, ending, unit)) for key, ending in routed]
-    flags += [tried(key, partial(valued, key, line, name, context, unit=unit)) for key, name in names]
-    expose(line, unit, [one for one in flags if isinstance(one, Evaluated)])
+    flags = [tried(key, partial(evaluated, line, ending, subject.unit)) for key, ending in routed]
+    flags += [tried(key, partial(valued, key, line, name, context, unit=subject.unit)) for key, name in names]
+    expose(line, subject, [one for one in flags if isinstance(one, Evaluated)])
     return flags
 
 
@@ -219,13 +219,13 @@ def evaluated(line: Line, ending: str, unit: str) -> Evaluated:
     )
 
 
-def expose(line: Line, unit: str, told: Sequence[Evaluated]) -> None:
-    """Put on record which variants a unit was told, for whoever analyses it later."""
+def expose(line: Line, subject: Subject, told: Sequence[Evaluated]) -> None:
+    """Put on record which variants a subject was told, for whoever analyses it later."""
     if line.exposing is None:
         return
     generation = line.served.pointer.generation
     shown = [shown_of(line, one) for one in told]
-    record = line.exposing.told(unit, shown, generation=generation)
+    record = line.exposing.told(subject.written, shown, generation=generation)
     if record is not None:
         line.add(record)
 
@@ -271,15 +271,15 @@ def variant_of(line: Line, unit: str) -> tuple[Variant, Reason]:
     return ("canary" if assigned(named, salt=pointer.salt, share=pointer.share)[0] else "live"), "SPLIT"
 
 
-async def unit_of(line: Line, subject: str) -> str:
-    """A subject as the router writes it: a number as a number, whatever noughts stand before it. A token is looked up
-    beside the loop, since that of somebody new is made durable first."""
+async def subject_of(line: Line, named: str) -> Subject:
+    """A subject as router and records write it: a number as a number, whatever noughts stand before it. A token is
+    looked up beside the loop, since that of somebody new is made durable first."""
     name = line.served.system.data.subject
     kind: LogicalType = next((field.type for field in line.reader.fields if field.name == name), "string")
-    text = subject_text(subject, kind)
-    if line.token is str:
-        return text
-    return await asyncio.get_running_loop().run_in_executor(thread_of(line), line.token, text)
+    text = subject_text(named, kind)
+    if line.subject is None:
+        return Subject(text, text)
+    return await asyncio.get_running_loop().run_in_executor(thread_of(line), line.subject, text)
 
 
 def thread_of(line: Line) -> ThreadPoolExecutor:

@@ -26,6 +26,13 @@ class Shown(NamedTuple):
     trial: str = ""
 
 
+class Subject(NamedTuple):
+    """Whom a flag is about: `unit` is what the router draws by, `written` what stands for it on record."""
+
+    unit: str
+    written: str
+
+
 class Exposing:
     """For one system in one data worker. `dropped` hears how many exposures were told and not put on record."""
 

@@ -26,7 +26,7 @@ from kring.serve.claiming import Claiming, Key
 from kring.serve.clerk import Clerk
 from kring.serve.copies import Copies
 from kring.serve.decider import Decider
-from kring.serve.exposing import Exposing
+from kring.serve.exposing import Exposing, Subject
 from kring.serve.gathering import Gathering
 from kring.serve.group import Asked, Group, Kind, Noted, Record, Unwaited, Written
 from kring.serve.reading import Reader, Rows
@@ -61,9 +61,9 @@ class Meter(Protocol):
 class Line:
     """Asks are answered in order. For the loop's thread alone, but for what is done `Beside` it.
 
-    `token` writes a subject as records do. `turn` gives the line another decider: no answer ever sees half a change.
-    `stopped` says why nothing is acknowledged, if so; `crowded` why the last group was not, for want of room;
-    `is_busy` whether a group is being written now.
+    `subject` says how the router and records write a name; without one they write it as it is. `turn` gives the line
+    another decider: no answer ever sees half a change. `stopped` says why nothing is acknowledged, if so; `crowded` why
+    the last group was not, for want of room; `is_busy` whether a group is being written now.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Line:
         claiming: Claiming | None = None,
         spans: Spans | None = None,
         exposing: Exposing | None = None,
-        token: Callable[[str], str] = str,
+        subject: Callable[[str], Subject] | None = None,
         unwritable: Callable[[ReadOnly], None],
         gather_s: float = 0.003,
     ) -> None:
@@ -96,7 +96,7 @@ class Line:
         self._claiming = claiming
         self._spans = spans
         self.exposing = exposing
-        self.token = token
+        self.subject = subject
         self._unwritable = unwritable
         self._admission = Admission(self.name, most_rows=MOST_WAITING)
         self._asks: deque[Asked] = deque()
@@ -265,7 +265,7 @@ class Line:
             self._meter.committed(self.name, now - began, group.rows)
             self._gathering.seen(len(group.asks), waiting=len(self._asks))
             self._tell_all(group, written)
-        if self._asks or self._notes:
+        if self._asks or self._notes or self._unwaited:
             self._wake()
 
     def _tell_all(self, group: Group, written: Written) -> None:

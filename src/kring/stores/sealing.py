@@ -86,7 +86,8 @@ class KeyedSealer:
 
 
 class SealingLog:
-    """Fulfils `kring.ports.decision_log.DecisionLog`: whatever is appended is sealed first.
+    """Fulfils `kring.ports.decision_log.DecisionLog`: decisions are sealed before they are appended. Whoever tells of
+    exposures has looked up their subjects before, since the vault may be slow.
 
     `fields` are the columns of inputs to seal. Where records name no subjects, the input `key_by` says whose row it is;
     without one a key of the whole system seals, which nobody's erasure destroys. With `hide` the subject itself is
@@ -109,8 +110,6 @@ class SealingLog:
             record = self._plain(record)
         elif isinstance(record, PackedDecisions):
             record = self._packed(record)
-        elif isinstance(record, Exposure) and self._hide:
-            record = msgspec.structs.replace(record, subjects=self._sealer.tokens(record.subjects))
         return self._inner.append(record)
 
     def commit(self) -> None:

@@ -40,6 +40,7 @@ from kring.runtimes.broken import BrokenRuntime
 from kring.runtimes.chain import open_chain
 from kring.runtimes.providers import AUTO, CPU, Choice, grapher
 from kring.serve.decider import Decider
+from kring.serve.exposing import Subject
 from kring.serve.fallback import Answerer
 from kring.serve.reading import Reader
 
@@ -276,26 +277,24 @@ def hider(served: Served, *, random: Random) -> tuple[Callable[[Batch], Batch], 
     return hide, vault.close
 
 
-def token_of(served: Served, hide: Callable[[Batch], Batch], *, sealer: Sealer | None) -> Callable[[str], str]:
-    """What writes a subject as its decisions do: a token when it is a direct identifier. One for which the log puts a
-    token stays as it is; its key is made here already, which may take a durable write. `str` where neither is so."""
+def subject_of(
+    served: Served, hide: Callable[[Batch], Batch], *, sealer: Sealer | None
+) -> Callable[[str], Subject] | None:
+    """What writes a subject as its decisions do, which may take a durable write: a token when it is a direct
+    identifier; where only the log puts a token, the router draws by the name itself. None where neither is so."""
     subject = served.system.data.subject
     names = [one.name for one in served.contract.fields if one.identifier and one.name not in served.known_later]
     if subject in names:
 
-        def token(text: str) -> str:
+        def identified(text: str) -> Subject:
             columns: dict[str, Column] = {name: [text if name == subject else None] for name in names}
-            return str(hide(Batch(1, columns)).columns[subject][0])
+            token = str(hide(Batch(1, columns)).columns[subject][0])
+            return Subject(token, token)
 
-        return token
+        return identified
     if sealer is None or not is_hidden(served.contract, subject):
-        return str
-
-    def known(text: str) -> str:
-        sealer.tokens([text])
-        return text
-
-    return known
+        return None
+    return lambda text: Subject(text, sealer.tokens([text])[0])
 
 
 def prepared_of(chain: Chain, files: Mapping[str, bytes], *, name: str) -> Prepared:

@@ -21,7 +21,7 @@ from kring.flow.serving import meeting as meetings
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.days import Days
 from kring.flow.serving.meeting import Meeting
-from kring.flow.serving.opening import Opener, hider, reader_of, token_of
+from kring.flow.serving.opening import Opener, hider, reader_of, subject_of
 from kring.flow.serving.spanning import spans_of
 from kring.flow.serving.tallies import Tallies
 from kring.flow.serving.telling import Teller
@@ -191,7 +191,7 @@ class Worker:
             claiming=claiming,
             spans=self.spans,
             exposing=Exposing(name, now=self.clock.now, dropped=lambda rows: self.counts.unexposed(name, rows)),
-            token=token_of(served, hide, sealer=sealer),
+            subject=subject_of(served, hide, sealer=sealer),
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
