@@ -29,7 +29,7 @@ async def main(plan, loan):
     worker = Worker(meeting.read_plan(LocalFiles(), Path(plan)), seat=0, say=print)
     worker.open()
     line = worker.desk.lines["loans"]
-    await line.ask(line.read([loan]))
+    await line.ask(line.reader.read([loan]))
     for days in (0, 1, 1, 9):
         worker._days._clock = SimulatedClock(worker.clock.now() + days * DAY_US)
         worker.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pytest
 from answerers import Says, answerer
 
-from kring.errors import Unavailable
+from kring.errors import Busy, Unavailable
 from kring.flow.project import open_project
 from kring.flow.serving.committing import Committer
 from kring.flow.serving.opening import reader_of
@@ -24,9 +25,10 @@ from kring.host.random import SystemRandom
 from kring.metrics.claims import claim_name
 from kring.metrics.ids import decision_ids
 from kring.ports.claims import Taken, Won
+from kring.ports.decision_log import DecisionLog
 from kring.record.answer import Answer
 from kring.record.batch import Batch
-from kring.record.decision import Place
+from kring.record.decision import Decisions, Place
 from kring.record.exposure import Exposure
 from kring.record.rollout import Pointer
 from kring.record.serving import Served
@@ -43,6 +45,10 @@ from systems import write_loans
 LOAN: Final = {"email": "ada@example.org", "region": "north", "amount": 120.0, "income": 61.5}
 POINTER: Final = Pointer(system="loans", live="v_1", previous="", generation=1, rollout="ro_1", at=0)
 SOON_S: Final = 30.0
+SHOWN: Final = Exposure(
+    system="loans", at=1, generation=1, flags=["arm"], variants=["live"], reasons=["STATIC"], subjects=["ada"],
+    versions=[""], trials=[""],
+)  # fmt: skip
 
 
 class Bench:
@@ -76,8 +82,11 @@ class Bench:
     def _hidden(self, batch: Batch) -> Batch:
         return self.hide(batch)
 
+    def recorded(self) -> list[object]:
+        return [one.record for one in self.clerk.log.read()]
+
     async def ask(self, key: str = "") -> Answer:
-        rows: Rows = self.line.read([LOAN])
+        rows: Rows = self.line.reader.read([LOAN])
         async with asyncio.timeout(SOON_S):
             return (await self.line.ask(rows, key=Key(key, "body") if key else None))[0]
 
@@ -100,7 +109,7 @@ def test_a_fault_of_our_own_is_told_and_the_next_request_is_answered(
         raise KeyError("a secret")
 
     async def test(bench: Bench) -> None:
-        bench.clerk.deciding.is_slow = beside
+        bench.clerk.writing.is_slow = beside
         whole, bench.hide = bench.hide, broken
         for key in ("", "k"):
             with pytest.raises(Unavailable, match="a fault of Kring's own") as told:
@@ -118,21 +127,75 @@ def test_a_fault_of_our_own_is_told_and_the_next_request_is_answered(
 
 
 def test_what_nobody_waits_for_is_written_though_nobody_asks_again(tmp_path: Path) -> None:
-    shown = Exposure(
-        system="loans", at=1, generation=1, flags=["arm"], variants=["live"], reasons=["STATIC"], subjects=["ada"],
-        versions=[""], trials=[""],
-    )  # fmt: skip
-
     async def test(bench: Bench) -> None:
         bench.clerk.committing.is_slow = True
         asked = asyncio.ensure_future(bench.ask())
         async with asyncio.timeout(SOON_S):
             while not bench.line.is_busy:
                 await asyncio.sleep(0)
-            bench.line.add(shown)
+            bench.line.add(SHOWN)
             await asked
-            while shown not in [one.record for one in bench.clerk.log.read()]:
+            while SHOWN not in bench.recorded():
                 await asyncio.sleep(0.01)
+
+    on(tmp_path, test)
+
+
+def test_what_nobody_waits_for_is_written_before_the_line_is_closed(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        bench.line.add(SHOWN)
+        bench.line.close()
+        assert SHOWN in bench.recorded()
+
+    on(tmp_path, test)
+
+
+def test_what_nobody_waits_for_costs_no_group_of_its_own_while_others_ask(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        bench.line.add(SHOWN)
+        await asyncio.sleep(0)
+        assert SHOWN not in bench.recorded()
+        await bench.ask()
+        assert [type(one) for one in bench.recorded()] == [Exposure, Decisions]
+
+    on(tmp_path, test)
+
+
+class Slow:
+    """A log whose vault is slow, and then gone."""
+
+    def __init__(self, inner: DecisionLog) -> None:
+        self._inner = inner
+        self.fails = False
+
+    def append(self, record: Any) -> Place:
+        time.sleep(0.2)
+        if self.fails:
+            raise Busy("the vault is locked")
+        return self._inner.append(record)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_slow_vault_holds_up_the_loop_once(tmp_path: Path, fails: bool) -> None:
+    async def turns_during(asked: asyncio.Future[Answer]) -> int:
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        return turns
+
+    async def test(bench: Bench) -> None:
+        bench.clerk.log = slow = Slow(bench.clerk.log)
+        slow.fails = fails
+        turns = []
+        for _ in range(2):
+            asked = asyncio.ensure_future(bench.ask())
+            turns.append(await turns_during(asked))
+            assert isinstance(asked.exception(), Busy) if fails else asked.result().answered_by == "v_1"
+        assert turns[1] > 10 * turns[0]
 
     on(tmp_path, test)
 
@@ -177,7 +240,7 @@ def test_what_could_not_be_settled_is_settled_with_the_next(tmp_path: Path) -> N
     async def test(bench: Bench) -> None:
         first = await bench.claiming.claim(Key("k", "body"), until=0.0)
         assert first is None
-        answers = await bench.line.ask(bench.line.read([LOAN]))
+        answers = await bench.line.ask(bench.line.reader.read([LOAN]))
         with closing(locked(tmp_path)):
             bench.claiming.settle(Key("k", "body"), answers)
             await asyncio.sleep(1.0)
@@ -207,7 +270,7 @@ def test_nothing_that_is_settled_is_lost_while_others_claim(tmp_path: Path) -> N
     """Settlements of many rows, while the thread beside the loop is never idle."""
 
     async def test(bench: Bench) -> None:
-        (like,) = await bench.line.ask(bench.line.read([LOAN]))
+        (like,) = await bench.line.ask(bench.line.reader.read([LOAN]))
         ids = decision_ids(Place(at_ms=1, writer=0, segment=1, sequence=0), 1000)
         answers = [Answer(**{name: getattr(like, name) for name in like.__struct_fields__} | {"id": id}) for id in ids]
         claims = Winning()

@@ -108,7 +108,7 @@ def read(line: Line, request: Request) -> tuple[Rows, bool]:
         raise UserError(
             "the body holds one key, inputs", got=got or "{}", allowed='{"inputs": {"field": value, …}}', key="inputs"
         )
-    return line.read(named_rows(body["inputs"], most=MOST_ROWS)), isinstance(body["inputs"], list)
+    return line.reader.read(named_rows(body["inputs"], most=MOST_ROWS)), isinstance(body["inputs"], list)
 
 
 ROUTES: Final = (

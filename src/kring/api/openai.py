@@ -157,7 +157,7 @@ async def complete(request: Request) -> Response | Streamed:
     chat = chat_of(raw)
     line = line_of(request, chat.model)
     question = question_of(chat.messages)
-    rows = line.read([{question_field(line): question}])
+    rows = line.reader.read([{question_field(line): question}])
     answer = (await line.ask(rows, kind="streamed" if chat.stream else "online", key=request.key(line)))[0]
     telling = telling_of(answer, chat, question=question, unread=ignored(raw, chat))
     if not chat.stream:

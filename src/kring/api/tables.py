@@ -95,7 +95,7 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
 
 def read(line: Line, raws: Any) -> Rows:
     """Named raw values as the line reads them: one row at the least, and not too many."""
-    return line.read(named_rows(raws, most=MOST_ROWS))
+    return line.reader.read(named_rows(raws, most=MOST_ROWS))
 
 
 def few(rows: Sequence[Item]) -> Sequence[Item]:

@@ -11,7 +11,8 @@ from kring.contracts.rows_json import Values
 from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.record.batch import Batch
-from kring.serve.decider import Decider
+from kring.record.decision import Place
+from kring.serve.decider import Decided, Decider
 from kring.serve.group import Asked, Group, Written
 from kring.serve.reading import Reader
 
@@ -42,12 +43,13 @@ Hide = Callable[[Batch], Batch]
 
 
 class Clerk:
-    """For one thread at a time. `decider` may be set between two groups."""
+    """For one thread at a time. `decider` may be set between two groups. `writing` is how long it takes to decide a
+    group and to append it, whatever comes of it."""
 
     def __init__(self, decider: Decider[Batch], *, reader: Reader, log: DecisionLog, clock: Clock, hide: Hide) -> None:
         self.decider = decider
         self.log = log
-        self.deciding, self.committing = Pace(), Pace()
+        self.writing, self.committing = Pace(), Pace()
         self._reader = reader
         self._clock = clock
         self._hide = hide
@@ -59,28 +61,33 @@ class Clerk:
         notes = [self.log.append(item.record) for item in group.notes]
         if not group.asks:
             return Written([], notes)
+        began = self._clock.monotonic()
+        try:
+            return Written(self._answered(group.asks), notes)
+        finally:
+            self.writing.learn(self._clock.monotonic() - began)
+
+    def _answered(self, asks: Sequence[Asked]) -> list[tuple[Decided[Batch], Place]]:
+        """The rows of all requests decided as one batch, and where what came of it stands."""
         values: list[Values] = []
         fired: dict[int, list[str]] = {}
         has_keys = False
-        for item in group.asks:
+        for item in asks:
             has_keys = has_keys or bool(item.keys)
             if item.rows.fired:
                 fired.update({len(values) + place: rules for place, rules in item.rows.fired.items()})
             values += item.rows.values
-        began = self._clock.monotonic()
         decided = self.decider.serve(
-            self._hide(self._reader.batch(values)), fired=fired, at=self._clock.now(), kind=group.asks[0].kind
+            self._hide(self._reader.batch(values)), fired=fired, at=self._clock.now(), kind=asks[0].kind
         )
-        self.deciding.learn(self._clock.monotonic() - began)
         records = [one.record for one in decided]
         if has_keys:
-            keys = keys_of(group.asks)
+            keys = keys_of(asks)
             tagged = zip(records, decided, strict=True)
             records = [
                 msgspec.structs.replace(record, keys=[keys[row] for row in one.rows.tolist()]) for record, one in tagged
             ]
-        parts = [(one, self.log.append(record)) for one, record in zip(decided, records, strict=True)]
-        return Written(parts, notes)
+        return [(one, self.log.append(record)) for one, record in zip(decided, records, strict=True)]
 
     def commit(self) -> None:
         """Make durable what was written. `NoRoom` and `ReadOnly` when that can't be."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from kring.errors import KringError, NoRoom, ReadOnly
@@ -122,10 +122,6 @@ class Line:
         """From the next group on, another pointer holds."""
         self.served, self._clerk.decider = served, decider
 
-    def read(self, raws: Sequence[Mapping[str, object]]) -> Rows:
-        """Named raw values as rows, see `Reader.read`."""
-        return self.reader.read(raws)
-
     def ask(self, rows: Rows, *, kind: Kind = "online", key: Key | None = None) -> asyncio.Future[list[Answer]]:
         """An answer for each row, once they are durable; who no longer waits cancels it.
 
@@ -147,9 +143,19 @@ class Line:
         return await told
 
     def add(self, record: Unwaited) -> None:
-        """Record this with the next group; nobody waits for it."""
+        """Record this with the next group, or a moment later by itself; nobody waits for it."""
         self._unwaited.append(record)
         self._wake()
+
+    def close(self) -> None:
+        """After the last answer, when nothing is done beside any more: record what nobody waits for."""
+        copies, self._unwaited = self._unwaited, []
+        try:
+            self._clerk.write(Group([], [], copies, 0))
+            self._clerk.commit()
+        except KringError:
+            if self.exposing is not None:
+                self.exposing.lost(copies)
 
     def _join(self, rows: Rows, kind: Kind, keys: list[str]) -> asyncio.Future[list[Answer]]:
         """Stand in the line."""
@@ -180,15 +186,15 @@ class Line:
         return answers
 
     def _wake(self) -> None:
-        """Have the next group taken: in the next turn of the loop, or a moment later when more are expected."""
+        """Have the next group taken: in the next turn of the loop, or a moment later when more are expected or nobody
+        waits."""
         if self.is_busy or self._is_due:
             return
-        if self._asks and not self._gathering.is_enough(len(self._asks)):
-            if self._later is None:
-                self._later = self._loop.call_later(self._gather_s, self._next)
-            return
-        self._is_due = True
-        self._loop.call_soon(self._next)
+        if self._gathering.is_enough(len(self._asks)) if self._asks else self._notes:
+            self._is_due = True
+            self._loop.call_soon(self._next)
+        elif self._later is None:
+            self._later = self._loop.call_later(self._gather_s, self._next)
 
     def _next(self) -> None:
         """Take a group, decide it, and have it made durable; until then nothing else is decided."""
@@ -207,7 +213,7 @@ class Line:
         def done(written: Written | None, error: KringError | None) -> None:
             self._done(group, began, written, error)
 
-        if group.asks and clerk.deciding.is_slow:
+        if group.asks and clerk.writing.is_slow:
             self._beside.work(lambda: durable(clerk, clerk.write(group)), done)
             return
         try:
@@ -263,7 +269,8 @@ class Line:
             is_late = bool(group.asks) and group.asks[0].until < now  # who came first has waited longest
             self._admission.served(group.rows, seconds=now - began, late=is_late)
             self._meter.committed(self.name, now - began, group.rows)
-            self._gathering.seen(len(group.asks), waiting=len(self._asks))
+            if group.asks:
+                self._gathering.seen(len(group.asks), waiting=len(self._asks))
             self._tell_all(group, written)
         if self._asks or self._notes or self._unwaited:
             self._wake()

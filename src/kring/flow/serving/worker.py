@@ -178,8 +178,6 @@ class Worker:
         committer = Committer(name)
         copies = self._copies[name] = Copies(lambda rows: self.counts.dropped(name, rows))
         copies.answerers = opener.shadows(served.shadows)
-        for end in (claiming.close, committer.close, copies.close):
-            self._closing.callback(end)
         line = Line(
             served,
             clerk,
@@ -195,6 +193,8 @@ class Worker:
             unwritable=self._unwritable,
             gather_s=self.plan.gather_s,
         )
+        for end in (claiming.close, line.close, committer.close, copies.close):
+            self._closing.callback(end)
         self._days.keep(line, log)
         return line
 
