@@ -88,8 +88,8 @@ def test_of_what_was_deleted_it_is_said(project: Project, ask: Callable[[Project
     retain(project, now=START + 4 * DAY + 1)
     with pytest.raises(NotFound) as caught:
         ask(project, before[0])
-    assert "loans has deleted its decisions of 2023-11-14 22:13 UTC" in caught.value.message
-    assert caught.value.got == before[0]
+    assert "loans has deleted this decision" in caught.value.message
+    assert caught.value.got == f"{before[0]}, made 2023-11-14 22:13 UTC"
     place = decision_place(decision_raw(before[0]))
     for other in (
         msgspec.structs.replace(place, at_ms=place.at_ms + 1),  # no decision of that segment
