@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import struct
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.metrics.numbers import numbers_of, rows_of_numbers, side_by_side
+from kring.metrics.numbers import every_row, narrow, numbers_of, rows_of_numbers, side_by_side
 from kring.record.batch import Batch
 
 VALUES = st.none() | st.floats(allow_nan=False)
@@ -22,7 +26,7 @@ def batches(draw: st.DrawFn) -> Batch:
 
 def as_floats(batch: Batch, names: tuple[str, ...]) -> np.ndarray:
     columns = [[np.nan if value is None else value for value in batch.columns[name]] for name in names]
-    return np.array(columns, dtype=np.float64).reshape(len(names), batch.n)
+    return narrow(np.array(columns, dtype=np.float64).reshape(len(names), batch.n))
 
 
 @given(batches(), st.permutations(NAMES), st.integers(1, 3))
@@ -46,3 +50,19 @@ def test_what_is_not_among_the_numbers_is_not_found() -> None:
     assert side_by_side(batch, ("a", "word")) is None
     assert side_by_side(Batch(1, {"a": [1.0]}), ("a",)) is None
     assert rows_of_numbers(None, np.array([0])) is None
+
+
+@given(st.lists(st.floats(), max_size=8))
+def test_what_float32_can_not_hold_is_missing(values: list[float]) -> None:
+    found = narrow(np.array(values, dtype=np.float64)).tolist()
+    for value, single in zip(values, found, strict=True):
+        try:
+            (expected,) = struct.unpack("f", struct.pack("f", value))
+        except OverflowError:
+            expected = math.nan
+        assert repr(single) == repr(math.nan if math.isinf(expected) else expected)
+
+
+@pytest.mark.parametrize("n", [0, 1, 256, 257])
+def test_every_row_is_counted_once(n: int) -> None:
+    assert every_row(n).tolist() == list(range(n))

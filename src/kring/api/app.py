@@ -150,7 +150,8 @@ class Lines:
 
 
 class Door:
-    """An RSGI application. `hosts` says whether a request's Host and Origin are ours (`UserError`, `Forbidden`)."""
+    """An RSGI application, made inside its loop. `check` says whether a request's Host and Origin are ours
+    (`UserError`, `Forbidden`)."""
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class Door:
         self._most = most_bytes
         self._behind_proxy = behind_proxy
         self._reading: dict[asyncio.Task[Any], float] = {}
+        self._loop = asyncio.get_running_loop()
         self._passed, self._strange = Budget(most_bytes * PASSED_BODIES), Budget(most_bytes)
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
@@ -260,7 +262,7 @@ class Door:
                 "compressed bodies are not read", got=coding[:40], next="send the body as it is", key="content-type"
             )
         length = headers.get("content-length")
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._reading[task] = began
         try:

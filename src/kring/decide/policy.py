@@ -5,8 +5,8 @@ Imports no polars; `kring.decide.policy_frames` gives the same masks for frames.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -86,7 +86,8 @@ def judged(policy: Policy, outputs: Batch, masks: Sequence[Bools], outlying: Out
     The first rule that fires wins over everything; then outliers and abstentions become `review`. Every guard that
     fired is named, whoever won. `reason` is added when a rule fired in any row, `outlier` when rows were scored.
     """
-    known = ~undecided(outputs)
+    known = np.ones(outputs.n, dtype=np.bool_)
+    known[undecided(outputs)] = False
     left = known.copy()
     changes: list[tuple[Bools, Scalar]] = []
     reasons: list[tuple[Bools, str]] = []
@@ -117,13 +118,13 @@ def judged(policy: Policy, outputs: Batch, masks: Sequence[Bools], outlying: Out
     return Judged(Batch(outputs.n, columns), guards)
 
 
-def undecided(outputs: Batch) -> Bools:
-    """The rows whose `decision` is None or NaN, (n,): they have no answer."""
-    decision: NDArray[np.generic] = np.asarray(outputs.columns[DECISION])
-    if decision.dtype.kind == "f":
-        return np.isnan(decision.astype(np.float64))
-    missing = [value is None or (isinstance(value, float) and math.isnan(value)) for value in decision.tolist()]
-    return np.array(missing, dtype=np.bool_)
+def undecided(outputs: Batch) -> list[int]:
+    """The numbers of the rows whose `decision` is None or NaN: they have no answer."""
+    decision = outputs.columns[DECISION]
+    if isinstance(decision, np.ndarray) and decision.dtype.kind == "f":
+        return np.isnan(decision).nonzero()[0].tolist()
+    values = decision.tolist() if isinstance(decision, np.ndarray) else decision
+    return [row for row, value in enumerate(values) if value is None or (isinstance(value, float) and isnan(value))]
 
 
 def row_masks(

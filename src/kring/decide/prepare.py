@@ -14,8 +14,9 @@ from kring.contracts.grammar import fields_of, lookups_of, parse, quoted, type_o
 from kring.contracts.terms import resolve
 from kring.contracts.to_polars import compile, typed
 from kring.decide.lookups import key_nodes
-from kring.decide.prepare_rows import MISSING, narrow, row_preparer
+from kring.decide.prepare_rows import MISSING, row_preparer
 from kring.errors import DataError
+from kring.metrics.numbers import narrow
 from kring.record.batch import Batch, Column
 from kring.record.contract import Contract, LogicalType
 from kring.record.decision import Value

@@ -13,13 +13,12 @@ from kring.contracts import to_rows
 from kring.contracts.expression import Expression
 from kring.contracts.grammar import fields_of, parse
 from kring.contracts.terms import resolve
-from kring.metrics.numbers import side_by_side
+from kring.metrics.numbers import narrow, side_by_side
 from kring.record.batch import Batch, Column, Numbers
 from kring.record.contract import LogicalType
 from kring.record.decision import Value
 from kring.record.prepare import Prepared
 
-LARGEST: Final = float(np.finfo(np.float32).max)
 MISSING: Final = "(missing)"
 """The category of a value that is missing."""
 
@@ -42,8 +41,7 @@ def row_preparer(prepared: Prepared, *, types: Mapping[str, LogicalType]) -> Cal
     names = tuple(column.name for column in prepared.columns)
 
     def prepare(batch: Batch) -> Batch:
-        if is_plain and (raw := side_by_side(batch, plain)) is not None:
-            single = narrow(raw)
+        if is_plain and (single := side_by_side(batch, plain)) is not None:
             return Batch(batch.n, dict(zip(names, single, strict=True)), Numbers(names, single))
         rows = _rows(batch, fields)
         matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
@@ -63,18 +61,6 @@ def _plain_number(expression: Expression, types: Mapping[str, LogicalType]) -> s
     """The field of type number that the expression is, and nothing more; none for any other."""
     term = resolve(expression, types)
     return str(term.value) if term.op == "field" and term.type == "number" else ""
-
-
-def narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """float64 as float32; what float32 can't hold is NaN."""
-    if values.size and np.abs(values).max() <= LARGEST:  # nothing is missing, and nothing too large
-        return values.astype(np.float32)
-    with np.errstate(over="ignore"):
-        narrowed = values.astype(np.float32)
-    finite = np.isfinite(narrowed)
-    if not finite.all():
-        narrowed[~finite] = np.nan
-    return narrowed
 
 
 def _rows(batch: Batch, fields: list[str]) -> list[dict[str, Value]]:

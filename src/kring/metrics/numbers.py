@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from math import isfinite
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +14,34 @@ from numpy.typing import NDArray
 from kring.record.batch import Batch, Numbers
 from kring.record.decision import Value
 
+EVERY: Final = np.arange(256)
+EVERY.flags.writeable = False
+
 
 def numbers_of(columns: Mapping[str, Sequence[Value]], names: Sequence[str]) -> Numbers:
-    """The columns of these names, which hold floats and None, as float64."""
+    """The columns of these names, which hold floats and None, as float32; see `narrow`."""
     lists = [columns[name] for name in names]
     values = list(chain.from_iterable(lists))
     try:
-        matrix = np.frombuffer(struct.pack(f"{len(values)}d", *values)).reshape(len(lists), -1)
-    except struct.error:  # a value is missing
-        matrix = np.array(lists, dtype=np.float64)
-    return Numbers(tuple(names), matrix)
+        if isfinite(sum(values)):  # type: ignore[arg-type]
+            matrix = np.frombuffer(struct.pack(f"{len(values)}f", *values), np.float32)
+            return Numbers(tuple(names), matrix.reshape(len(lists), -1))
+    except (TypeError, OverflowError):  # a value is missing, or too large
+        pass
+    return Numbers(tuple(names), narrow(np.array(lists, dtype=np.float64)))
 
 
-def side_by_side(batch: Batch, names: Sequence[str]) -> NDArray[np.floating] | None:
+def narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """float64 as float32; what float32 can't hold is NaN."""
+    with np.errstate(over="ignore"):
+        narrowed = values.astype(np.float32)
+    finite = np.isfinite(narrowed)
+    if not finite.all():
+        narrowed[~finite] = np.nan
+    return narrowed
+
+
+def side_by_side(batch: Batch, names: Sequence[str]) -> NDArray[np.float32] | None:
     """The columns of these names, (k, n), in their order; None unless all of them are among the batch's numbers."""
     if batch.numbers is None:
         return None
@@ -38,3 +55,8 @@ def side_by_side(batch: Batch, names: Sequence[str]) -> NDArray[np.floating] | N
 def rows_of_numbers(numbers: Numbers | None, rows: NDArray[np.int64]) -> Numbers | None:
     """The given rows of the numbers, in that order."""
     return None if numbers is None else Numbers(numbers.names, np.asarray(numbers.matrix)[:, rows])
+
+
+def every_row(n: int) -> NDArray[np.int64]:
+    """The numbers of `n` rows, 0 to n - 1, to be read only."""
+    return EVERY[:n] if n <= len(EVERY) else np.arange(n)

@@ -19,7 +19,8 @@ class Column(Protocol):
 
 
 class Numbers(NamedTuple):
-    """Columns of numbers once more, as a numpy array (k, n): a row for each of the `names`, NaN for what is missing."""
+    """Columns of numbers once more, as a numpy array (k, n) of float32: a row for each of the `names`, NaN for what is
+    missing."""
 
     names: tuple[str, ...]
     matrix: Column

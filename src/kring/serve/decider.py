@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kring.decide.impute import Imputer
 from kring.errors import Refused, Unavailable
 from kring.metrics.assignment import assigned, unit_names
+from kring.metrics.numbers import every_row
 from kring.metrics.prices import spent
 from kring.record.batch import Batch, Column
 from kring.record.contract import Scalar
@@ -157,7 +158,7 @@ class Decider(Generic[Rows]):
         """The rows that are asked together, and how. Of a system that is `timed` the first row is asked alone while two
         versions answer, and now and then before: how long many rows take together says more of how many there are, and
         so of a version's share, than of the version."""
-        rows, pointer = np.arange(batch.n), self.pointer
+        rows, pointer = every_row(batch.n), self.pointer
         is_compared = bool(pointer.canary and pointer.share)
         alone = int(self.timed and batch.n > 0 and (is_compared or batch.n == 1 or at % SELDOM == 0))
         if not (is_compared or alone):
@@ -226,7 +227,8 @@ class Decider(Generic[Rows]):
                 fallback=part.reason,
                 guards=joined(guards_of(fired, part.rows), part.guards),
             )
-            decided.append(Decided(rows[part.rows], seen, about, mine, part.outputs, self.subject))
+            place = rows if len(parts) == 1 else rows[part.rows]
+            decided.append(Decided(place, seen, about, mine, part.outputs, self.subject))
         return decided
 
     def _about(
@@ -276,7 +278,7 @@ class Decider(Generic[Rows]):
         if asked.kind in WAITED_FOR:
             raise broken_contract(fired, batch.n)
         broken = np.array(sorted(fired), dtype=np.int64)
-        kept = np.setdiff1d(np.arange(batch.n), broken)
+        kept = np.setdiff1d(every_row(batch.n), broken)
         away = rows_of(batch, broken)
         about = self._about(REJECTED, away.n, asked._replace(alone=False), guards=guards_of(fired, broken))
         decided = self._answer(rows_of(batch, kept), rows[kept], asked) if len(kept) else []

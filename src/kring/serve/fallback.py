@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kring.decide.policy import Judge, Judged, undecided, unjudged
 from kring.errors import KringError, Unavailable
-from kring.metrics.numbers import rows_of_numbers
+from kring.metrics.numbers import every_row, rows_of_numbers
 from kring.ports.runtime import Runtime
 from kring.record.batch import Batch, Column
 from kring.record.version import Policy, Price
@@ -50,7 +50,7 @@ class Said(NamedTuple):
     fired, by row number."""
 
     outputs: Batch
-    missing: NDArray[np.int64]
+    missing: Sequence[int]
     reason: str
     guards: Mapping[int, list[str]] = {}
 
@@ -72,9 +72,9 @@ def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
     try:
         outputs, guards = answerer.judged(rows)
     except KringError as error:
-        return Said(Batch(n, {}), np.arange(n), f"{answerer.version}: {error.message}")
-    (missing,) = undecided(outputs).nonzero()
-    return Said(outputs, missing, f"{answerer.version}: no usable answer" if len(missing) else "", guards)
+        return Said(Batch(n, {}), range(n), f"{answerer.version}: {error.message}")
+    missing = undecided(outputs)
+    return Said(outputs, missing, f"{answerer.version}: no usable answer" if missing else "", guards)
 
 
 def answer_with_fallback(
@@ -93,18 +93,18 @@ def answer_with_fallback(
     """
     answers: list[Answered] = []
     failures: list[str] = []
-    left = np.arange(n)
+    left = every_row(n)
     for answerer in ladder:
         said = ask(answerer, rows, n=len(left))
         reason = "; ".join(failures)
         if not said.reason:
             return [*answers, Answered(left, said.outputs, answerer.version, reason, said.guards, answerer.price)]
         if len(said.missing) < len(left):
-            have = np.setdiff1d(np.arange(len(left)), said.missing)
+            have = np.setdiff1d(every_row(len(left)), said.missing)
             guards = guards_of(said.guards, have)
             some_of = rows_of(said.outputs, have)
             answers.append(Answered(left[have], some_of, answerer.version, reason, guards, answerer.price))
-            left = left[said.missing]
+            left = left[list(said.missing)]
             rows = some(left)
         failures.append(said.reason)
     try:
