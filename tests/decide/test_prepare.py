@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kring.contracts.to_polars import typed
@@ -167,6 +167,8 @@ def test_what_float32_can_not_hold_is_missing() -> None:
 
 @settings(deadline=None)
 @given(rows=st.lists(st.tuples(*[st.none() | st.floats(allow_nan=False)] * 3), min_size=1, max_size=5))
+@example(rows=[(1e39, 0.0, 3.4028235677973366e38), (-3.4028235677973366e38, 1.0, 3.4028235677973362e38)])
+@example(rows=[(0.0, 1.0, float("inf")), (float("-inf"), 1.0, 2.0)])
 def test_numbers_side_by_side_give_the_same_batch(rows: list[tuple[float | None, ...]]) -> None:
     types: dict[str, LogicalType] = dict.fromkeys(("x", "y", "z"), "number")
     names = {"of_z": "z", "of_x": "x"}

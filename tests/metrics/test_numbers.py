@@ -57,7 +57,7 @@ def test_what_float32_can_not_hold_is_missing(values: list[float]) -> None:
     found = narrow(np.array(values, dtype=np.float64)).tolist()
     for value, single in zip(values, found, strict=True):
         try:
-            (expected,) = struct.unpack("f", struct.pack("f", value))
+            (expected,) = struct.unpack("<f", struct.pack("<f", value))
         except OverflowError:
             expected = math.nan
         assert repr(single) == repr(math.nan if math.isinf(expected) else expected)

@@ -24,7 +24,9 @@ def numbers_of(columns: Mapping[str, Sequence[Value]], names: Sequence[str]) -> 
     values = list(chain.from_iterable(lists))
     try:
         if isfinite(sum(values)):  # type: ignore[arg-type]
-            matrix = np.frombuffer(struct.pack(f"{len(values)}f", *values), np.float32)
+            matrix = np.frombuffer(
+                struct.pack(f"<{len(values)}f", *values), "<f4"
+            )  # in native form nothing is too large
             return Numbers(tuple(names), matrix.reshape(len(lists), -1))
     except (TypeError, OverflowError):  # a value is missing, or too large
         pass

@@ -190,7 +190,8 @@ class Line:
         waits."""
         if self.is_busy or self._is_due:
             return
-        if self._gathering.is_enough(len(self._asks)) if self._asks else self._notes:
+        is_ready = self._gathering.is_enough(len(self._asks)) if self._asks else bool(self._notes)
+        if is_ready:
             self._is_due = True
             self._loop.call_soon(self._next)
         elif self._later is None:
