@@ -169,7 +169,7 @@ class Slow:
         self.fails = False
 
     def append(self, record: Any) -> Place:
-        time.sleep(0.2)
+        time.sleep(0.3)
         if self.fails:
             raise Busy("the vault is locked")
         return self._inner.append(record)
@@ -195,7 +195,7 @@ def test_a_slow_vault_holds_up_the_loop_once(tmp_path: Path, fails: bool) -> Non
             asked = asyncio.ensure_future(bench.ask())
             turns.append(await turns_during(asked))
             assert isinstance(asked.exception(), Busy) if fails else asked.result().answered_by == "v_1"
-        assert turns[1] > 10 * turns[0]
+        assert turns[1] > turns[0] + 5
 
     on(tmp_path, test)
 

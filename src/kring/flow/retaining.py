@@ -85,7 +85,7 @@ def deleted(project: Project, id: str) -> NotFound | None:
     if gone is None or not gone.first // 1000 <= place.at_ms <= gone.last // 1000:
         return None
     return NotFound(
-        f"{project.system.name} has deleted this decision, for it keeps none for ever",
+        f"{project.system.name} has deleted this decision: it had been kept for long enough",
         got=f"{id}, made {moment(place.at_ms * 1000)}",
         next="govern.retention in kring.toml says for how long; counts and digests stay on the ledger",
     )
