@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from kring.metrics.packing import packed, values_of
 from kring.ports.decision_log import DecisionLog, Logged
@@ -25,17 +27,18 @@ from kring.record.event import Segment
 from kring.record.exposure import Exposure
 
 NONCE_BYTES: Final = 12
-MOST_KEYS: Final = 65_536
+MOST_KEYS: Final = 8192
+"""Subjects whose keys are kept ready: 3 KB each."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode: Final[Callable[[bytes], Value]] = msgspec.msgpack.Decoder(Value).decode
 
 
 class Keys(NamedTuple):
-    """What belongs to one subject: the cipher, and the key of the nonces."""
+    """What belongs to one subject: the cipher, and what makes the nonces, which is copied for each."""
 
     cipher: AESGCM
-    nonces: bytes
+    nonces: HMAC
 
 
 class KeyedSealer:
@@ -81,7 +84,7 @@ class KeyedSealer:
         for subject, key in zip(new, self._vault.keys(new, make=make), strict=True):
             if key is not None:
                 cipher, nonces = (hmac.digest(key, use, "sha256") for use in (b"kring seal", b"kring nonce"))
-                known[subject] = Keys(AESGCM(cipher), nonces)
+                known[subject] = Keys(AESGCM(cipher), HMAC(nonces, SHA256()))
         return known
 
 
@@ -180,7 +183,9 @@ def _sealed(name: bytes, column: Sequence[Value], keys: Sequence[Keys]) -> list[
             sealed.append(None)
             continue
         text = _encode(value)
-        nonce = hmac.digest(key.nonces, name + b"\0" + text, "sha256")[:NONCE_BYTES]
+        code = key.nonces.copy()
+        code.update(name + b"\0" + text)
+        nonce = code.finalize()[:NONCE_BYTES]
         sealed.append(b64encode(nonce + key.cipher.encrypt(nonce, text, name)).decode())
     return sealed
 
