@@ -96,7 +96,7 @@ def test_a_decision_is_a_label_and_none_where_nothing_answered():
     policy = TASK.policy(FREE, ["no", "yes"], positive="yes")
     outputs = Batch(4, {"probability": np.array([0.49, 0.5, 1.0, np.nan], dtype=np.float32)})
     decided = TASK.decide(outputs, policy)
-    assert decided.columns["decision"].tolist() == ["no", "yes", "yes", None]
+    assert decided.columns["decision"] == ["no", "yes", "yes", None]
     assert list(decided.columns) == ["probability", "decision"]
 
 

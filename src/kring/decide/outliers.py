@@ -63,8 +63,8 @@ def squared_lengths(rows: Floats, matrix: Floats) -> Floats:
     """The squared length of each row, (n, k), times the matrix, (k, k). In parts so small that no library shares them
     out among threads, which costs a busy server more than it saves."""
     step = max(16, ALONE // max(1, matrix.size))
-    parts = [(rows[first : first + step] @ matrix) ** 2 for first in range(0, len(rows), step)]
-    return np.concatenate([part.sum(axis=1) for part in parts]) if parts else np.zeros(0)
+    parts = [((rows[first : first + step] @ matrix) ** 2).sum(axis=1) for first in range(0, max(1, len(rows)), step)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def scaler(numbers: UsualNumbers) -> Callable[[Floats], Floats]:

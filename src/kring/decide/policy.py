@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Final, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +39,7 @@ DECISION: Final = "decision"
 REASON: Final = "reason"
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True, eq=False):
     """Outputs with their last decision, and by row number the guards that fired on the way."""
 
     outputs: Batch
@@ -87,14 +88,15 @@ def judged(policy: Policy, outputs: Batch, masks: Sequence[Bools], outlying: Out
     fired is named, whoever won. `reason` is added when a rule fired in any row, `outlier` when rows were scored.
     """
     known = np.ones(outputs.n, dtype=np.bool_)
-    known[undecided(outputs)] = False
-    left = known.copy()
+    if missing := undecided(outputs):
+        known[missing] = False
+    left = known
     changes: list[tuple[Bools, Scalar]] = []
     reasons: list[tuple[Bools, str]] = []
     guards: dict[int, list[str]] = {}
     for rule, mask in zip(policy.rules, masks, strict=False):
         hit = mask & left
-        left &= ~hit
+        left = left & ~hit  # not in place: these may be all that are known
         if hit.any():
             changes.append((hit, rule.decision))
             reasons.append((hit, rule.reason or rule.when))
@@ -230,7 +232,7 @@ def unfit(text: str, types: Mapping[str, LogicalType], *, key: str) -> ConfigErr
 
 
 def _named(guards: dict[int, list[str]], name: str, rows: Bools) -> None:
-    for row in np.flatnonzero(rows).tolist():
+    for row in rows.nonzero()[0].tolist():
         guards.setdefault(row, []).append(name)
 
 

@@ -7,7 +7,7 @@ import msgspec
 from kring.record.decision import Arm, Value
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True):
     """The answer to one row, on record as `id`.
 
     `outputs` are what the chain gave besides the decision, such as `probability`. `answered_by` differs from

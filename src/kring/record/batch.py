@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ class Column(Protocol):
     def __iter__(self) -> Iterator[object]: ...
 
 
-class Numbers(NamedTuple):
+class Numbers(msgspec.Struct, frozen=True, eq=False):
     """Columns of numbers once more, as a numpy array (k, n) of float32: a row for each of the `names`, NaN for what is
     missing."""
 

@@ -55,8 +55,8 @@ class Admission:
                 next="ask again later, or for fewer rows at once",
                 after_s=self._after(self._wait(rows)),
             )
-        wait, left = self._wait(rows), deadline - now
-        if self.rows and wait > left * MARGIN:
+        left = deadline - now
+        if self.rows and (wait := self._wait(rows)) > left * MARGIN:
             raise Overloaded(
                 f"{self._name} has more to answer than it can in time",
                 got=f"about {wait * 1000:.0f} ms to wait",

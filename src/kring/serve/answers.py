@@ -10,9 +10,9 @@ from typing import Final
 from kring.errors import KringError, NoRoom, Overloaded, Unavailable, way_of
 from kring.metrics.ids import decision_ids
 from kring.record.answer import Answer
-from kring.record.batch import Batch
-from kring.record.decision import Decisions, Place
-from kring.serve.decider import UNANSWERED, Decided
+from kring.record.decision import Decisions
+from kring.serve.decider import UNANSWERED
+from kring.serve.group import Part
 
 NOBODY: Final = "nothing can answer: every version and the baseline failed, and no default is declared"
 OWN: Final = ("decision", "reason")
@@ -21,14 +21,14 @@ OWN: Final = ("decision", "reason")
 _log: Final = logging.getLogger("kring.serve")
 
 
-def answers_of(parts: Sequence[tuple[Decided[Batch], Place]], *, rows: int) -> list[Answer | KringError]:
+def answers_of(parts: Sequence[Part], *, rows: int) -> list[Answer | KringError]:
     """What each of `rows` rows is told, in their order; an error where nobody could answer."""
-    said = [told_of(one.record, decision_ids(place, one.about.n)) for one, place in parts]
+    said = [told_of(part.record, decision_ids(part.place, part.record.n)) for part in parts]
     if len(said) == 1:  # it holds all rows, in their order
         return said[0]
     told: list[Answer | KringError] = [nobody("")] * rows
-    for (one, _), answers in zip(parts, said, strict=True):
-        for row, answer in zip(one.rows.tolist(), answers, strict=True):
+    for part, answers in zip(parts, said, strict=True):
+        for row, answer in zip(part.decided.rows.tolist(), answers, strict=True):
             told[row] = answer
     return told
 
@@ -41,20 +41,21 @@ def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
     names = [name for name in outputs if name not in OWN]
     others = zip(*(outputs[name] for name in names), strict=True) if names else repeat(())
     reasons = outputs.get("reason") or repeat(None)
+    version, arm, answered_by, fallback = record.version, record.arm, record.answered_by, record.fallback
     return [
         Answer(
-            id=id,
-            decision=decision,
-            outputs=dict(zip(names, values, strict=True)),
-            version=record.version,
-            arm=record.arm,
-            answered_by=record.answered_by,
-            fallback=record.fallback,
-            guards=guards.get(at, []) if guards else [],
-            reasons=[str(reason)] if reason is not None else [],
+            id,
+            decision,
+            dict(zip(names, values)),  # noqa: B905  as long as each other: saying so takes a third of the time
+            version,
+            arm,
+            answered_by,
+            fallback,
+            guards.get(at, []),
+            [] if reason is None else [str(reason)],
         )
-        for at, (id, decision, values, reason) in enumerate(
-            zip(ids, outputs["decision"], others, reasons, strict=False)
+        for at, id, decision, values, reason in zip(
+            range(record.n), ids, outputs["decision"], others, reasons, strict=False
         )
     ]
 

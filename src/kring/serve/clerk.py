@@ -11,9 +11,8 @@ from kring.contracts.rows_json import Values
 from kring.ports.clock import Clock
 from kring.ports.decision_log import DecisionLog
 from kring.record.batch import Batch
-from kring.record.decision import Place
 from kring.serve.decider import Decided, Decider
-from kring.serve.group import Asked, Group, Written
+from kring.serve.group import Asked, Group, Part, Written
 from kring.serve.reading import Reader
 
 SLOW_S: Final = 0.002
@@ -67,7 +66,7 @@ class Clerk:
         finally:
             self.writing.learn(self._clock.monotonic() - began)
 
-    def _answered(self, asks: Sequence[Asked]) -> list[tuple[Decided[Batch], Place]]:
+    def _answered(self, asks: Sequence[Asked]) -> list[Part]:
         """The rows of all requests decided as one batch, and where what came of it stands."""
         values: list[Values] = []
         fired: dict[int, list[str]] = {}
@@ -80,14 +79,15 @@ class Clerk:
         decided = self.decider.serve(
             self._hide(self._reader.batch(values)), fired=fired, at=self._clock.now(), kind=asks[0].kind
         )
-        records = [one.record for one in decided]
-        if has_keys:
-            keys = keys_of(asks)
-            tagged = zip(records, decided, strict=True)
-            records = [
-                msgspec.structs.replace(record, keys=[keys[row] for row in one.rows.tolist()]) for record, one in tagged
-            ]
-        return [(one, self.log.append(record)) for one, record in zip(decided, records, strict=True)]
+        keys = keys_of(asks) if has_keys else []
+        return [self._part(one, keys) for one in decided]
+
+    def _part(self, decided: Decided[Batch], keys: list[str]) -> Part:
+        """What one version was asked, on record with the tags of its rows."""
+        record = decided.record
+        if keys:
+            record = msgspec.structs.replace(record, keys=[keys[row] for row in decided.rows.tolist()])
+        return Part(decided, record, self.log.append(record))
 
     def commit(self) -> None:
         """Make durable what was written. `NoRoom` and `ReadOnly` when that can't be."""

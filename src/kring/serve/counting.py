@@ -58,20 +58,20 @@ class Counts:
         spread.counts[bisect_left(SECONDS, seconds)] += 1
         spread.sum += seconds
 
-    def decided(self, about: Decisions) -> None:
-        """A group was answered and is durable; `about` has no columns."""
-        who = answerer_of(about)
-        self._grow("kring_decisions_total", (about.system, about.version, about.arm, who), about.n)
-        self._observe("kring_model_duration_seconds", (about.system,), about.latency_us / 1e6)
-        if about.cost:
-            self._grow("kring_cost_total", (about.system, about.version, about.arm), about.cost)
-        if about.answered_by != about.version:
-            self._grow("kring_fallbacks_total", (about.system, about.version, who), about.n)
-        if about.guards:
-            for rules in about.guards.values():
+    def decided(self, record: Decisions) -> None:
+        """Rows were answered and are durable."""
+        who = answerer_of(record)
+        self._grow("kring_decisions_total", (record.system, record.version, record.arm, who), record.n)
+        self._observe("kring_model_duration_seconds", (record.system,), record.latency_us / 1e6)
+        if record.cost:
+            self._grow("kring_cost_total", (record.system, record.version, record.arm), record.cost)
+        if record.answered_by != record.version:
+            self._grow("kring_fallbacks_total", (record.system, record.version, who), record.n)
+        if record.guards:
+            for rules in record.guards.values():
                 for rule in rules:
                     name = REPAIRED.rstrip(": ") if rule.startswith(REPAIRED) else rule
-                    self._grow("kring_guards_fired_total", (about.system, name), 1)
+                    self._grow("kring_guards_fired_total", (record.system, name), 1)
 
     def committed(self, system: str, seconds: float, rows: int) -> None:
         """A group of `rows` was made durable in so many seconds."""
@@ -123,16 +123,16 @@ class Counts:
         return self._spreads.setdefault((name, labels), empty)
 
 
-def answerer_of(about: Decisions) -> str:
+def answerer_of(record: Decisions) -> str:
     """Who answered, in one of six words: the arm that was asked, `live` or `previous` for another version,
     `baseline`, `default`, `nobody`."""
-    who = about.answered_by
-    if who == about.version:
-        return about.arm
+    who = record.answered_by
+    if who == record.version:
+        return record.arm
     if who in (REJECTED, UNANSWERED):
         return "nobody"
     if who == "default":
         return who
     if who.endswith("/baseline"):
         return "baseline"
-    return "live" if about.arm == "canary" and "; " not in about.fallback else "previous"
+    return "live" if record.arm == "canary" and "; " not in record.fallback else "previous"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Generic, NamedTuple
+from typing import Final, Generic
 
 import msgspec
 import numpy as np
@@ -35,7 +35,7 @@ SELDOM: Final = 16
 Guard = Callable[[Rows], Mapping[int, list[str]]]
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """As which arm, when (microseconds UTC), and in which class of record."""
 
     arm: Arm
@@ -45,8 +45,7 @@ class Asked(NamedTuple):
     """Whether this is the first row of a batch, by itself."""
 
 
-@dataclass(frozen=True)
-class Decided(Generic[Rows]):
+class Decided(msgspec.Struct, Generic[Rows], frozen=True, eq=False):
     """What one version was asked: row numbers in the batch, the rows as they were read, and what came of it.
 
     `about` is the record without its columns, which are `inputs` and `outputs`; `subject` names the input that
@@ -60,9 +59,9 @@ class Decided(Generic[Rows]):
     outputs: Batch
     subject: str
 
-    @cached_property
+    @property
     def record(self) -> Decisions:
-        """The whole record, with columns as lists."""
+        """The whole record, with columns as lists: made anew each time."""
         return msgspec.structs.replace(
             self.about,
             inputs=as_lists(self.inputs),
@@ -201,7 +200,7 @@ class Decider(Generic[Rows]):
         """Down the ladder until every row has an answer, with a record for each who gave any."""
         began = self.monotonic()
         read, fired = self._imputed(read, fired)
-        ladder = self._ladder(self._asked(asked.arm))
+        ladder = self._ladders[asked.arm]
         parts = answer_with_fallback(
             ladder,
             read,
@@ -225,7 +224,7 @@ class Decider(Generic[Rows]):
                     answers=mine.n, answered=part.price, seconds=latency_us / 1e6 * mine.n / batch.n, asked=price
                 ),
                 fallback=part.reason,
-                guards=joined(guards_of(fired, part.rows), part.guards),
+                guards=joined(guards_of(fired, part.rows), part.guards) if fired or part.guards else {},
             )
             place = rows if len(parts) == 1 else rows[part.rows]
             decided.append(Decided(place, seen, about, mine, part.outputs, self.subject))
@@ -280,7 +279,8 @@ class Decider(Generic[Rows]):
         broken = np.array(sorted(fired), dtype=np.int64)
         kept = np.setdiff1d(every_row(batch.n), broken)
         away = rows_of(batch, broken)
-        about = self._about(REJECTED, away.n, asked._replace(alone=False), guards=guards_of(fired, broken))
+        mine = Asked(asked.arm, asked.at, asked.kind)
+        about = self._about(REJECTED, away.n, mine, guards=guards_of(fired, broken))
         decided = self._answer(rows_of(batch, kept), rows[kept], asked) if len(kept) else []
         turned = Decided(rows[broken], self.read(away), about, away, Batch(away.n, {}), self.subject)
         return [*decided, turned]
@@ -288,9 +288,15 @@ class Decider(Generic[Rows]):
     def _asked(self, arm: Arm) -> str:
         return self.pointer.canary if arm == "canary" else self.pointer.live
 
-    def _ladder(self, asked: str) -> list[Answerer[Rows]]:
-        names = dict.fromkeys([asked, self.pointer.live, self.pointer.previous])
-        return [*(self.versions[name] for name in names if name in self.versions), self.baseline]
+    @cached_property
+    def _ladders(self) -> Mapping[Arm, list[Answerer[Rows]]]:
+        """Who is asked one after the other, for each arm."""
+        ladders: dict[Arm, list[Answerer[Rows]]] = {}
+        arms: tuple[Arm, ...] = ("live", "canary")
+        for arm in arms:
+            names = dict.fromkeys([self._asked(arm), self.pointer.live, self.pointer.previous])
+            ladders[arm] = [*(self.versions[name] for name in names if name in self.versions), self.baseline]
+        return ladders
 
     def _default(self, n: int) -> Batch:
         if self.default is None:
@@ -322,7 +328,7 @@ def _some(batch: Batch, rows: NDArray[np.int64]) -> Batch:
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:
     """Plain columns for the record: arrays and series become lists of Python values."""
-    return {name: column if isinstance(column, list) else _as_list(column) for name, column in batch.columns.items()}
+    return {name: column if type(column) is list else _as_list(column) for name, column in batch.columns.items()}
 
 
 def _as_list(column: Column) -> list[Value]:

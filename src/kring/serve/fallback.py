@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,7 +46,7 @@ class Answerer(Generic[Rows]):
         return self.judge(rows, prepared, self.decide(self.runtime.answer(prepared), self.policy))
 
 
-class Said(NamedTuple):
+class Said(msgspec.Struct, frozen=True, eq=False):
     """What one rung said, the numbers of the rows it left without an answer, and why (or nothing); the guards that
     fired, by row number."""
 
@@ -55,7 +56,7 @@ class Said(NamedTuple):
     guards: Mapping[int, list[str]] = {}
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, eq=False):
     """What came down the ladder for `rows`: outputs, who gave them at which price, and why not those above; the guards
     that fired on the way, by place among `rows`."""
 
@@ -70,11 +71,11 @@ class Answered(NamedTuple):
 def ask(answerer: Answerer[Rows], rows: Rows, *, n: int) -> Said:
     """One rung's answer to `n` rows: a failure leaves all of them without one, a NaN only its own row."""
     try:
-        outputs, guards = answerer.judged(rows)
+        judged = answerer.judged(rows)
     except KringError as error:
         return Said(Batch(n, {}), range(n), f"{answerer.version}: {error.message}")
-    missing = undecided(outputs)
-    return Said(outputs, missing, f"{answerer.version}: no usable answer" if missing else "", guards)
+    missing = undecided(judged.outputs)
+    return Said(judged.outputs, missing, f"{answerer.version}: no usable answer" if missing else "", judged.guards)
 
 
 def answer_with_fallback(

@@ -6,6 +6,7 @@ the other; deciding on the first of them alone would break each wave into crumbs
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 FORGETS: Final = 0.8
@@ -33,12 +34,12 @@ class Gathering:
     """
 
     def __init__(self) -> None:
-        self._expected = 0.0
+        self._expected = self._least = 0.0
         self._groups, self._next_look = 0, SOON
 
     def is_enough(self, asked: int) -> bool:
         """Whether `asked` requests should be decided now."""
-        return self._expected < ALONE or (asked >= self._expected * ENOUGH and not self._looks)
+        return asked >= self._least
 
     def seen(self, group: int, *, waiting: int) -> None:
         """A group of so many requests was answered while others were waiting."""
@@ -46,12 +47,9 @@ class Gathering:
         is_more = there > self._expected
         if is_more or there < self._expected * ENOUGH:
             self._expected = max(there, self._expected * FORGETS)
-        if not self._looks:
+        if self._groups < self._next_look:
             self._groups += 1
-            return
-        self._groups, self._next_look = 0, SOON if is_more else min(2 * self._next_look, LATE)
-
-    @property
-    def _looks(self) -> bool:
-        """Whether the next group is to show how many there are."""
-        return self._groups >= self._next_look
+        else:
+            self._groups, self._next_look = 0, SOON if is_more else min(2 * self._next_look, LATE)
+        looks = self._groups >= self._next_look
+        self._least = 0.0 if self._expected < ALONE else inf if looks else self._expected * ENOUGH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Noted(msgspec.Struct, gc=False, eq=False):
     told: asyncio.Future[Place]
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True, eq=False):
     """Requests of one kind, records that are waited for, and copies that nobody waits for."""
 
     asks: list[Asked]
@@ -49,8 +49,16 @@ class Group(NamedTuple):
     rows: int
 
 
-class Written(NamedTuple):
+class Part(msgspec.Struct, frozen=True, eq=False):
+    """Rows that one version was asked, their record and where it stands."""
+
+    decided: Decided[Batch]
+    record: Decisions
+    place: Place
+
+
+class Written(msgspec.Struct, frozen=True, eq=False):
     """What of a group was appended to the log, and where."""
 
-    parts: list[tuple[Decided[Batch], Place]]
+    parts: list[Part]
     notes: list[Place]

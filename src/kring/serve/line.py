@@ -49,8 +49,8 @@ class Beside(Protocol):
 class Meter(Protocol):
     """Counts what a line does."""
 
-    def decided(self, about: Decisions) -> None:
-        """A group was answered and is durable; `about` has no columns."""
+    def decided(self, record: Decisions) -> None:
+        """Rows were answered and are durable."""
         ...
 
     def committed(self, system: str, seconds: float, rows: int) -> None:
@@ -278,7 +278,7 @@ class Line:
 
     def _tell_all(self, group: Group, written: Written) -> None:
         answers = answers_of(written.parts, rows=group.rows)
-        is_whole = sum(one.about.n for one, _ in written.parts if one.answered) == group.rows
+        is_whole = all([part.decided.answered for part in written.parts])
         first = 0
         for item in group.asks:
             last = first + len(item.rows.values)
@@ -294,10 +294,10 @@ class Line:
         for note, place in zip(group.notes, written.notes, strict=True):
             if not note.told.done():
                 note.told.set_result(place)
-        for one, place in written.parts:
-            self._meter.decided(one.about)
+        for part in written.parts:
+            self._meter.decided(part.record)
             if self._copies is not None and self.served.shadows:
-                self._copies.offer(one, place, decider=self._clerk.decider, add=self.add)
+                self._copies.offer(part.decided, part.place, decider=self._clerk.decider, add=self.add)
 
 
 def durable(clerk: Clerk, written: Written) -> Written:

@@ -21,7 +21,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -61,7 +61,7 @@ _closed = msgspec.msgpack.Decoder(Closed)
 _exposed = msgspec.msgpack.Decoder(Exposure)
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """What a frame's header says; `offset` is where it begins, `end` where the next one does."""
 
     offset: int

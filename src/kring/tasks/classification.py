@@ -159,11 +159,11 @@ class Classification(ProbabilityEstimates):
         return ~np.isnan(outputs)
 
     def decide(self, outputs: Batch, policy: Policy) -> Batch:
-        """Adds `decision`, an array of labels as str; None where the probability is missing."""
+        """Adds `decision`, a list of labels as str; None where the probability is missing."""
         probability = np.asarray(outputs.columns[self.output], dtype=np.float64)
         (no, yes), threshold = policy.labels, _threshold(policy)
         decision = [yes if value >= threshold else no if value < threshold else None for value in probability.tolist()]
-        return Batch(n=outputs.n, columns={**outputs.columns, "decision": np.array(decision, dtype=object)})
+        return Batch(n=outputs.n, columns={**outputs.columns, "decision": decision})
 
     def measure(
         self,

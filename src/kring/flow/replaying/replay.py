@@ -319,11 +319,12 @@ def decide_due(stage: Stage, now: int) -> None:
         return
     assert stage.decider is not None
     for decided in stage.decider.decide(stage.feed.batch(rows), at=now, kind="batch"):
-        place = stage.log.append(decided.record)
-        hear(stage, place, decided.record)
-        block = decision_block(place, decided.record.n)
+        record = decided.record
+        place = stage.log.append(record)
+        hear(stage, place, record)
+        block = decision_block(place, record.n)
         stage.ids[rows[decided.rows]] = block
-        waiting = stage.monitors.decisions(place, decided.record)
+        waiting = stage.monitors.decisions(place, record)
         ids = split_ids(block)
         for shadow in shadows(stage) if decided.answered else ():
             said = stage.decider.shadow(decided, shadow, ids=ids)
