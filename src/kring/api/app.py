@@ -191,7 +191,9 @@ class Door:
             return
         lines = Lines(self, None, found.route.action)
         try:
-            response = await self._handled(scope, proto, found, lines, began)
+            handled = found.route.handler(await self._request(scope, proto, found, lines, began))
+            del scope  # many wait at once: what each of them holds has to fit into the caches
+            response = await handled
         except KringError as error:
             response = found.route.fault(error, status_of(error))
         except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
@@ -225,7 +227,8 @@ class Door:
             if since < before:
                 task.cancel()
 
-    async def _handled(self, scope: Any, proto: Any, found: Found, lines: Lines, began: float) -> Response | Streamed:
+    async def _request(self, scope: Any, proto: Any, found: Found, lines: Lines, began: float) -> Request:
+        """What is asked, with its whole body. The handler alone holds it, and can let go of it."""
         headers = scope.headers
         require_single(headers)
         self._check(headers)
@@ -238,7 +241,7 @@ class Door:
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
-        request = Request(
+        return Request(
             scope.method,
             scope.path,
             scope.query_string,
@@ -249,7 +252,6 @@ class Door:
             lines,
             partial(self._beyond.get, scope),
         )
-        return await route.handler(request)
 
     def _address(self, scope: Any) -> str:
         """Where the request comes from, as far as it can be known."""

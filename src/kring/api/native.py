@@ -54,7 +54,9 @@ async def decide(request: Request) -> Response:
     line = request.line()
     rows = line.reader.quick(request.body)
     if rows is not None and not request.query:
-        return Response(200, _encode((await line.ask(rows, key=request.key(line)))[0]))
+        told = line.ask(rows, key=request.key(line))
+        del request, rows  # nobody needs them while the answer is waited for
+        return Response(200, _encode((await told)[0]))
     method = explained_by(request.query)
     rows, several = (rows, False) if rows is not None else read(line, request)
     if method and len(rows.values) > 1:
