@@ -18,8 +18,7 @@ import openai
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
-from openfeature import api as openfeature
-from openfeature.contrib.provider.ofrep import OFREPProvider
+from official import flag_client
 from openfeature.evaluation_context import EvaluationContext
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -178,12 +177,9 @@ def test_what_asks_whether_the_server_is_there_needs_no_key(server: Server) -> N
 
 
 def test_the_client_of_feature_flags_reads_who_answers(server: Server) -> None:
-    openfeature.set_provider(OFREPProvider(server.url, headers_factory=lambda: {"x-api-key": server.key}))
-    try:
+    with flag_client(server) as client:
         context = EvaluationContext(targeting_key="passenger 7")
-        assert openfeature.get_client().get_string_value("flights", "none", context) == live(server, "flights")
-    finally:
-        openfeature.clear_providers()
+        assert client.get_string_value("flights", "none", context) == live(server, "flights")
     path, body = "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "passenger 7"}}
     told = server.ask("POST", path, body)
     assert {flag["key"] for flag in told.json["flags"]} > {"flights", "support"}

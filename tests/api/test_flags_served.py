@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from openfeature import api
-from openfeature.contrib.provider.ofrep import OFREPProvider
+from official import flag_client
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
@@ -36,9 +35,8 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def client(flagged: Server) -> Iterator[Any]:
-    api.set_provider(OFREPProvider(flagged.url, headers_factory=lambda: {"x-api-key": flagged.key}))
-    yield api.get_client()
-    api.clear_providers()
+    with flag_client(flagged) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

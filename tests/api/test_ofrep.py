@@ -12,8 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openfeature import api
-from openfeature.contrib.provider.ofrep import OFREPProvider
+from official import flag_client
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
@@ -30,9 +29,8 @@ ASKED = {"context": {"targetingKey": "customer-7"}}
 
 @pytest.fixture
 def client(server: Server):
-    api.set_provider(OFREPProvider(server.url, headers_factory=lambda: {"x-api-key": server.key}))
-    yield api.get_client()
-    api.clear_providers()
+    with flag_client(server) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -25,8 +26,9 @@ def user(text: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def client(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0)
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as made:
+        yield made
 
 
 def log_of(server: Server):
@@ -181,8 +183,10 @@ def test_errors_are_those_that_the_client_knows(server: Server, client: openai.O
     with pytest.raises(openai.BadRequestError, match="embedding") as none:
         client.embeddings.create(model="handbook", input="x")
     assert (none.value.code, none.value.param) == ("unsupported", "model")
-    stranger = openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-wrong", max_retries=0)
-    with pytest.raises(openai.AuthenticationError) as unknown:
+    with (
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-wrong", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError) as unknown,
+    ):
         stranger.models.list()
     assert unknown.value.code == "invalid_api_key"
     wrong = server.ask("POST", CHAT, b"<x/>", headers={"content-type": "text/xml"})

@@ -30,17 +30,17 @@ def description(server: Server) -> Any:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 def test_every_operation_answers_as_it_is_described(server: Server, description: Any, mode: GenerationMode) -> None:
     """No fault of the server's, no status or body that the description does not know."""
-    session = requests.Session()
-    session.headers["authorization"] = f"Bearer {server.key}"
     began, asked, wrong = time.monotonic(), 0, []
-    for result in description.get_all_operations():
-        operation = result.ok()
-        if operation.path in LOST or time.monotonic() - began > MOST_S:
-            continue
-        try:
-            asked += examine(operation, mode, session=session, server=server)
-        except (schemathesis.errors.SchemathesisError, FailureGroup) as error:
-            wrong.append(f"{operation.label}: {[str(one) for one in getattr(error, 'exceptions', [error])]}")
+    with requests.Session() as session:
+        session.headers["authorization"] = f"Bearer {server.key}"
+        for result in description.get_all_operations():
+            operation = result.ok()
+            if operation.path in LOST or time.monotonic() - began > MOST_S:
+                continue
+            try:
+                asked += examine(operation, mode, session=session, server=server)
+            except (schemathesis.errors.SchemathesisError, FailureGroup) as error:
+                wrong.append(f"{operation.label}: {[str(one) for one in getattr(error, 'exceptions', [error])]}")
     assert not wrong, "\n".join(wrong)
     assert asked > 50
 
