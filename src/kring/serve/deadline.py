@@ -157,16 +157,13 @@ class DeadlineRuntime:
     def answer(self, batch: Batch) -> Batch:
         """What the runtime answers. `Late` when that took longer, also for what can't be stopped and answered after
         all: whoever asked has turned elsewhere."""
-        watchdog = self._watchdog
-        watched = watchdog.within(self._seconds, stop=self._stop_of_this_thread())
-        watchdog.enter(watched)
+        watched = self._watchdog.within(self._seconds, stop=self._stop_of_this_thread())
         try:
-            outputs = self._runtime.answer(batch)
+            with watched:
+                outputs = self._runtime.answer(batch)
         except Late:
             self.trips += 1
             raise
-        finally:
-            watchdog.leave(watched)
         if watched.stopped:
             self.trips += 1
             raise Late("it answered after its deadline", allowed=f"{self._seconds * 1000:.0f} ms")
