@@ -24,6 +24,8 @@ SHOWN: Final = '["error", "fallback", "contract", "abstention"]'
 EQUAL_ROWS: Final = 1500
 QUICK: Final = 250
 """Answers by which the quantiles of a latency are known."""
+ASKED_IN_A_ROW: Final = 20
+"""Requests of which one worker answers all once in half a million times."""
 
 
 @dataclass
@@ -83,6 +85,15 @@ class Asker:
         """Leave nothing under way, whatever came before."""
         if state_of(self.folder).rollout and rollout_of(self.folder).state in ("shadow", "step", "held"):
             assert kring("abort", self.folder, "--reason", "the next one").code == 0
+            self.until_live_alone()
+
+    def until_live_alone(self) -> None:
+        """Until every worker has heard of the end: each request goes to any of them."""
+
+        def is_alone() -> bool:
+            return all({one["arm"] for one in self.ask(ills.FINE)} == {"live"} for _ in range(ASKED_IN_A_ROW))
+
+        until(is_alone, "the end of its answers", log=self.server.log, every=0.1)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"X-Kring-System": self.system.name}
@@ -165,7 +176,7 @@ def taken_back(asker: Asker, guilty: str, step: Callable[[], object]) -> None:
     assert all(one["new_bad"] <= one["new_units"] for one in page["guardrails"]), page["guardrails"]
     told = [one for one in state_of(asker.folder).alarms if (one.kind, one.metric) == ("release", "rolled_back")]
     assert f"{version} was rolled back: {guilty} got worse" in {one.what for one in told}.pop()
-    until(lambda: {one["arm"] for one in asker.ask(ills.FINE)} == {"live"}, "the end of its answers", every=0.1)
+    asker.until_live_alone()
 
 
 ILLS: Final[dict[str, Callable[[Asker], object]]] = {
