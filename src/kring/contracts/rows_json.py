@@ -8,7 +8,6 @@ refuses nothing: it only saves the second reading for rows that are in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -41,7 +40,7 @@ def rows_json(contract: Contract, *, fields: Sequence[str]) -> RowsJson:
     members = [_member(place, types[name], needed=name in needed) for place, name in enumerate(fields)]
     names = {f"f{place}": name for place, name in enumerate(fields)}
     row = msgspec.defstruct("Row", members, rename=names, kw_only=True, forbid_unknown_fields=True, gc=False)
-    values = attrgetter(*names) if len(names) > 1 else lambda one: (one.f0,)
+    values = msgspec.structs.astuple
     if any(rule.kind == "expression" for rule in rules):
         return RowsJson(row, _looked_at(contract, fields, left=fields, values=values))
     left = [name for name in fields if types[name] is None]
