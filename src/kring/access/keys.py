@@ -148,12 +148,12 @@ class _Known(NamedTuple):
 class KeyTable:
     """The live keys by id. `dev` says whether development keys are taken: on loopback only."""
 
-    __slots__ = ("_again", "_dev", "_known", "_salt")
+    __slots__ = ("_again", "_dev", "_known", "_salted")
 
     def __init__(self, keys: Iterable[ApiKey], *, dev: bool) -> None:
         self._dev = dev
         self._known = {key.id: _known(key) for key in keys if not key.revoked}
-        self._salt = os.urandom(16)
+        self._salted = hashlib.blake2b(key=os.urandom(16), digest_size=16)
         self._again: dict[bytes, _Known] = {}
 
     def __len__(self) -> int:
@@ -165,7 +165,9 @@ class KeyTable:
 
         A key that was right is known again by a keyed digest of it, for as long as this table lives.
         """
-        mark = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=16).digest()
+        marking = self._salted.copy()
+        marking.update(text.encode("utf-8", "surrogatepass"))
+        mark = marking.digest()
         again = self._again.get(mark)
         if again is not None:
             return self._still(again, now=now)
