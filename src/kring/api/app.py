@@ -241,17 +241,8 @@ class Door:
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
-        return Request(
-            scope.method,
-            scope.path,
-            scope.query_string,
-            headers,
-            body,
-            found.params,
-            system,
-            lines,
-            partial(self._beyond.get, scope),
-        )
+        beyond = partial(self._beyond.get, scope)
+        return Request(scope.query_string, headers, body, found.params, system, lines, beyond)
 
     def _address(self, scope: Any) -> str:
         """Where the request comes from, as far as it can be known."""

@@ -70,8 +70,6 @@ class Request(msgspec.Struct, frozen=True):
     """`params` are the parts of the path that its route names. `system` was chosen by header or prefix, if at all.
     `beyond` asks what only the control process knows."""
 
-    method: str
-    path: str
     query: str
     headers: Headers
     body: bytes
