@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.metrics.numbers import every_row, narrow, numbers_of, rows_of_numbers, side_by_side
-from kring.record.batch import Batch
+from kring.record.batch import Batch, ColumnsOf
 
 VALUES = st.none() | st.floats(allow_nan=False)
 NAMES = ("a", "b", "c")
@@ -43,6 +43,18 @@ def test_rows_are_picked_as_columns_are(batch: Batch, data: st.DataObject) -> No
     numbers = rows_of_numbers(batch.numbers, np.array(rows, dtype=np.int64))
     assert numbers is not None
     assert np.asarray(numbers.matrix).tobytes() == as_floats(batch, NAMES)[:, rows].tobytes()
+
+
+@given(batches())
+def test_numbers_are_columns_by_their_names(batch: Batch) -> None:
+    assert batch.numbers is not None
+    columns = ColumnsOf(batch.numbers)
+    assert (list(columns), len(columns), "word" in columns) == (list(NAMES), len(NAMES), False)
+    again = Batch(batch.n, columns)
+    for name, column in again.columns.items():
+        assert np.asarray(column).tobytes() == as_floats(batch, (name,)).tobytes()
+    with pytest.raises(KeyError, match="word"):
+        columns["word"]
 
 
 def test_what_is_not_among_the_numbers_is_not_found() -> None:

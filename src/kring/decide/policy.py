@@ -37,6 +37,8 @@ SAID: Final[Mapping[Output, Mapping[str, LogicalType]]] = {
 OF_LABEL: Final = "probability."
 DECISION: Final = "decision"
 REASON: Final = "reason"
+DECISIVE: Final = frozenset({bool, int, str})
+"""Values of these types are decisions; only among others may be rows without one."""
 
 
 class Judged(msgspec.Struct, frozen=True, eq=False):
@@ -126,6 +128,8 @@ def undecided(outputs: Batch) -> list[int]:
     if isinstance(decision, np.ndarray) and decision.dtype.kind == "f":
         return np.isnan(decision).nonzero()[0].tolist()
     values = decision.tolist() if isinstance(decision, np.ndarray) else decision
+    if DECISIVE.issuperset(map(type, values)):
+        return []
     return [row for row, value in enumerate(values) if value is None or (isinstance(value, float) and isnan(value))]
 
 

@@ -14,7 +14,7 @@ from kring.contracts.expression import Expression
 from kring.contracts.grammar import fields_of, parse
 from kring.contracts.terms import resolve
 from kring.metrics.numbers import narrow, side_by_side
-from kring.record.batch import Batch, Column, Numbers
+from kring.record.batch import Batch, Column, ColumnsOf, Numbers
 from kring.record.contract import LogicalType
 from kring.record.decision import Value
 from kring.record.prepare import Prepared
@@ -42,7 +42,8 @@ def row_preparer(prepared: Prepared, *, types: Mapping[str, LogicalType]) -> Cal
 
     def prepare(batch: Batch) -> Batch:
         if is_plain and (single := side_by_side(batch, plain)) is not None:
-            return Batch(batch.n, dict(zip(names, single, strict=True)), Numbers(names, single))
+            side = Numbers(names, single)
+            return Batch(batch.n, ColumnsOf(side), side)
         rows = _rows(batch, fields)
         matrix = np.array([[_number(cell(row)) for row in rows] for cell in numbers], dtype=np.float64)
         narrowed = iter(narrow(matrix))

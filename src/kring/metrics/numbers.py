@@ -20,7 +20,7 @@ EVERY.flags.writeable = False
 
 def numbers_of(columns: Mapping[str, Sequence[Value]], names: Sequence[str]) -> Numbers:
     """The columns of these names, which hold floats and None, as float32; see `narrow`."""
-    lists = [columns[name] for name in names]
+    lists = [*map(columns.__getitem__, names)]
     values = list(chain.from_iterable(lists))
     try:
         if isfinite(sum(values)):  # type: ignore[arg-type]

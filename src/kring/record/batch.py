@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -26,16 +26,40 @@ class Numbers(msgspec.Struct, frozen=True, eq=False):
     matrix: Column
 
 
+class ColumnsOf(Mapping[str, Column]):
+    """`numbers` as columns by their names, made when somebody asks for one of them: most only want the matrix."""
+
+    __slots__ = ("_made", "_numbers")
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._made: dict[str, Column] | None = None
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers.names)
+
+    def __len__(self) -> int:
+        return len(self._numbers.names)
+
+    def _columns(self) -> dict[str, Column]:
+        if self._made is None:
+            self._made = dict(zip(self._numbers.names, self._numbers.matrix, strict=True))  # type: ignore[arg-type]
+        return self._made
+
+
 class Batch(msgspec.Struct, frozen=True):
     """`n` rows as named columns in a fixed order; every column has length `n`. `numbers` are for what computes with
     many columns at once, see `kring.metrics.numbers`; whoever changes a column leaves them out."""
 
     n: int
-    columns: dict[str, Column]
+    columns: Mapping[str, Column]
     numbers: Numbers | None = None
 
     def __post_init__(self) -> None:
-        if set(map(len, self.columns.values())) <= {self.n}:
+        if isinstance(self.columns, ColumnsOf) or set(map(len, self.columns.values())) <= {self.n}:
             return
         for name, column in self.columns.items():
             if len(column) != self.n:

@@ -103,8 +103,8 @@ class Reader:
 
     def batch(self, values: Sequence[Values]) -> Batch:
         """Rows as columns, the numbers among them side by side as well."""
-        columns = dict(zip(self.names, map(list, zip(*values, strict=True)), strict=True))
-        return Batch(len(values), {**columns}, numbers_of(columns, self._numbers) if self._numbers else None)
+        columns: dict[str, Any] = dict(zip(self.names, map(list, zip(*values, strict=True)), strict=True))
+        return Batch(len(values), columns, numbers_of(columns, self._numbers) if self._numbers else None)
 
     def _require_known(self, raw: Mapping[str, object], place: int) -> None:
         unknown = next((name for name in raw if name not in self._known), None)

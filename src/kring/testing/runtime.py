@@ -83,7 +83,7 @@ class RuntimeConformance(ABC):
     def test_order_of_rows_and_columns_changes_nothing(self) -> None:
         batch = self.batch()
         turned = part(batch, list(range(batch.n))[::-1])
-        mixed = Batch(batch.n, dict(reversed(turned.columns.items())))
+        mixed = Batch(batch.n, dict(reversed(list(turned.columns.items()))))
         np.testing.assert_allclose(self.answers(mixed)[::-1], self.answers(batch), rtol=1e-6, atol=1e-7)
 
     def test_lists_are_columns_too_and_others_are_not_read(self) -> None:
