@@ -16,6 +16,8 @@ from kring.record.decision import Value
 
 EVERY: Final = np.arange(256)
 EVERY.flags.writeable = False
+FIRST: Final = [EVERY[:n] for n in range(len(EVERY) + 1)]
+"""The numbers of so many rows, by how many they are."""
 
 
 def numbers_of(columns: Mapping[str, Sequence[Value]], names: Sequence[str]) -> Numbers:
@@ -47,7 +49,8 @@ def side_by_side(batch: Batch, names: Sequence[str]) -> NDArray[np.float32] | No
     """The columns of these names, (k, n), in their order; None unless all of them are among the batch's numbers."""
     if batch.numbers is None:
         return None
-    known, matrix = batch.numbers.names, np.asarray(batch.numbers.matrix)
+    known = batch.numbers.names
+    matrix: NDArray[np.float32] = batch.numbers.matrix  # type: ignore[assignment]  # an array, whoever made it
     if known == names:
         return matrix
     places = {name: place for place, name in enumerate(known)}
@@ -61,4 +64,4 @@ def rows_of_numbers(numbers: Numbers | None, rows: NDArray[np.int64]) -> Numbers
 
 def every_row(n: int) -> NDArray[np.int64]:
     """The numbers of `n` rows, 0 to n - 1, to be read only."""
-    return EVERY[:n] if n <= len(EVERY) else np.arange(n)
+    return FIRST[n] if n < len(FIRST) else np.arange(n)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Final
 
 from kring.errors import KringError, NoRoom, Overloaded, Unavailable, way_of
 from kring.metrics.ids import decision_ids
 from kring.record.answer import Answer
-from kring.record.decision import Decisions
+from kring.record.decision import Decisions, Value
 from kring.serve.decider import UNANSWERED
 from kring.serve.group import Part
 
@@ -38,15 +38,13 @@ def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
     if record.answered_by == UNANSWERED:
         return [nobody(record.fallback)] * record.n
     outputs, guards = record.outputs, record.guards
-    names = [name for name in outputs if name not in OWN]
-    others = zip(*(outputs[name] for name in names), strict=True) if names else repeat(())
     reasons = outputs.get("reason") or repeat(None)
     version, arm, answered_by, fallback = record.version, record.arm, record.answered_by, record.fallback
     return [
         Answer(
             id,
             decision,
-            dict(zip(names, values)),  # noqa: B905  as long as each other: saying so takes a third of the time
+            others,
             version,
             arm,
             answered_by,
@@ -54,10 +52,20 @@ def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
             guards.get(at, []),
             [] if reason is None else [str(reason)],
         )
-        for at, id, decision, values, reason in zip(
-            range(record.n), ids, outputs["decision"], others, reasons, strict=False
+        for at, id, decision, others, reason in zip(
+            range(record.n), ids, outputs["decision"], others_of(outputs), reasons, strict=False
         )
     ]
+
+
+def others_of(outputs: Mapping[str, Sequence[Value]]) -> Iterable[dict[str, Value]]:
+    """What each row was given besides the decision, row by row."""
+    names = [name for name in outputs if name not in OWN]
+    if len(names) == 1:  # most have one, and need a third of the time
+        (name,) = names
+        return [{name: value} for value in outputs[name]]
+    rows = zip(*(outputs[name] for name in names), strict=True)
+    return [dict(zip(names, values)) for values in rows] if names else repeat({})  # noqa: B905  strict takes as long again
 
 
 def nobody(why: str) -> Unavailable:
