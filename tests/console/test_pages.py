@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
+from kring.console import look
 from kring.console.look import POLICY, milliseconds, moment, short, shown
 from kring.console.signing import local
 from kring.flow.serving.drawings import Drawings
 from kring.flow.serving.render import draw_all
+from kring.flow.viewing.decisions import DecisionView
 from kring.host.files import LocalFiles
 from served import Server, serving, wait_until_managed
 from systems import kring, write_loans
@@ -67,6 +69,18 @@ def test_every_page_says_what_its_twin_says(server: Server, decision: str):
     assert server.ask("GET", "/systems/loans.json", headers=HTML).json["name"] == "loans"
     told = server.ask("GET", f"/decisions/{decision}.json", headers=HTML).json
     assert (told["id"], told["outcome"]["value"], told["inputs"]["region"]) == (decision, True, EVIL)
+
+
+@pytest.mark.parametrize(("latency_us", "told"), [(1234, ["1.23 ms"]), (0, [])])
+def test_only_what_was_timed_says_how_long_it_took(latency_us: int, told: list[str]):
+    """A replay walks through years by a clock of its own, in which nothing takes any time."""
+    view = DecisionView(
+        id="d_0", system="loans", at="2026-01-01T00:00:00Z", decision="yes", outputs={}, inputs={}, version="v_0",
+        arm="live", answered_by="v_0", kind="batch", latency_us=latency_us,
+    )  # fmt: skip
+    nothing: dict[str, object] = {"why": None, "refused": "", "may_explain": False, "lineage": None, "untraced": "-"}
+    text = look.page("decision.html.jinja", decision=view, who="somebody", **nothing).body.decode()
+    assert re.findall(r"<dt>Took</dt><dd[^>]*>([^<]*)", text) == told
 
 
 def test_a_system_says_what_is_left_of_its_promises(server: Server, decision: str):
