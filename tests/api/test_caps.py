@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from shutil import copytree
 from typing import Final
@@ -66,6 +66,37 @@ def test_a_body_in_parts_is_counted_as_it_comes(server: Server, path: str) -> No
                 sent += 0x40000
     assert sent < 4 * MOST, "all of it was taken"
     assert server.ask("GET", "/livez").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "lines", "expected"),
+    [
+        (DECIDE, ("authorization: Bearer of nobody",), 401),
+        (DECIDE, ("host: evil.example",), 403),
+        ("/api/keys", ("host: evil.example",), 403),
+        ("/systems/nobody/api/decisions", (), 404),
+    ],
+)
+def test_a_refusal_before_the_body_ends_the_connection_and_says_so(
+    server: Server, path: str, lines: tuple[str, ...], expected: int
+) -> None:
+    """Else the caller's next request would be sent into a connection that is being closed."""
+    wait_until_managed(server)
+    told = {"host": server.address, "authorization": f"Bearer {server.key}"} | dict(one.split(": ") for one in lines)
+    asked = [f"POST {path} HTTP/1.1", "content-length: 20", *(f"{name}: {value}" for name, value in told.items())]
+    got = server.raw("\r\n".join([*asked, "", ""]).encode(), seconds=5)
+    assert status(got) == expected, got[:300]
+    assert b"\r\nconnection: close\r\n" in got
+
+
+def test_a_refusal_without_a_body_keeps_the_connection(server: Server) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        for _ in range(2):
+            connection.request("POST", DECIDE)
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.getheader("connection")) == (401, None)
+            assert connection.sock is not None
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x-gzip", "compress", "GZIP"])

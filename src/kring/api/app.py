@@ -1,18 +1,20 @@
 """The door of a data worker: RSGI in, one route's handler, one answer out.
 
-In this order: the path, the host, who asks (before a byte of the body is read), the body within its limits, the
-handler, which comes to a system only through what its caller may do. What no route knows goes to the control process.
+In this order: the path, the host, who asks and in which system (before a byte of the body is read), the body within its
+limits, the handler, which comes to a system only through what its caller may do. What no route knows goes to the
+control process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
+import msgspec
 from granian._granian import RSGIProtocolClosed
 
 from kring.access.guard import Gatekeeper
@@ -44,6 +46,7 @@ be as large as one."""
 SLOWEST_S: Final = 10.0
 """How long a body may take to arrive."""
 
+CLOSES: Final = ("connection", "close")
 NOSNIFF: Final = ("x-content-type-options", "nosniff")
 """A browser takes an answer for what it says it is: what somebody sent in never becomes a page."""
 
@@ -190,12 +193,15 @@ class Door:
             await self._pass_on(scope, proto)
             return
         lines = Lines(self, None, found.route.action)
+        handled: Awaitable[Response | Streamed] | None = None
         try:
             handled = found.route.handler(await self._request(scope, proto, found, lines, began))
-            del scope  # many wait at once: what each of them holds has to fit into the caches
+            scope = None  # many wait at once: what each of them holds has to fit into the caches
             response = await handled
         except KringError as error:
             response = found.route.fault(error, status_of(error))
+            if handled is None:
+                response = refused_early(response, scope.headers)
         except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
             return
         except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
@@ -237,10 +243,10 @@ class Door:
             lines.principal = self.gate.authenticate(
                 headers, now=self.clock.now(), tick=began, address=partial(self._address, scope)
             )
-        body = await self._body(headers, proto, began, most=self._most) if route.method in ("POST", "PUT") else b""
         system = one_system(found.system, headers.get(SYSTEM) or "")
         if system and lines.principal is not None:
             lines.choose(system)
+        body = await self._body(headers, proto, began, most=self._most) if route.method in ("POST", "PUT") else b""
         beyond = partial(self._beyond.get, scope)
         return Request(scope.query_string, headers, body, found.params, system, lines, beyond)
 
@@ -276,7 +282,7 @@ class Door:
                 body = await self._body(scope.headers, proto, self.clock.monotonic(), most=most)
                 await self._beyond.pass_on(scope, proto, body)
         except KringError as error:
-            self._answer(proto, native(error, status_of(error)))
+            self._answer(proto, refused_early(native(error, status_of(error)), scope.headers))
 
     @contextmanager
     def _room_for(self, scope: Any) -> Iterator[int]:
@@ -298,7 +304,7 @@ class Door:
 
     def _headers(self, response: Response | Streamed) -> list[Header]:
         headers = [*MEDIA[response.media], *response.headers] if response.headers else MEDIA[response.media]
-        return [*headers, ("connection", "close")] if self.is_draining else headers
+        return [*headers, CLOSES] if self.is_draining and CLOSES not in headers else headers
 
     def _answer(self, proto: Any, response: Response) -> None:
         proto.response_bytes(response.status, self._headers(response), response.body)
@@ -307,6 +313,14 @@ class Door:
         transport = proto.response_stream(response.status, self._headers(response))
         async for chunk in response.chunks:
             await transport.send_bytes(chunk)
+
+
+def refused_early(response: Response, headers: Any) -> Response:
+    """What is answered before the body was read, if there is one: the connection ends with it, since nobody will read
+    the body, and the answer says so, or the caller's next request would be lost."""
+    if not announced(headers):
+        return response
+    return msgspec.structs.replace(response, headers=(*response.headers, CLOSES))
 
 
 def announced(headers: Any) -> int:
