@@ -59,6 +59,7 @@ class Batch(msgspec.Struct, frozen=True):
     numbers: Numbers | None = None
 
     def __post_init__(self) -> None:
+        # Those of one matrix are as long as each other, and need not be made to be counted.
         if isinstance(self.columns, ColumnsOf) or set(map(len, self.columns.values())) <= {self.n}:
             return
         for name, column in self.columns.items():

@@ -61,7 +61,7 @@ def told_of(record: Decisions, ids: Iterable[str]) -> list[Answer | KringError]:
 def others_of(outputs: Mapping[str, Sequence[Value]]) -> Iterable[dict[str, Value]]:
     """What each row was given besides the decision, row by row."""
     names = [name for name in outputs if name not in OWN]
-    if len(names) == 1:  # most have one, and need a third of the time
+    if len(names) == 1:  # most have one, and nothing is to be put together
         (name,) = names
         return [{name: value} for value in outputs[name]]
     rows = zip(*(outputs[name] for name in names), strict=True)

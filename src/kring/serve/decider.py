@@ -327,7 +327,8 @@ def _some(batch: Batch, rows: NDArray[np.int64]) -> Batch:
 
 
 def as_lists(batch: Batch) -> dict[str, list[Value]]:
-    """Plain columns for the record: arrays and series become lists of Python values."""
+    """Plain columns for the record: arrays and series become lists of Python values. Where all are lists already, they
+    are the batch's own, to be read only."""
     if type(batch.columns) is dict and {*map(type, batch.columns.values())} <= {list}:
         return batch.columns
     return {name: column if type(column) is list else _as_list(column) for name, column in batch.columns.items()}
