@@ -109,7 +109,9 @@ def test_a_system_that_can_t_be_read_at_the_start_keeps_no_other_waiting(tmp_pat
         waited("loans is operated here")
         assert [line for line in said if "is not operated before its files can be read" in line] == said[:1]
         assert str(broken) in said[0]
-        config.write_text(text)
+        written = config.with_suffix(".new")
+        written.write_text(text)
+        written.replace(config)  # whole at once: half a file would be said to be unreadable as well
         waited("credits is operated here")
     finally:
         stopped.set()
