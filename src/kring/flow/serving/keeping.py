@@ -44,7 +44,7 @@ class Patience:
     A process may take `start` to be ready; `tries` starts in a row that end alike are enough to give up one that never
     was. The second restart in a row waits `first_wait`, then twice as long up to `longest_wait`; whoever was ready for
     `stable` begins anew. A stopping server waits `drain` at most for what is under way, and `settle` at least, so that
-    all have heard of it. All of it is looked at every `tick`.
+    all have heard of it. All of it is looked at every `tick`, or every `calm` while nothing is under way.
     """
 
     heartbeat: float = 10.0
@@ -57,6 +57,7 @@ class Patience:
     drain: float = 20.0
     settle: float = 0.25
     tick: float = 0.025
+    calm: float = 0.1
 
 
 class Kept:
@@ -124,6 +125,11 @@ class Kept:
             self._say(f"{self.spec.name} is killed: {why}")
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it runs as it should, or is not to run again: then it need not be looked at so often."""
+        return self._is_done or (self.is_ready and not (self._told_to_end or self._overran))
+
+    @property
     def in_flight(self) -> int:
         """Requests that it has taken and not answered, as it said last."""
         return self.seat.vitals().in_flight if self.seat is not None and self.child is not None else 0
@@ -169,10 +175,12 @@ class Kept:
         """An overrun must be seen twice: a machine that stood still goes on with the worker too."""
         patience, limit = self._patience, self.spec.memory_mb
         forgiven = self._forgiven
-        if vitals.deadline and now > max(vitals.deadline, forgiven) + patience.overrun:
-            if self._overran == vitals.deadline:
+        seen = self._overran
+        overruns = vitals.deadline and now > max(vitals.deadline, forgiven) + patience.overrun
+        self._overran = vitals.deadline if overruns else 0.0
+        if overruns:
+            if seen == vitals.deadline:
                 self.kill(f"its work overran its deadline by {(now - vitals.deadline) * 1000:.0f} ms")
-            self._overran = vitals.deadline
         elif self.is_ready and now - max(vitals.heartbeat, self._since, forgiven) > patience.heartbeat:
             self.kill(f"it gave no sign of life for {now - max(vitals.heartbeat, self._since):.1f} s")
         elif limit and vitals.rss > limit * MEGABYTE and self.child is not None:

@@ -121,8 +121,9 @@ class Supervisor:
             self._wait(alarm)
 
     def _wait(self, alarm: socket.socket) -> None:
-        """One tick, or less when a signal comes: also when a child ends."""
-        if select.select([alarm], [], [], self._patience.tick)[0]:
+        """Until the next look, or less when a signal comes: also when a child ends."""
+        is_calm = not self._signals and all(kept.is_settled for kept in self._kept)
+        if select.select([alarm], [], [], self._patience.calm if is_calm else self._patience.tick)[0]:
             with suppress(BlockingIOError):
                 alarm.recv(1 << 12)
 
