@@ -21,6 +21,7 @@ from granian.server.embed import Server
 
 from kring.access.hosts import hosts_allowed, require_host, require_origin
 from kring.api.app import Door
+from kring.api.early_bodies import read_ahead
 from kring.api.forward import ControlSide
 from kring.api.paths import Paths
 from kring.api.protocols import routes_of
@@ -110,6 +111,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     worker = Worker(plan, seat=seat, say=say)
     worker.open()
     door = door_of(worker)
+    read_ahead()
     server = Server(
         listener_of(worker, door),
         address=plan.host,
