@@ -14,14 +14,12 @@ from kring.errors import Busy
 from kring.flow import history
 from kring.flow.duty.prober import Prober
 from kring.flow.duty.turns import Duty
-from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.watching.keeping import read_seen
 from kring.flow.watching.watcher import Watcher
 from kring.host.clock import SimulatedClock
 from kring.record.alarm import Alarm
 from kring.record.decision import Decisions
-from kring.record.operator import OperatorState
 from kring.record.probe import Probed
 from kring.record.running import ProbesPlan, Slo
 from kring.stores.file import open_log
@@ -44,7 +42,7 @@ def project(lived: Lived, tmp_path: Path) -> Project:
 
 def alarms(project: Project) -> dict[str, Alarm]:
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
     assert state is not None
     return {one.key: one for one in state.alarms}
 
@@ -59,7 +57,7 @@ def turned(project: Project, *, times: int = 1) -> Duty:
 def asked(project: Project, *, rows: int, at: int, answered_by: str = "nobody") -> None:
     """Requests that the live version did not answer."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
     assert state is not None
     assert state.pointer is not None
     record = Decisions(

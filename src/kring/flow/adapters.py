@@ -308,6 +308,13 @@ def token_readers(access: AccessList) -> Mapping[str, Tokens]:
     return tokens.token_readers(access)
 
 
+def require_signers(jwks: bytes) -> None:
+    """The error of `kring.access.tokens.signers` for what is no set of public keys."""
+    from kring.access import tokens
+
+    tokens.signers(jwks)
+
+
 def grpc_server() -> Callable[..., Awaitable[Any]]:
     """What serves the Open Inference Protocol over gRPC; `MissingExtra` without its package."""
     module = _with_extra("kring.api.open_inference_grpc", extra="grpc", purpose="--grpc-port", key="")

@@ -8,13 +8,13 @@ from kring.charts.versions import Versions, answered, roles_of
 from kring.errors import NotFound, Refused, UserError
 from kring.flow import history
 from kring.flow.operating.leading import led
-from kring.flow.operating.operator import LEASE, operating
+from kring.flow.operating.operator import operating
 from kring.flow.project import Project
 from kring.flow.verifying import no_way_back
 from kring.ports.ledger import Ledger
 from kring.record.alarm import Alarm, Handling
 from kring.record.message import Delivery
-from kring.record.operator import AlarmHandled, OperatorState
+from kring.record.operator import AlarmHandled
 from kring.record.rollout import Pointer
 from kring.watch.alarms import by_urgency
 from kring.watch.meaning import means
@@ -62,7 +62,7 @@ def versions_of(project: Project) -> Versions:
 
 def versions_on(project: Project, ledger: Ledger) -> Versions:
     """As `versions_of`, by an open ledger."""
-    state = history.newest_with(ledger, OperatorState, LEASE)
+    state = history.operator_state(ledger)
     if state is None:
         return Versions()
     return Versions(
@@ -74,7 +74,7 @@ def versions_on(project: Project, ledger: Ledger) -> Versions:
 
 def all_alarms(ledger: Ledger) -> list[Alarm]:
     """Every alarm as it is now, in the order in which they were raised."""
-    state = history.newest_with(ledger, OperatorState, LEASE)
+    state = history.operator_state(ledger)
     found = {alarm.id: alarm for alarm in history.all_of(ledger, Alarm)}
     found |= {alarm.id: alarm for alarm in (state.alarms if state else ()) if alarm.id in found}
     return list(found.values())

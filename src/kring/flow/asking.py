@@ -9,9 +9,10 @@ import polars as pl
 
 from kring.contracts.questions import texts_read
 from kring.errors import KringError, Unsupported, UserError
-from kring.flow.deciding import Opened, answerer_of, open_decider, require_same_reading, verified
+from kring.flow.deciding import Opened, answerer_of, open_decider
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer, open_log
+from kring.flow.verified import require_same_reading, verified
 from kring.metrics.ids import decision_ids
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Value

@@ -63,6 +63,9 @@ KINDS: Final[dict[type[msgspec.Struct], str]] = {
     TrialRun: "trial",
 }
 
+OPERATOR: Final = KINDS[OperatorState]
+"""The id of the operator's state: there is one."""
+
 
 def entry(record: msgspec.Struct, *, id: str, actor: str, at: int) -> Entry:
     """What the ledger appends for `record`."""
@@ -92,6 +95,11 @@ def newest_with(ledger: Ledger, kind: type[R], id: str) -> R | None:
         return get(ledger, kind, id)
     except NotFound:
         return None
+
+
+def operator_state(ledger: Ledger) -> OperatorState | None:
+    """What the operator committed last; None before its first step."""
+    return newest_with(ledger, OperatorState, OPERATOR)
 
 
 def all_of(ledger: Ledger, kind: type[R], *, after: int = 0) -> Iterator[R]:

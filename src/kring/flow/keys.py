@@ -14,9 +14,8 @@ import msgspec
 
 from kring.access.keys import id_in, is_weak, make_key, require_strong
 from kring.access.roles import may_mint, may_revoke
-from kring.access.tokens import signers
 from kring.errors import Conflict, DataError, Forbidden, KringError, NotFound, UserError
-from kring.flow import history
+from kring.flow import adapters, history
 from kring.flow.project import Project
 from kring.ports.ledger import Ledger
 from kring.record.access import AccessList, ApiKey, Env, Principal, Role, TokenKeys
@@ -207,7 +206,7 @@ def token_keys_of(project: Project) -> TokenKeys | None:
         ) from error
     keys = TokenKeys(jwks=project.files.read(path), since=min(since, project.clock.now()))
     try:
-        signers(keys.jwks)
+        adapters.require_signers(keys.jwks)
     except KringError as error:
         error.file, error.key = str(path), "access.oidc.jwks"
         raise

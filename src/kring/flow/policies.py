@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kring.errors import KringError
-from kring.flow.deciding import verified
 from kring.flow.project import Project
+from kring.flow.verified import verified
 from kring.record.version import Policy
 
 

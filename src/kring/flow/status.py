@@ -10,7 +10,6 @@ from kring.flow.alarming import all_alarms
 from kring.flow.checking import snapshots_on
 from kring.flow.lately import last_asked
 from kring.flow.operating.leading import Led, led
-from kring.flow.operating.operator import LEASE
 from kring.flow.operating.rollout_words import headline, stage_began
 from kring.flow.operating.showing import judged_now
 from kring.flow.operator.moment import Moment
@@ -67,7 +66,7 @@ def status(project: Project, *, verify: bool) -> Status:
     may answer, their data and the sealed log against it (`IntegrityError`)."""
     with project.ledger() as ledger:
         head: Head = ledger.verify() if verify else ledger.head()
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         pointer = state.pointer if state else None
         if verify and state is not None:
             verify_all(project, ledger, in_service(state))

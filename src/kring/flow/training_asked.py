@@ -8,7 +8,7 @@ import msgspec
 
 from kring.errors import Refused, UserError
 from kring.flow import history
-from kring.flow.operating.operator import LEASE, operating
+from kring.flow.operating.operator import operating
 from kring.flow.project import Project
 from kring.learn.schedule import turn
 from kring.record.operator import OperatorState, TrainingAsked
@@ -39,7 +39,7 @@ def trainings(project: Project) -> Trainings:
     if not project.home.ledger.exists():
         return Trainings(system=project.system.name)
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE) or OperatorState(system=project.system.name)
+        state = history.operator_state(ledger) or OperatorState(system=project.system.name)
         last = list({one.id: one for one in history.all_of(ledger, Training)}.values())
     return seen(project, state, last)
 

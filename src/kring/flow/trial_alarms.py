@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from kring.flow import history
-from kring.flow.operating.operator import LEASE, operating
+from kring.flow.operating.operator import operating
 from kring.flow.project import Project
 from kring.record.alarm import Alarm
-from kring.record.operator import AlarmHandled, OperatorEvent, OperatorState, Watched
+from kring.record.operator import AlarmHandled, OperatorEvent, Watched
 from kring.record.trial import TrialSeen
 from kring.release.trial_alarms import ENDED, breaches_of, looked_at, slice_of
 
@@ -24,7 +24,7 @@ def tell_trials(project: Project, seen: Sequence[TrialSeen], *, now: int) -> Non
     """Raise what was `seen` of the trials that run, and end what rang about others. `Busy` while another command is at
     it."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
     rings = [alarm for alarm in state.alarms if alarm.kind == "trial"] if state is not None else []
     found = tuple(breach for one in seen for breach in breaches_of(one))
     if not found and not rings:

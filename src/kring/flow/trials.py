@@ -13,7 +13,6 @@ import msgspec
 from kring.errors import NotFound, Refused
 from kring.flow import adapters, history
 from kring.flow.flags import running_trials
-from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.trial_alarms import tell_trials
 from kring.flow.trial_reports import judged_reports, reports_in, unit_names
@@ -22,7 +21,6 @@ from kring.ports.ledger import Ledger
 from kring.ports.trials import Exposed, Trials, says_more
 from kring.record.decision import Decisions
 from kring.record.exposure import Exposure
-from kring.record.operator import OperatorState
 from kring.record.rollout import Pointer
 from kring.record.running import Trial
 from kring.record.trial import TrialOutcomesTold, TrialReported, TrialRun, TrialSeen, TrialState, TrialTold
@@ -210,7 +208,7 @@ def declared(project: Project, name: str) -> Trial:
 
 def with_versions(terms: Trial, ledger: Ledger) -> Trial:
     """Terms whose arms are ids of versions. The router has one canary beside the live version, so there are two."""
-    state = history.newest_with(ledger, OperatorState, LEASE)
+    state = history.operator_state(ledger)
     pointer = state.pointer if state is not None else None
     if pointer is None or not pointer.canary or not pointer.share:
         raise Refused(

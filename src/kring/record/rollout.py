@@ -113,6 +113,11 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     brakes: tuple[Brake, ...] = ()
     terms: Terms | None = None
 
+    @property
+    def stage(self) -> RolloutState:
+        """The state it is in, or from which it was held."""
+        return self.before or self.state
+
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """Which versions answer: the router's whole truth. `generation` rises with each change.

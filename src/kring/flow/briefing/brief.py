@@ -14,7 +14,6 @@ from kring.flow import history
 from kring.flow.briefing.folder import Material, write_folder
 from kring.flow.briefing.live_rows import LiveRows, live_rows
 from kring.flow.deciding import frame_reader, open_answerers
-from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer
 from kring.flow.snapshots import LATEST, find
@@ -53,7 +52,7 @@ def brief(project: Project, *, out: Path | None = None) -> Brief:
     others, compared = disagreements(project, rows, policy)
     material = Material(newest, rows, losses, others)
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
     found = Brief(
         system=project.system.name,
         version=pointer.live,

@@ -12,7 +12,6 @@ import msgspec
 from kring.errors import Busy, Conflict, KringError
 from kring.flow import adapters
 from kring.flow.configuration import Configuration, changed_in, is_heard_alike
-from kring.flow.deciding import verified
 from kring.flow.duty.prober import Prober
 from kring.flow.operating.asking import record_pulled
 from kring.flow.operating.following import Follower, Frames, Led, cursors_since
@@ -22,9 +21,10 @@ from kring.flow.operating.rounds import Rounds
 from kring.flow.operating.telling import telling
 from kring.flow.operating.training import Trainer
 from kring.flow.operator.alarms import open_metrics
-from kring.flow.operator.rollouts import begun_at, stage_of
+from kring.flow.operator.rollouts import begun_at
 from kring.flow.probing import probes_due
 from kring.flow.project import Project
+from kring.flow.verified import verified
 from kring.flow.watching.keeping import read_seen, write_seen
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
 from kring.record.operator import OperatorEvent, OperatorState, Retrained
@@ -180,7 +180,7 @@ class Duty:
         """What a shadow has said by now: told at once when it is the first of it or when more failed, else each
         minute."""
         rollout = state.rollout
-        if rollout is None or stage_of(rollout) != "shadow" or not self._is_due("shadow", self._shadow_s):
+        if rollout is None or rollout.stage != "shadow" or not self._is_due("shadow", self._shadow_s):
             return []
         began = self.project.clock.monotonic()
         said = self._watcher.monitors.windows.compared(rollout.version, since=begun_at(rollout))

@@ -9,13 +9,13 @@ import msgspec
 
 from kring.errors import Refused, Unavailable
 from kring.flow import history
-from kring.flow.deciding import verified
-from kring.flow.operating.operator import LEASE, operating
+from kring.flow.operating.operator import operating
 from kring.flow.operating.showing import typed
 from kring.flow.operator.moment import Moment
 from kring.flow.operator.rollouts import is_canary, why_not
 from kring.flow.project import Project
 from kring.flow.pulling import PullFile, next_to_pull, without
+from kring.flow.verified import verified
 from kring.flow.verifying import verify_version
 from kring.record.operator import OperatorState, Retrained, RollbackAsked, RolloutAsked
 from kring.record.pulled import Pulled
@@ -73,7 +73,7 @@ def _known(project: Project) -> Pointer | None:
     file = PullFile(project.home.root, files=project.files)
     try:
         with project.ledger() as ledger:
-            state = history.newest_with(ledger, OperatorState, LEASE)
+            state = history.operator_state(ledger)
         pointer = state.pointer if state else None
     except Unavailable:
         pointer = file.published()

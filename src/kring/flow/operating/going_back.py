@@ -9,9 +9,8 @@ import msgspec
 from kring.charts.versions import roles_of
 from kring.errors import Unavailable
 from kring.flow import history
-from kring.flow.operating.operator import LEASE
 from kring.flow.operator.alarms import OF_A_VERSION
-from kring.flow.operator.rollouts import is_canary, stage_of
+from kring.flow.operator.rollouts import is_canary
 from kring.flow.project import Project
 from kring.record.alarm import Alarm
 from kring.record.operator import OperatorState
@@ -42,7 +41,7 @@ def going_back(project: Project) -> GoingBack | None:
         return None
     try:
         with project.ledger() as ledger:
-            state = history.newest_with(ledger, OperatorState, LEASE)
+            state = history.operator_state(ledger)
             known = list(history.all_of(ledger, Alarm))
     except Unavailable:
         return None
@@ -70,7 +69,7 @@ def _moves(state: OperatorState) -> tuple[str, str] | None:
     pointer, rollout = state.pointer, state.rollout
     if pointer is None:
         return None
-    if rollout is not None and (is_canary(rollout) or (not pointer.previous and stage_of(rollout) == "shadow")):
+    if rollout is not None and (is_canary(rollout) or (not pointer.previous and rollout.stage == "shadow")):
         return rollout.version, pointer.live
     return (pointer.live, pointer.previous) if pointer.previous else None
 

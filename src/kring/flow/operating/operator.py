@@ -86,7 +86,7 @@ class Operator:
 
     def refresh(self) -> bool:
         """Read the state again; whether another command has changed it."""
-        newest = history.newest_with(self.ledger, OperatorState, LEASE)
+        newest = history.operator_state(self.ledger)
         if newest is None or newest.seq == self.state.seq:
             return False
         self.state = newest
@@ -115,9 +115,9 @@ class Operator:
         sealed = [event for event in events if isinstance(event, BatchSealed) and event == state.sealed]
         entries = [entry for command in commands for entry in entries_of(command, now)]
         entries += [history.entry(one, id=one.rollout, actor=ACTOR, at=now) for one in sealed]
-        entries.append(history.entry(state, id=LEASE, actor=self.holder, at=now))
+        entries.append(history.entry(state, id=history.OPERATOR, actor=self.holder, at=now))
         seq = self.ledger.head().seq
-        newest = history.newest_with(self.ledger, OperatorState, LEASE)
+        newest = history.operator_state(self.ledger)
         if (newest.seq if newest else 0) != self.state.seq:
             raise overtaken(self.state.seq, by=newest.seq if newest else 0)
         self.ledger.append(entries, expect_seq=seq, token=self.token)
@@ -155,7 +155,7 @@ def open_operator(
 ) -> Operator:
     """Take the lease `right` and read the last committed state. `Busy` while another holder has it."""
     lease = ledger.lease(right, holder=holder, ttl=seconds, now=project.clock.now())
-    state = history.newest_with(ledger, OperatorState, LEASE) or OperatorState(system=project.system.name)
+    state = history.operator_state(ledger) or OperatorState(system=project.system.name)
     return Operator(
         project=project,
         ledger=ledger,

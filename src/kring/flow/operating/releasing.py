@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from kring.errors import Conflict, NotFound, UserError
 from kring.flow import history
 from kring.flow.checking import latest_snapshot
-from kring.flow.deciding import verified
 from kring.flow.operating.asking import start_release
 from kring.flow.operating.limits import Habits, habits_of
-from kring.flow.operating.operator import LEASE
 from kring.flow.operator.rollouts import in_the_making
 from kring.flow.project import Project
 from kring.flow.releasing import Judged, build_version, dominators, judge_all, latest_training, require_reason
+from kring.flow.verified import verified
 from kring.record.operator import OperatorState
 from kring.record.progress import Plan
 from kring.record.rollout import Pointer, Terms
@@ -109,7 +108,7 @@ def planned_for(project: Project) -> tuple[Planned | None, Habits | None]:
 def require_none_under_way(project: Project) -> None:
     """`Conflict` while another version is on its way: two rollouts would spoil each other's tests."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
     rollout = state.rollout if state else None
     if rollout is None or not (in_the_making(rollout) or rollout.state == "held"):
         return

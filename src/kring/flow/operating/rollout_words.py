@@ -9,7 +9,7 @@ from typing import Final
 from kring.charts.words import moment
 from kring.flow.operating.leading import Led
 from kring.flow.operator.driving import TRANSIENT
-from kring.flow.operator.rollouts import FULL, is_canary, stage_of
+from kring.flow.operator.rollouts import FULL, is_canary
 from kring.record.operator import OperatorState
 from kring.record.progress import Judged, Progress
 from kring.record.rollout import Pointer, Rollout, Terms, UnitKind
@@ -46,7 +46,7 @@ def stage_began(rollout: Rollout, moves: Sequence[Rollout]) -> int:
     Held and resumed it is at the same stage still."""
     began = 0
     for one in reversed(moves):
-        if (stage_of(one), one.step) != (stage_of(rollout), rollout.step):
+        if (one.stage, one.step) != (rollout.stage, rollout.step):
             break
         began = one.at
     return began
@@ -61,7 +61,7 @@ def headline(rollout: Rollout, found: Judged | None, *, led: Led, began: int = 0
     if rollout.state == "held":
         stage = {"shadow": "in shadow", "step": f"at {rollout.step} % of the traffic"}
         there = f" (there since {moment(began)})" if began else ""
-        where = f"{stage.get(stage_of(rollout), 'at full traffic')}{there}"
+        where = f"{stage.get(rollout.stage, 'at full traffic')}{there}"
         said = f"{version} WAITS {where}, held {since}: {rollout.reason}"
         return said if led.now else f"{said}; and NOBODY WATCHES IT: {led.why_not}"
     stage = {
@@ -111,7 +111,7 @@ def _waiting(pointer: Pointer, rollout: Rollout, *, led: Led) -> str:
         back = "without data no harm can be proven either, so it would not go back by itself"
     if not led.now:
         back = "it would not go back by itself, since no operator runs"
-    if rollout.terms is None or (stage_of(rollout) != "step" and not rollout.terms.holdback):
+    if rollout.terms is None or (rollout.stage != "step" and not rollout.terms.holdback):
         back = "it is compared with nothing, so it would not go back by itself"
     on = "until somebody resumes it"
     if rollout.brakes and TRANSIENT.issuperset(rollout.brakes):
@@ -122,7 +122,7 @@ def _waiting(pointer: Pointer, rollout: Rollout, *, led: Led) -> str:
 def how_sure(rollout: Rollout, state: OperatorState, found: Judged | None, *, led: Led) -> Iterator[str]:
     """What the e-values mean, in numbers that can be acted on."""
     terms, progress = rollout.terms, state.progress
-    if stage_of(rollout) == "shadow" and state.shadow is not None:
+    if rollout.stage == "shadow" and state.shadow is not None:
         said = state.shadow
         yield (
             f"Of {said.rows:,} rows put to both, {said.agreement:.1%} were decided alike; their answers lie"
@@ -131,7 +131,7 @@ def how_sure(rollout: Rollout, state: OperatorState, found: Judged | None, *, le
     if terms is None or progress is None or found is None:
         yield "Nothing was tested by traffic: there is no version before it, or no share was left to it."
         return
-    if stage_of(rollout) != "shadow":
+    if rollout.stage != "shadow":
         last = state.sealed.at if state.sealed else 0
         yield from _tested(rollout, terms, found, last=last, led=led)
     yield from _paired(terms, progress)
@@ -182,7 +182,7 @@ def what_is_missing(
         return
     if not led.now:
         yield f"somebody to judge it: {led.why_not}"
-    stage = stage_of(rollout)
+    stage = rollout.stage
     if terms is None:
         return
     if found is not None and progress is not None and stage != "baking":
@@ -216,7 +216,7 @@ def ways_back(pointer: Pointer | None, rollout: Rollout, *, led: Led, closed: st
     where that is `closed`."""
     live = pointer.live if pointer else "the live version"
     previous = pointer.previous if pointer and not closed else ""
-    stage = stage_of(rollout)
+    stage = rollout.stage
     alone = "" if led.now else "; it works without an operator"
     if stage in ("promoted", "baking"):
         if previous:

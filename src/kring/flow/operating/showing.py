@@ -14,7 +14,6 @@ from kring.charts.versions import roles_of
 from kring.errors import NotFound
 from kring.flow import history
 from kring.flow.operating.leading import Led, led
-from kring.flow.operating.operator import LEASE
 from kring.flow.operating.rollout_words import (
     ENDED,
     headline,
@@ -27,7 +26,7 @@ from kring.flow.operating.rollout_words import (
 )
 from kring.flow.operator.driving import judgement
 from kring.flow.operator.moment import Moment
-from kring.flow.operator.rollouts import FULL, braking, stage_of
+from kring.flow.operator.rollouts import FULL, braking
 from kring.flow.project import Project
 from kring.flow.verifying import no_way_back
 from kring.record.operator import OperatorState
@@ -91,7 +90,7 @@ class RolloutShown(msgspec.Struct, frozen=True, kw_only=True):
 def show(project: Project) -> RolloutShown:
     """The newest rollout of the system; `NotFound` before the first."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         rollout = state.rollout if state else None
         if state is None or rollout is None or state.pointer is None:
             raise NotFound(
@@ -129,7 +128,7 @@ def show(project: Project) -> RolloutShown:
 
 def judged_now(at_work: Moment, state: OperatorState, rollout: Rollout) -> Judged | None:
     """What the tests say at the step it is at; None where nothing was tested."""
-    stage = stage_of(rollout)
+    stage = rollout.stage
     at = {"shadow": 0, "step": rollout.step}.get(stage, FULL)
     if rollout.terms is not None and stage in ("promoted", "baking", "done") and not rollout.terms.holdback:
         return None
@@ -168,7 +167,7 @@ def what_to_do(
         )
     for what, command in ways_back(state.pointer, rollout, led=led, closed=closed):
         yield from _command(what, f"kring {command} {folder} --reason '…'")
-    if closed and stage_of(rollout) in ("promoted", "baking"):
+    if closed and rollout.stage in ("promoted", "baking"):
         yield f"There is no way back now: {closed}"
     if state.alarms:
         yield from _ringing(state, folder)
@@ -228,7 +227,7 @@ CURES: Final[dict[str, str]] = {
 
 
 def _guardrails(found: Judged | None, rollout: Rollout) -> Iterator[GuardrailShown]:
-    step = {"shadow": 0, "step": rollout.step}.get(stage_of(rollout), rollout.step or FULL)
+    step = {"shadow": 0, "step": rollout.step}.get(rollout.stage, rollout.step or FULL)
     for one in found.standings if found else ():
         yield GuardrailShown(
             name=one.name,

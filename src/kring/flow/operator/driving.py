@@ -16,7 +16,6 @@ from kring.flow.operator.rollouts import (
     moved_to,
     resumed,
     rolled_back,
-    stage_of,
     told,
     without_canary,
 )
@@ -172,7 +171,7 @@ def from_baking(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
 def from_held(moment: Moment, state: OperatorState, rollout: Rollout) -> Step:
     """Harm is looked for while it waits; what only the world had stopped goes on when the world does."""
     on = braking(moment, state)
-    stage = stage_of(rollout)
+    stage = rollout.stage
     if stage in ("shadow", "step", "baking"):
         step = {"shadow": 0, "step": rollout.step}.get(stage, FULL)
         found = judgement(state, rollout, step=step, brakes=on)
@@ -192,7 +191,7 @@ def given_up(moment: Moment, state: OperatorState, rollout: Rollout, metric: str
 
 def harmed(moment: Moment, state: OperatorState, rollout: Rollout, found: Judged) -> Step:
     """Rolled back by proof, and told; given up where nobody has heard it yet."""
-    if stage_of(rollout) == "shadow":
+    if rollout.stage == "shadow":
         return given_up(moment, state, rollout, "worse", f"the shadow was proven worse: {found.why}")
     what = f"{rollout.version} was rolled back: {found.why}"
     state, alarm = told(moment, state, "rolled_back", what, since=rollout.since, sure=odds_of(rollout))

@@ -87,7 +87,7 @@ def on_rollback(moment: Moment, state: OperatorState, event: RollbackAsked) -> S
     if rollout is not None and is_canary(rollout):
         return rolled_back(moment, state, event.reason, actor=event.actor)
     if pointer is None or not pointer.previous:
-        shadowed = rollout is not None and stage_of(rollout) == "shadow"
+        shadowed = rollout is not None and rollout.stage == "shadow"
         return rolled_back(moment, state, event.reason, actor=event.actor) if shadowed else (state, [])
     commands: list[Command] = []
     if rollout and rollout.state in ("draft", "validating"):
@@ -121,7 +121,7 @@ def why_not(moment: Moment, state: OperatorState, what: str) -> str:
     if what == "hold":
         return "it is held already: kring resume lets it go on" if rollout.state == "held" else ""
     if what == "abort":
-        is_live = stage_of(rollout) in ("promoted", "baking")
+        is_live = rollout.stage in ("promoted", "baking")
         return "the new version answers already: kring rollback brings the one before it back" if is_live else ""
     if rollout.state != "held":
         return "it is not held, so there is nothing to resume"
@@ -281,11 +281,6 @@ def braking(moment: Moment, state: OperatorState) -> tuple[Brake, ...]:
     return tuple(sorted(on))
 
 
-def stage_of(rollout: Rollout) -> RolloutState:
-    """The state it is in, or from which it was held."""
-    return rollout.before or rollout.state
-
-
 def begun_at(rollout: Rollout) -> int:
     """When it began (microseconds UTC), whatever it has gone through since."""
     return rollout.terms.at if rollout.terms else rollout.since
@@ -298,13 +293,13 @@ def is_over(rollout: Rollout) -> bool:
 
 def is_canary(rollout: Rollout) -> bool:
     """Whether its version answers a share beside the one that was there before."""
-    return stage_of(rollout) == "step" and rollout.state in ("step", "held")
+    return rollout.stage == "step" and rollout.state in ("step", "held")
 
 
 def in_the_making(rollout: Rollout) -> bool:
     """Whether it is still being tested."""
     tested = rollout.terms is not None and rollout.terms.holdback > 0
-    if stage_of(rollout) in ("promoted", "baking"):
+    if rollout.stage in ("promoted", "baking"):
         return tested and rollout.state != "held"
     return rollout.state in ("draft", "validating", "shadow", "step")
 

@@ -22,7 +22,7 @@ from kring.flow.operating.limits import Limits, limits_of
 from kring.flow.operating.operator import Operator, failed, no_retraining, open_operator
 from kring.flow.operating.rounds import Rounds
 from kring.flow.operator.alarms import open_metrics
-from kring.flow.operator.rollouts import begun_at, stage_of
+from kring.flow.operator.rollouts import begun_at
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.releasing import build_version, judge_all
@@ -347,7 +347,7 @@ def shadows(stage: Stage) -> list[Answerer[pl.DataFrame]]:
     live = state.pointer.live
     others = [stage.opened[live].baseline]
     wanted = [stage.first]
-    if state.rollout is not None and stage_of(state.rollout) == "shadow":
+    if state.rollout is not None and state.rollout.stage == "shadow":
         wanted.append(state.rollout.version)
     return [*others, *(stage.opened[id].answerer for id in dict.fromkeys(wanted) if id != live)]
 

@@ -8,7 +8,7 @@ from kring.charts.page import Block, Table, Text
 from kring.charts.words import count, moment
 from kring.flow import history
 from kring.flow.operator.driving import judgement
-from kring.flow.operator.rollouts import FULL, stage_of
+from kring.flow.operator.rollouts import FULL
 from kring.flow.replaying.untimed import told_untried
 from kring.ports.ledger import Ledger
 from kring.record.operator import OperatorState
@@ -32,7 +32,7 @@ def moves(ledger: Ledger) -> Iterator[RolloutMove]:
 
 
 def _move(state: OperatorState, before: Rollout, after: Rollout) -> RolloutMove:
-    stage = stage_of(before)
+    stage = before.stage
     step = {"shadow": 0, "step": before.step}.get(stage, FULL)
     has_tests = stage in ("shadow", "step") or bool(before.terms and before.terms.holdback)
     found = judgement(state, before, step=step, brakes=()) if has_tests else None

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from kring.errors import DataError, NotFound, UserError
 from kring.flow import adapters, history
-from kring.flow.deciding import Opened, frame_reader, open_answerers, require_same_reading
+from kring.flow.deciding import Opened, frame_reader, open_answerers
 from kring.flow.policies import Policies
 from kring.flow.project import Project
 from kring.flow.recording import Unsealing, unsealing
+from kring.flow.verified import require_same_reading
 from kring.flow.viewing.decisions import row_of
 from kring.metrics.ids import decision_block, decision_id
 from kring.ports.decision_log import Logged

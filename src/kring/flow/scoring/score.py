@@ -28,13 +28,13 @@ from kring.decide.guard import frame_guard
 from kring.errors import KringError, NotFound, Refused, Unavailable
 from kring.flow import adapters, history
 from kring.flow.checking import hide
-from kring.flow.deciding import Opened, open_answerers, open_decider, require_same_reading
-from kring.flow.operating.operator import LEASE
+from kring.flow.deciding import Opened, open_answerers, open_decider
 from kring.flow.project import Project
 from kring.flow.recording import sealing_for
 from kring.flow.scoring.input import Rows, as_batch, open_rows, staged_reader
 from kring.flow.scoring.order import Order, ranked_by, refuse_order, refuse_rows, stamps
 from kring.flow.scoring.output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
+from kring.flow.verified import require_same_reading
 from kring.host.clock import stopwatch
 from kring.ports.decision_log import DecisionLog
 from kring.ports.files import Appender
@@ -42,7 +42,6 @@ from kring.ports.ledger import Ledger
 from kring.ports.sink import Table
 from kring.record.decision import PackedDecisions
 from kring.record.event import Segment
-from kring.record.operator import OperatorState
 from kring.record.rollout import Pointer
 from kring.record.scored import Scored
 from kring.serve.decider import REJECTED, UNANSWERED, Decider
@@ -151,7 +150,7 @@ def live_pointer(project: Project) -> Pointer:
     state = None
     if project.home.ledger.exists():
         with project.ledger() as ledger:
-            state = history.newest_with(ledger, OperatorState, LEASE)
+            state = history.operator_state(ledger)
     if state is None or state.pointer is None:
         raise NotFound("there is no live version yet", next=f"run kring go {project.folder} first")
     return state.pointer

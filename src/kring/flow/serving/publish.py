@@ -11,21 +11,18 @@ import msgspec
 from kring.errors import KringError, NotFound, UserError
 from kring.flow import history
 from kring.flow.cleaning import repairs_of_rows
-from kring.flow.deciding import require_same_reading, verified
 from kring.flow.flags import running_trials
 from kring.flow.keys import access_list, keys_on
-from kring.flow.operating.operator import LEASE
-from kring.flow.operator.rollouts import stage_of
 from kring.flow.project import Project
 from kring.flow.pulling import PullFile
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.configured import Configured, alike
 from kring.flow.serving.meeting import Meeting
+from kring.flow.verified import require_same_reading, verified
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
 from kring.record.access import AccessList, ApiKey
 from kring.record.erasure import Forgotten
-from kring.record.operator import OperatorState
 from kring.record.serving import Served
 
 
@@ -157,13 +154,13 @@ class Publisher:
 def served(project: Project, ledger: Ledger) -> Served:
     """What a worker must know of one system; `NotFound` without a live version, `Conflict` when the contract is not
     the one that it was made with, `IntegrityError` when it is not what was signed."""
-    state = history.newest_with(ledger, OperatorState, LEASE)
+    state = history.operator_state(ledger)
     if state is None or state.pointer is None:
         raise NotFound(f"{project.system.name} has no live version yet", next=f"run kring go {project.folder} first")
     pointer, rollout = state.pointer, state.rollout
     live = verified(project, pointer.live)
     require_same_reading(project, live)
-    shadows = (rollout.version,) if rollout is not None and stage_of(rollout) == "shadow" else ()
+    shadows = (rollout.version,) if rollout is not None and rollout.stage == "shadow" else ()
     others = (id for id in (pointer.canary, pointer.previous, *shadows) if id)
     return Served(
         home=str(project.home.root.resolve()),

@@ -9,7 +9,6 @@ import msgspec
 
 from kring.flow import adapters, history
 from kring.flow.operating.following import cursors_since
-from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.metrics.intervals import wilson
 from kring.ports.ledger import Ledger
@@ -56,7 +55,7 @@ def gate_answer(project: Project, *, version: str, window_us: int) -> GateAnswer
     which is being rolled out is meant, else the live one."""
     now = project.clock.now()
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         meant = version or version_at_work(state)
         doubts = [*released(ledger, meant), *rolled(state, meant), *alarmed(state, meant)]
     counted = counts(project, meant, since=now - window_us, until=now) if meant else Counted(0, 0, 0)

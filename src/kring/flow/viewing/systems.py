@@ -8,7 +8,6 @@ from kring.charts.words import rfc3339
 from kring.flow import history
 from kring.flow.alarming import all_alarms, versions_on
 from kring.flow.checking import snapshots_on
-from kring.flow.operating.operator import LEASE
 from kring.flow.project import Project
 from kring.flow.viewing.alarms import AlarmView, alarm_view
 from kring.flow.viewing.decisions import DecisionRow, Follower, Lately
@@ -148,7 +147,7 @@ class SystemView(msgspec.Struct, frozen=True, kw_only=True):
 def system_row(project: Project, follower: Follower) -> SystemRow:
     """What the first page says of a system."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         pointer = state.pointer if state else None
         live = history.newest_with(ledger, Version, pointer.live) if pointer else None
         alarms = [one for one in all_alarms(ledger) if one.state != "resolved"]
@@ -169,7 +168,7 @@ def system_row(project: Project, follower: Follower) -> SystemRow:
 def system_view(project: Project, follower: Follower) -> SystemView:
     """Everything that the page of a system shows."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         pointer = state.pointer if state else None
         rollout = state.rollout if state else None
         snapshots = snapshots_on(ledger)
@@ -259,7 +258,7 @@ def gate_view(ledger: Ledger, version: str) -> GateView | None:
 def live_evidence(project: Project) -> Evidence | None:
     """What was measured of the live version."""
     with project.ledger() as ledger:
-        state = history.newest_with(ledger, OperatorState, LEASE)
+        state = history.operator_state(ledger)
         live = history.newest_with(ledger, Version, state.pointer.live) if state and state.pointer else None
         return history.newest_with(ledger, Evidence, live.evidence) if live else None
 

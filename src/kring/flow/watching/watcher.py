@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 from kring.errors import KringError
 from kring.flow import history
-from kring.flow.deciding import verified
 from kring.flow.drilling.drill import overdue
 from kring.flow.project import Project
+from kring.flow.verified import verified
 from kring.flow.watching.monitors import Monitors
 from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged
