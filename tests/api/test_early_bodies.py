@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from functools import wraps
 from typing import Any, ParamSpec
 
 import pytest
+from granian import _futures
 from granian._granian import RSGIProtocolClosed
 from granian.constants import HTTPModes
 from granian.server import embed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.api import early_bodies
-from kring.api.early_bodies import AHEAD_BYTES, Begun, read_ahead
+from kring.api.early_bodies import SCHEDULER, SHORT_BYTES, EarlyBodies, Whole, is_short
 from served import free_port
 
 P = ParamSpec("P")
@@ -35,31 +37,31 @@ def looped(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 class Echo:
     """Answers with the body, and notes how each request came and what became of it."""
 
-    def __init__(self, *, wait_s: float = 0.0) -> None:
-        self.began: list[bool] = []
-        self.gone = asyncio.Event()
-        self._wait_s = wait_s
+    def __init__(self) -> None:
+        self.early: list[bool] = []
+        self.lost: list[type[BaseException]] = []
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
-        self.began.append(isinstance(proto, Begun))
-        await asyncio.sleep(self._wait_s)
+        self.early.append(isinstance(proto, Whole))
         try:
             body = b"" if scope.path == "/unread" else bytes(await proto())
-        except RSGIProtocolClosed:
-            self.gone.set()
-            raise
+        except (RSGIProtocolClosed, asyncio.CancelledError) as error:
+            self.lost.append(type(error))
+            body = b"lost"
         proto.response_bytes(200, [("content-type", "text/plain")], body)
 
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test has granian do is undone after it."""
-    monkeypatch.setattr(embed, early_bodies.WRAPPER, getattr(embed, early_bodies.WRAPPER))
+    monkeypatch.setattr(_futures, SCHEDULER, getattr(_futures, SCHEDULER))
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
-    read_ahead()
+async def served(
+    app: Any, bodies: EarlyBodies | None = None
+) -> AsyncIterator[Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
+    (bodies or EarlyBodies(time.monotonic)).read()
     port = free_port()
     server = embed.Server(app, port=port, http=HTTPModes.http1, websockets=False, log_enabled=False)
     serving = asyncio.create_task(server.serve())
@@ -92,7 +94,7 @@ async def answer(reader: asyncio.StreamReader) -> bytes:
 
 @looped
 async def test_bodies_of_every_length_come_whole_and_in_order() -> None:
-    lengths = [0, 1, 700, AHEAD_BYTES - 1, AHEAD_BYTES, AHEAD_BYTES + 1, 1 << 20, 2]
+    lengths = [0, 1, 700, SHORT_BYTES - 1, SHORT_BYTES, SHORT_BYTES + 1, 1 << 20, 2]
     echo = Echo()
     async with served(echo) as connect:
         reader, writer = await connect()
@@ -101,7 +103,7 @@ async def test_bodies_of_every_length_come_whole_and_in_order() -> None:
             writer.write(posted(body))
             assert await answer(reader) == body
         writer.close()
-    assert echo.began == [0 < length <= AHEAD_BYTES for length in lengths], "granian calls its wrapper in another way"
+    assert echo.early == [0 < length <= SHORT_BYTES for length in lengths], "granian hands requests over in another way"
 
 
 @looped
@@ -121,7 +123,7 @@ async def test_a_body_in_pieces_and_one_of_no_length_come_whole() -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert await answer(reader) == b""
         writer.close()
-    assert echo.began == [True, False, False]
+    assert echo.early == [True, False, False]
 
 
 @looped
@@ -135,56 +137,106 @@ async def test_a_body_that_nobody_asks_for_leaves_the_connection_whole() -> None
             writer.write(posted(b"read"))
             assert await answer(reader) == b"read"
         writer.close()
-    assert all(echo.began)
+    assert all(echo.early)
 
 
 @looped
-async def test_a_body_that_nobody_asks_for_and_that_never_ends_holds_no_connection() -> None:
-    echo = Echo()
-    async with served(echo) as connect:
+async def test_a_body_that_takes_too_long_is_handed_over_as_it_is() -> None:
+    now, echo = [1000.0], Echo()
+    bodies = EarlyBodies(lambda: now[0])
+    async with served(echo, bodies) as connect:
         reader, writer = await connect()
-        writer.write(posted(b"half", length=8, path="/unread"))
-        assert await answer(reader) == b""
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.write(posted(b"half", length=8))
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        bodies.expire(1000.0)
+        await asyncio.sleep(0.1)
+        assert not echo.early, "its time is not over"
+        bodies.expire(1000.1)
+        assert await answer(reader) == b"lost"
+        assert await asyncio.wait_for(reader.read(), 20) == b"", "who never sends the end holds no connection"
         writer.close()
-    assert echo.began == [True]
+        bodies.expire(2000.0)
+    assert (echo.early, echo.lost) == ([True], [asyncio.CancelledError])
 
 
-@pytest.mark.parametrize("wait_s", [0.0, 0.2], ids=["while it is waited for", "before it is asked for"])
 @looped
-async def test_whoever_goes_in_the_middle_of_a_body_is_told_as_gone(wait_s: float) -> None:
-    echo = Echo(wait_s=wait_s)
+async def test_whoever_goes_in_the_middle_of_a_body_is_told_as_gone() -> None:
+    echo = Echo()
     async with served(echo) as connect:
         _, writer = await connect()
         writer.write(posted(b"half", length=8))
         await writer.drain()
-        while not echo.began:
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         writer.close()
-        await asyncio.wait_for(echo.gone.wait(), 20)
+        while not echo.lost:
+            await asyncio.sleep(0.01)
+        assert echo.lost == [RSGIProtocolClosed]
         reader, writer = await connect()
         writer.write(posted(b"next"))
         assert await answer(reader) == b"next"
         writer.close()
 
 
-class Asked:
-    """As granian's scope, as far as it is looked at."""
+class Scope:
+    """As granian's, as far as it is looked at."""
 
     def __init__(self, length: str | None, *, proto: str = "http", method: str = "POST") -> None:
         self.proto, self.method = proto, method
         self.headers = {} if length is None else {"content-length": length}
 
 
-@given(st.one_of(st.none(), st.text(max_size=12), st.integers(-5, AHEAD_BYTES * 3).map(str)))
-def test_only_what_says_to_be_short_is_begun(length: str | None) -> None:
+class Watcher:
+    """As granian's, of a request whose body may be there before anybody can ask to be told."""
+
+    def __init__(self, body: asyncio.Future[bytes]) -> None:
+        self.scope = Scope("4")
+        self.body = body
+        self.response_bytes = self.taskref = self.done = self.err = lambda *_: None
+
+    @property
+    def proto(self) -> Callable[[], asyncio.Future[bytes]]:
+        return Proto(self.body)
+
+
+class Proto:
+    def __init__(self, body: asyncio.Future[bytes]) -> None:
+        self.body = body
+
+    def __call__(self) -> asyncio.Future[bytes]:
+        return self.body
+
+    def response_bytes(self, status: int, headers: object, body: bytes) -> None:
+        raise AssertionError("nothing is answered here")
+
+
+@looped
+async def test_a_body_that_is_there_at_once_is_handed_over_too() -> None:
+    loop, heard, after = asyncio.get_running_loop(), asyncio.Event(), list[str]()
+
+    async def handle(watcher: Any) -> None:
+        after.append((await watcher.proto()).decode())
+        heard.set()
+
+    EarlyBodies(time.monotonic).read()
+    schedule = getattr(_futures, SCHEDULER)(loop, copy_context(), handle)
+    body: asyncio.Future[bytes] = loop.create_future()
+    body.set_result(b"here")
+    schedule(Watcher(body))
+    assert not after, "it is the loop's turn"
+    await asyncio.wait_for(heard.wait(), 20)
+    assert after == ["here"]
+
+
+@given(st.one_of(st.none(), st.text(max_size=12), st.integers(-5, SHORT_BYTES * 3).map(str)))
+def test_only_what_says_to_be_short_comes_early(length: str | None) -> None:
     says = int(length) if length is not None and length.isdecimal() else 0
-    assert early_bodies.is_short(Asked(length)) == (0 < says <= AHEAD_BYTES)
-    assert not early_bodies.is_short(Asked(length, proto="ws"))
-    assert not early_bodies.is_short(Asked(length, method="GET"))
+    assert is_short(Scope(length)) == (0 < says <= SHORT_BYTES)
+    assert not is_short(Scope(length, proto="ws"))
+    assert not is_short(Scope(length, method="GET"))
 
 
 def test_another_release_of_granian_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(embed, early_bodies.WRAPPER)
-    read_ahead()
-    assert not hasattr(embed, early_bodies.WRAPPER)
+    monkeypatch.delattr(_futures, SCHEDULER)
+    EarlyBodies(time.monotonic).read()
+    assert not hasattr(_futures, SCHEDULER)

@@ -1,85 +1,106 @@
-"""Short bodies, begun to be read as soon as their request is there.
+"""Requests with short bodies, handed over when the body is there.
 
 granian hands a request over when its head is there. Who then asks for the body waits for a second trip, from the loop
-to granian's threads and back, though the body mostly came with the head. Here that trip begins before the first one
-has ended: on the thread that hands the request over, which has the body at hand.
+to granian's threads and back, though the body mostly came with the head. Here the body is asked for on the thread that
+would hand the request over, and the request comes to the loop with it: one trip instead of two.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from contextvars import Context
+from functools import partial
+from typing import Any, Final, NamedTuple
 
-from granian.server import embed
+from granian import _futures
 
-AHEAD_BYTES: Final = 1 << 14
+SHORT_BYTES: Final = 1 << 14
 """A body that says to be longer is read when it is asked for, as one that does not say: so strangers fill no memory."""
 
 METHODS: Final = ("POST", "PUT", "PATCH")
-"""Who sends a body with another method may wait for ever with it: nobody reads it, and the connection is not held."""
+"""Who sends a body with another method does not wait for it to be read."""
 
-WRAPPER: Final = "_future_watcher_wrapper"
-"""What granian's embedded server makes of an application: a function from a request to the coroutine that answers it,
-which is called on the thread that hands the request over."""
+SCHEDULER: Final = "_cbsched_aioschedule"
+"""What makes, of a loop and the function that answers a request, the function by which granian hands requests over."""
 
-Handle = Callable[[Any, Any], Awaitable[None]]
+Handle = Callable[[Any], Coroutine[Any, Any, None]]
 
 
-class Begun:
-    """granian's protocol of a request whose body is on its way."""
+class Whole:
+    """granian's protocol of a request whose body is there."""
 
     __slots__ = ("_body", "_proto", "response_bytes")
 
-    def __init__(self, proto: Any) -> None:
+    def __init__(self, proto: Any, body: Awaitable[bytes]) -> None:
         self._proto = proto
-        self._body = proto()
+        self._body = body
         self.response_bytes = proto.response_bytes
 
-    def __call__(self) -> Any:
-        """The whole body, to be waited for once. `RSGIProtocolClosed` when whoever asked has gone before its end."""
-        body, self._body = self._body, None
-        return body
-
-    def leave(self) -> None:
-        """Read no further when nobody has asked for the body: or who never sends its end would hold a connection."""
-        if self._body is not None:
-            self._body.cancel()
+    def __call__(self) -> Awaitable[bytes]:
+        """The body. `RSGIProtocolClosed` when whoever asked had gone before its end, `CancelledError` when it took too
+        long."""
+        return self._body
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._proto, name)
 
 
-def read_ahead() -> None:
-    """Have granian's embedded server in this process read short bodies ahead from now on. Where a release of it is made
-    in another way, bodies are read when they are asked for."""
-    if hasattr(embed, WRAPPER):
-        setattr(embed, WRAPPER, wrapper)
+class Asked(NamedTuple):
+    """As granian's watcher of a request, for the function that answers it."""
+
+    scope: Any
+    proto: Whole
+    done: Callable[[], None]
+    err: Callable[[BaseException], None]
 
 
-def wrapper(handle: Handle) -> Callable[[Any], Coroutine[Any, Any, None]]:
-    """As granian's own, with bodies begun."""
+class EarlyBodies:
+    """Bodies that are read before anybody asks, in a server of this process's loop."""
 
-    async def answered(watcher: Any, scope: Any, proto: Any, leave: Callable[[], None]) -> None:
-        try:
-            await handle(scope, proto)
-        except BaseException as error:  # noqa: BLE001  granian is told of all
-            watcher.err(error)
-        else:
-            watcher.done()
-        leave()
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._awaited: dict[Any, float] = {}
 
-    def begin(watcher: Any) -> Coroutine[Any, Any, None]:
-        scope, proto = watcher.scope, watcher.proto
-        if not is_short(scope):
-            return answered(watcher, scope, proto, nothing)
-        begun = Begun(proto)
-        return answered(watcher, scope, begun, begun.leave)
+    def read(self) -> None:
+        """Have granian's embedded servers that start from now on hand over requests with their bodies. Where a release
+        of it is made in another way, bodies are read when they are asked for."""
+        original = getattr(_futures, SCHEDULER, None)
+        if original is not None:
+            setattr(_futures, SCHEDULER, partial(self._scheduler, original))
 
-    return begin
+    def expire(self, before: float) -> None:
+        """Hand over the requests that came before the moment as they are: their bodies take too long."""
+        for body, since in list(self._awaited.items()):
+            if since < before:
+                body.cancel()
+
+    def _scheduler(
+        self, original: Callable[..., Any], loop: asyncio.AbstractEventLoop, context: Context, handle: Handle
+    ) -> Callable[[Any], None]:
+        at_once = original(loop, context, handle)
+
+        def begin(watcher: Any, body: Any) -> None:
+            del self._awaited[body]
+            asked = Asked(watcher.scope, Whole(watcher.proto, body), watcher.done, watcher.err)
+            watcher.taskref(loop.create_task(handle(asked)))
+
+        def schedule(watcher: Any) -> None:
+            """On granian's thread."""
+            if not is_short(watcher.scope):
+                at_once(watcher)
+                return
+            body = watcher.proto()
+            self._awaited[body] = self._monotonic()
+            body.add_done_callback(partial(begin, watcher), context=context)
+            if body.done():  # it may have been before it was asked to tell: then nobody wakes the loop
+                loop.call_soon_threadsafe(nothing)
+
+        return schedule
 
 
 def nothing() -> None:
-    """Nothing was begun, so nothing is left."""
+    """Wakes the loop."""
 
 
 def is_short(scope: Any) -> bool:
@@ -87,4 +108,4 @@ def is_short(scope: Any) -> bool:
     if scope.method not in METHODS or scope.proto != "http":
         return False
     length = scope.headers.get("content-length")
-    return length is not None and length.isdecimal() and 0 < int(length) <= AHEAD_BYTES
+    return length is not None and length.isdecimal() and 0 < int(length) <= SHORT_BYTES

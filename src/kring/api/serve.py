@@ -20,8 +20,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from kring.access.hosts import hosts_allowed, require_host, require_origin
-from kring.api.app import Door
-from kring.api.early_bodies import read_ahead
+from kring.api.app import SLOWEST_S, Door
+from kring.api.early_bodies import EarlyBodies
 from kring.api.forward import ControlSide
 from kring.api.paths import Paths
 from kring.api.protocols import routes_of
@@ -111,7 +111,8 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     worker = Worker(plan, seat=seat, say=say)
     worker.open()
     door = door_of(worker)
-    read_ahead()
+    bodies = EarlyBodies(worker.clock.monotonic)
+    bodies.read()
     server = Server(
         listener_of(worker, door),
         address=plan.host,
@@ -127,7 +128,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     second = await second_port(worker, door) if plan.grpc_port else None
-    watching = asyncio.create_task(watch(worker, door))
+    watching = asyncio.create_task(watch(worker, door, bodies))
     # The watch ends by a fault alone, and nobody serves unwatched.
     watching.add_done_callback(lambda _: loop.call_soon(server.stop))
     keep_out_of_the_way()
@@ -168,7 +169,7 @@ async def second_port(worker: Worker, door: Door) -> Any:
     return serving
 
 
-async def watch(worker: Worker, door: Door) -> None:
+async def watch(worker: Worker, door: Door, bodies: EarlyBodies) -> None:
     """Look at the page ten times a second, and after slow bodies every second."""
     swept = 0.0
     while True:
@@ -178,6 +179,7 @@ async def watch(worker: Worker, door: Door) -> None:
         if now - swept > SWEEP_S:
             swept = now
             door.expire()
+            bodies.expire(now - SLOWEST_S)
             worker.teller.tell()
         await asyncio.sleep(POLL_S)
 
