@@ -18,6 +18,7 @@ import pytest
 from doors import Way, known, ways
 from faces import LOAN
 
+from kring.api.early_bodies import SHORT_BYTES
 from served import Reply, Server, serving, wait_until_managed
 
 DECIDE: Final = "/systems/loans/api/decisions"
@@ -69,6 +70,9 @@ def test_a_body_in_parts_is_counted_as_it_comes(server: Server, path: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("length", "body"), [(SHORT_BYTES + 1, b""), (20, b" " * 20)], ids=["long, and not sent", "short"]
+)
+@pytest.mark.parametrize(
     ("path", "lines", "expected"),
     [
         (DECIDE, ("authorization: Bearer of nobody",), 401),
@@ -77,14 +81,18 @@ def test_a_body_in_parts_is_counted_as_it_comes(server: Server, path: str) -> No
         ("/systems/nobody/api/decisions", (), 404),
     ],
 )
-def test_a_refusal_before_the_body_ends_the_connection_and_says_so(
-    server: Server, path: str, lines: tuple[str, ...], expected: int
+def test_a_refusal_that_looks_at_no_body_ends_the_connection_and_says_so(
+    server: Server, path: str, lines: tuple[str, ...], expected: int, length: int, body: bytes
 ) -> None:
     """Else the caller's next request would be sent into a connection that is being closed."""
     wait_until_managed(server)
     told = {"host": server.address, "authorization": f"Bearer {server.key}"} | dict(one.split(": ") for one in lines)
-    asked = [f"POST {path} HTTP/1.1", "content-length: 20", *(f"{name}: {value}" for name, value in told.items())]
-    got = server.raw("\r\n".join([*asked, "", ""]).encode(), seconds=5)
+    asked = [
+        f"POST {path} HTTP/1.1",
+        f"content-length: {length}",
+        *(f"{name}: {value}" for name, value in told.items()),
+    ]
+    got = server.raw("\r\n".join([*asked, "", ""]).encode() + body, seconds=5)
     assert status(got) == expected, got[:300]
     assert b"\r\nconnection: close\r\n" in got
 
