@@ -181,8 +181,8 @@ async def test_whoever_goes_in_the_middle_of_a_body_is_told_as_gone() -> None:
 class Scope:
     """As granian's, as far as it is looked at."""
 
-    def __init__(self, length: str | None, *, proto: str = "http", method: str = "POST") -> None:
-        self.proto, self.method = proto, method
+    def __init__(self, length: str | None, *, method: str = "POST") -> None:
+        self.method = method
         self.headers = {} if length is None else {"content-length": length}
 
 
@@ -232,7 +232,6 @@ async def test_a_body_that_is_there_at_once_is_handed_over_too() -> None:
 def test_only_what_says_to_be_short_comes_early(length: str | None) -> None:
     says = int(length) if length is not None and length.isdecimal() else 0
     assert is_short(Scope(length)) == (0 < says <= SHORT_BYTES)
-    assert not is_short(Scope(length, proto="ws"))
     assert not is_short(Scope(length, method="GET"))
 
 

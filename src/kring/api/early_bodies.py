@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from granian import _futures
 
 SHORT_BYTES: Final = 1 << 14
@@ -27,26 +28,23 @@ SCHEDULER: Final = "_cbsched_aioschedule"
 Handle = Callable[[Any], Coroutine[Any, Any, None]]
 
 
-class Whole:
-    """granian's protocol of a request whose body is there."""
+class Whole(msgspec.Struct, gc=False):
+    """granian's protocol of a request whose body is there. What it answers by most often is at hand."""
 
-    __slots__ = ("_body", "_proto", "response_bytes")
-
-    def __init__(self, proto: Any, body: Awaitable[bytes]) -> None:
-        self._proto = proto
-        self._body = body
-        self.response_bytes = proto.response_bytes
+    proto: Any
+    body: Awaitable[bytes]
+    response_bytes: Callable[..., None]
 
     def __call__(self) -> Awaitable[bytes]:
         """The body. `RSGIProtocolClosed` when whoever asked had gone before its end, `CancelledError` when it took too
         long."""
-        return self._body
+        return self.body
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._proto, name)
+        return getattr(self.proto, name)
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, gc=False):
     """As granian's watcher of a request, for the function that answers it."""
 
     scope: Any
@@ -82,7 +80,8 @@ class EarlyBodies:
 
         def begin(watcher: Any, body: Any) -> None:
             del self._awaited[body]
-            asked = Asked(watcher.scope, Whole(watcher.proto, body), watcher.done, watcher.err)
+            proto = watcher.proto
+            asked = Asked(watcher.scope, Whole(proto, body, proto.response_bytes), watcher.done, watcher.err)
             watcher.taskref(loop.create_task(handle(asked)))
 
         def schedule(watcher: Any) -> None:
@@ -105,7 +104,7 @@ def nothing() -> None:
 
 def is_short(scope: Any) -> bool:
     """Whether a request says that it has a body, and a short one, and is of the kind of which it is read."""
-    if scope.method not in METHODS or scope.proto != "http":
+    if scope.method not in METHODS:
         return False
     length = scope.headers.get("content-length")
     return length is not None and length.isdecimal() and 0 < int(length) <= SHORT_BYTES
