@@ -23,7 +23,7 @@ METHODS: Final = ("POST", "PUT", "PATCH")
 """Who sends a body with another method does not wait for it to be read."""
 
 SCHEDULER: Final = "_cbsched_aioschedule"
-"""What makes, of a loop and the function that answers a request, the function by which granian hands requests over."""
+"""granian's own: of a loop, a context and the function that answers requests it makes the one that hands them over."""
 
 Handle = Callable[[Any], Coroutine[Any, Any, None]]
 
@@ -54,13 +54,18 @@ class Asked(msgspec.Struct, gc=False):
 
 
 class EarlyBodies:
-    """Bodies that are read before anybody asks, in a server of this process's loop."""
+    """Bodies that are read before anybody asks, in the servers of this process."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._awaited: dict[Any, float] = {}
 
-    def read(self) -> None:
+    @property
+    def awaited(self) -> int:
+        """How many requests wait for their bodies."""
+        return len(self._awaited)
+
+    def install(self) -> None:
         """Have granian's embedded servers that start from now on hand over requests with their bodies. Where a release
         of it is made in another way, bodies are read when they are asked for."""
         original = getattr(_futures, SCHEDULER, None)
@@ -68,9 +73,10 @@ class EarlyBodies:
             setattr(_futures, SCHEDULER, partial(self._scheduler, original))
 
     def expire(self, before: float) -> None:
-        """Hand over the requests that came before the moment as they are: their bodies take too long."""
-        for body, since in list(self._awaited.items()):
-            if since < before:
+        """Hand over the requests that came before the moment as they are: their bodies take too long. For the loop's
+        thread."""
+        for body in list(self._awaited):  # granian's thread adds to it meanwhile
+            if self._awaited[body] < before:
                 body.cancel()
 
     def _scheduler(
@@ -79,7 +85,9 @@ class EarlyBodies:
         at_once = original(loop, context, handle)
 
         def begin(watcher: Any, body: Any) -> None:
-            del self._awaited[body]
+            """On the loop's thread, once or twice."""
+            if self._awaited.pop(body, None) is None:
+                return
             proto = watcher.proto
             asked = Asked(watcher.scope, Whole(proto, body, proto.response_bytes), watcher.done, watcher.err)
             watcher.taskref(loop.create_task(handle(asked)))
@@ -91,15 +99,12 @@ class EarlyBodies:
                 return
             body = watcher.proto()
             self._awaited[body] = self._monotonic()
-            body.add_done_callback(partial(begin, watcher), context=context)
-            if body.done():  # it may have been before it was asked to tell: then nobody wakes the loop
-                loop.call_soon_threadsafe(nothing)
+            told = partial(begin, watcher)
+            body.add_done_callback(told, context=context)
+            if body.done():  # perhaps before anybody was to be told, or without waking the loop
+                loop.call_soon_threadsafe(told, body, context=context)
 
         return schedule
-
-
-def nothing() -> None:
-    """Wakes the loop."""
 
 
 def is_short(scope: Any) -> bool:

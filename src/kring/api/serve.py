@@ -112,7 +112,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     worker.open()
     door = door_of(worker)
     bodies = EarlyBodies(worker.clock.monotonic)
-    bodies.read()
+    bodies.install()
     server = Server(
         listener_of(worker, door),
         address=plan.host,
