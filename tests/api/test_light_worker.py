@@ -67,3 +67,11 @@ def test_a_worker_with_four_systems_loads_nothing_heavy(released: dict[str, Path
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["lines"] == sorted(released)
     assert set(told["loaded"]) & set(HEAVY) == set()
+
+
+def test_the_command_that_starts_a_server_loads_nothing_that_only_its_processes_need() -> None:
+    """No answer is given before it has read and published what is served."""
+    heavy = ("scipy", "sklearn", "onnxruntime", "jwt", "deltalake", "litestar", "granian", "vl_convert")
+    program = f"import sys, kring.cli.serve; print(*[name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []

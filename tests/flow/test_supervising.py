@@ -119,6 +119,16 @@ def test_a_hung_child_is_killed_and_replaced(
     assert server.stops() in (0, 3)
 
 
+def test_while_all_is_calm_an_end_and_a_stop_are_heard_at_once(run: Callable[..., Running]) -> None:
+    """The longest of looks is not waited for: with this one the test would not end in time."""
+    server = run({"name": "a", "seat": 0}, {"name": "b"}, calm=10 * SOON, heartbeat=20 * SOON)
+    server.hears("a is ready", "b is ready")
+    os.kill(server.started("a")[-1], signal.SIGKILL)
+    server.hears("a ended: ended by SIGKILL; it is started again at once")
+    server.until(lambda: server.text().count("a is ready") == 2, what="another start")
+    assert server.stops() == 0
+
+
 def test_a_stop_before_all_are_ready_is_a_stop(run: Callable[..., Running]) -> None:
     server = run({"name": "a", "seat": 0, "modes": ["never ready"]}, {"name": "b"})
     server.until(lambda: server.started("a"), what="the start")

@@ -12,7 +12,7 @@ from kring.errors import KringError, Unsupported, UserError
 from kring.flow.deciding import Opened, answerer_of, open_decider
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer, open_log
-from kring.flow.verified import require_same_reading, verified
+from kring.flow.versions import require_same_reading, verified
 from kring.metrics.ids import decision_ids
 from kring.record.batch import Batch
 from kring.record.decision import Decisions, Value

@@ -18,7 +18,7 @@ from kring.decide.prepare import frame_preparer
 from kring.errors import IntegrityError
 from kring.flow import adapters
 from kring.flow.project import Project
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.ports.clock import Clock
 from kring.record.batch import Batch
 from kring.record.contract import LogicalType

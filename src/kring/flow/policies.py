@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kring.errors import KringError
 from kring.flow.project import Project
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.record.version import Policy
 
 

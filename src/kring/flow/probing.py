@@ -17,7 +17,7 @@ from kring.flow.asking import opened_as_far, question_field, row_of
 from kring.flow.deciding import frame_reader
 from kring.flow.project import Project
 from kring.flow.scoring.score import live_pointer, open_log
-from kring.flow.verified import require_same_reading
+from kring.flow.versions import require_same_reading
 from kring.metrics.prices import spent
 from kring.metrics.ranking import Floats
 from kring.record.batch import Batch

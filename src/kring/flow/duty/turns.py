@@ -24,7 +24,7 @@ from kring.flow.operator.alarms import open_metrics
 from kring.flow.operator.rollouts import begun_at
 from kring.flow.probing import probes_due
 from kring.flow.project import Project
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.flow.watching.keeping import read_seen, write_seen
 from kring.flow.watching.watcher import Watcher, rehearsed, watcher_of
 from kring.record.operator import OperatorEvent, OperatorState, Retrained

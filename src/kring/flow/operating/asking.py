@@ -15,8 +15,8 @@ from kring.flow.operator.moment import Moment
 from kring.flow.operator.rollouts import is_canary, why_not
 from kring.flow.project import Project
 from kring.flow.pulling import PullFile, next_to_pull, without
-from kring.flow.verified import verified
 from kring.flow.verifying import verify_version
+from kring.flow.versions import verified
 from kring.record.operator import OperatorState, Retrained, RollbackAsked, RolloutAsked
 from kring.record.pulled import Pulled
 from kring.record.rollout import Pointer, Rollout

@@ -13,7 +13,7 @@ from kring.flow.operating.limits import Habits, habits_of
 from kring.flow.operator.rollouts import in_the_making
 from kring.flow.project import Project
 from kring.flow.releasing import Judged, build_version, dominators, judge_all, latest_training, require_reason
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.record.operator import OperatorState
 from kring.record.progress import Plan
 from kring.record.rollout import Pointer, Terms

@@ -15,7 +15,7 @@ from kring.flow.deciding import Opened, frame_reader, open_answerers
 from kring.flow.policies import Policies
 from kring.flow.project import Project
 from kring.flow.recording import Unsealing, unsealing
-from kring.flow.verified import require_same_reading
+from kring.flow.versions import require_same_reading
 from kring.flow.viewing.decisions import row_of
 from kring.metrics.ids import decision_block, decision_id
 from kring.ports.decision_log import Logged

@@ -34,7 +34,7 @@ from kring.flow.recording import sealing_for
 from kring.flow.scoring.input import Rows, as_batch, open_rows, staged_reader
 from kring.flow.scoring.order import Order, ranked_by, refuse_order, refuse_rows, stamps
 from kring.flow.scoring.output import ID, VERSION, Part, answer_schema, in_order, part_of, with_ids
-from kring.flow.verified import require_same_reading
+from kring.flow.versions import require_same_reading
 from kring.host.clock import stopwatch
 from kring.ports.decision_log import DecisionLog
 from kring.ports.files import Appender

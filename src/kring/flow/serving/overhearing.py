@@ -19,7 +19,7 @@ from kring.errors import NotFound, Overloaded, Refused
 from kring.flow.project import Project
 from kring.flow.serving.opening import hider, reader_of
 from kring.flow.serving.own_logs import OwnLogs
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.metrics.ids import decision_ids
 from kring.metrics.targets import SPELLINGS, label_of
 from kring.record.batch import Batch, Column

@@ -18,7 +18,7 @@ from kring.flow.pulling import PullFile
 from kring.flow.serving import meeting as meetings
 from kring.flow.serving.configured import Configured, alike
 from kring.flow.serving.meeting import Meeting
-from kring.flow.verified import require_same_reading, verified
+from kring.flow.versions import require_same_reading, verified
 from kring.ports.ledger import Ledger
 from kring.ports.page import Page
 from kring.record.access import AccessList, ApiKey

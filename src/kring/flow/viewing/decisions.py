@@ -16,7 +16,7 @@ from kring.flow.project import Project
 from kring.flow.recording import unsealed
 from kring.flow.retaining import look_up
 from kring.flow.streams import delivered
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.flow.viewing.shadows import Shadows, ShadowView
 from kring.flow.watching.promises import Promises
 from kring.metrics.ids import decision_ids

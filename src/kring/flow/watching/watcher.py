@@ -10,7 +10,7 @@ from kring.errors import KringError
 from kring.flow import history
 from kring.flow.drilling.drill import overdue
 from kring.flow.project import Project
-from kring.flow.verified import verified
+from kring.flow.versions import verified
 from kring.flow.watching.monitors import Monitors
 from kring.metrics.ids import decision_place
 from kring.ports.decision_log import Logged

@@ -1,4 +1,4 @@
-"""A version's signed bytes, and whether this folder still reads rows as it learned to."""
+"""A version as it was signed: its bytes, and whether this folder still reads rows as it learned to."""
 
 from __future__ import annotations
 
