@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from doors import Keyring
+from granian import _futures
 
 import handbook
 from fruit import write_fruit
+from kring.api.early_bodies import SCHEDULER
 from served import Server, serving, wait_until_managed
 from systems import kring, write_loans, write_parcels
 
@@ -49,3 +51,9 @@ def keyring(server: Server) -> Keyring:
     """Keys of any role in any of the systems."""
     wait_until_managed(server)
     return Keyring(server)
+
+
+@pytest.fixture
+def granian_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has granian do is undone after it."""
+    monkeypatch.setattr(_futures, SCHEDULER, getattr(_futures, SCHEDULER))

@@ -69,12 +69,7 @@ def test_a_body_in_parts_is_counted_as_it_comes(server: Server, path: str) -> No
     assert server.ask("GET", "/livez").status == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [f"content-length: {SHORT_BYTES + 1}\r\n\r\n", f"content-length: 20\r\n\r\n{' ' * 20}"],
-    ids=["long", "short"],
-)
-@pytest.mark.parametrize(
+REFUSALS = pytest.mark.parametrize(
     ("path", "lines", "expected"),
     [
         (DECIDE, ("authorization: Bearer of nobody",), 401),
@@ -83,17 +78,37 @@ def test_a_body_in_parts_is_counted_as_it_comes(server: Server, path: str) -> No
         ("/systems/nobody/api/decisions", (), 404),
     ],
 )
+
+
+def asked_for(server: Server, path: str, lines: tuple[str, ...], body: str) -> bytes:
+    """A request with these headers in place of right ones."""
+    told = {"host": server.address, "authorization": f"Bearer {server.key}"} | dict(one.split(": ") for one in lines)
+    return "\r\n".join([f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items()), body]).encode()
+
+
+@REFUSALS
 def test_a_refusal_that_looks_at_no_body_ends_the_connection_and_says_so(
-    server: Server, path: str, lines: tuple[str, ...], expected: int, body: str
+    server: Server, path: str, lines: tuple[str, ...], expected: int
 ) -> None:
     """Else the caller's next request would be sent into a connection that is being closed. A long body is not waited
     for."""
     wait_until_managed(server)
-    told = {"host": server.address, "authorization": f"Bearer {server.key}"} | dict(one.split(": ") for one in lines)
-    asked = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items()), body]
-    got = server.raw("\r\n".join(asked).encode(), seconds=5)
+    got = server.raw(asked_for(server, path, lines, f"content-length: {SHORT_BYTES + 1}\r\n\r\n"), seconds=5)
     assert status(got) == expected, got[:300]
     assert b"\r\nconnection: close\r\n" in got
+
+
+@REFUSALS
+def test_a_refusal_after_a_short_body_keeps_the_connection(
+    server: Server, path: str, lines: tuple[str, ...], expected: int
+) -> None:
+    """The body has been read, so what comes behind it is the next request."""
+    wait_until_managed(server)
+    refused = asked_for(server, path, lines, f"content-length: 20\r\n\r\n{' ' * 20}")
+    got = server.raw(refused + asked_for(server, "/livez", (), "content-length: 0\r\n\r\n"), seconds=2)
+    first, _, second = got.partition(b"HTTP/1.1 405 ")
+    assert (status(first), b"connection: close" in first.lower()) == (expected, False), got[:300]
+    assert second, got[:600]
 
 
 def test_a_refusal_without_a_body_keeps_the_connection(server: Server) -> None:

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from contextvars import Context, copy_context
-from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any
 
 import pytest
+from embedded import answer, looped, posted, served, until
 from granian import _futures
 from granian._granian import RSGIProtocolClosed
-from granian.constants import HTTPModes
-from granian.server import embed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kring.api.early_bodies import SCHEDULER, SHORT_BYTES, EarlyBodies, Whole, is_short
-from served import free_port
+from kring.api.early_bodies import SCHEDULER, SHORT_BYTES, EarlyBodies, Whole, short_of
 
-P = ParamSpec("P")
-
-
-def looped(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A test that runs in a loop of its own."""
-
-    @wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
+pytestmark = pytest.mark.usefixtures("granian_as_it_was")
 
 
 class Echo:
@@ -49,53 +35,6 @@ class Echo:
             self.lost.append(type(error))
             body = b"lost"
         proto.response_bytes(200, [("content-type", "text/plain")], body)
-
-
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test has granian do is undone after it."""
-    monkeypatch.setattr(_futures, SCHEDULER, getattr(_futures, SCHEDULER))
-
-
-@asynccontextmanager
-async def served(
-    app: Any, bodies: EarlyBodies | None = None
-) -> AsyncIterator[Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
-    (bodies or EarlyBodies(time.monotonic)).install()
-    port = free_port()
-    server = embed.Server(app, port=port, http=HTTPModes.http1, websockets=False, log_enabled=False)
-    serving = asyncio.create_task(server.serve())
-
-    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for _ in range(500):
-            with suppress(ConnectionRefusedError):
-                return await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.sleep(0.01)
-        raise AssertionError("it does not listen")
-
-    try:
-        yield connect
-    finally:
-        server.stop()
-        await serving
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
-def posted(body: bytes, *, path: str = "/", length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode() + body
-
-
-async def answer(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 "), head
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    return await reader.readexactly(int(length.split(b":")[1]))
 
 
 @looped
@@ -242,8 +181,8 @@ async def test_a_body_that_is_there_at_once_is_handed_over_once(times: int) -> N
 @given(st.one_of(st.none(), st.text(max_size=12), st.integers(-5, SHORT_BYTES * 3).map(str)))
 def test_only_what_says_to_be_short_comes_early(length: str | None) -> None:
     says = int(length) if length is not None and length.isdecimal() else 0
-    assert is_short(Scope(length)) == (0 < says <= SHORT_BYTES)
-    assert not is_short(Scope(length, method="GET"))
+    assert bool(short_of(Scope(length))) == (0 < says <= SHORT_BYTES)
+    assert not short_of(Scope(length, method="GET"))
 
 
 def test_another_release_of_granian_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The door of a data worker: RSGI in, one route's handler, one answer out.
 
-In this order: the path, the host, who asks and in which system (before a byte of the body is read), the body within its
+In this order: the path, the host, who asks and in which system (before a long body is read), the body within its
 limits, the handler, which comes to a system only through what its caller may do. What no route knows goes to the
 control process.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -19,21 +19,32 @@ from granian._granian import RSGIProtocolClosed
 
 from kring.access.guard import Gatekeeper
 from kring.access.hosts import client_address
-from kring.access.roles import may
+from kring.api.body_reader import BodyReader, announced, require_uncompressed, too_large
 from kring.api.budget import Budget
-from kring.api.exchange import JSON, Action, Header, Headers, Request, Response, Route, Streamed, one_system
+from kring.api.exchange import (
+    JSON,
+    Action,
+    Deciding,
+    Fault,
+    Header,
+    Headers,
+    Request,
+    Response,
+    Route,
+    Streamed,
+    one_system,
+)
 from kring.api.faults import native, status_of
+from kring.api.lines import Lines
 from kring.api.paths import Found, Paths
-from kring.errors import KringError, NotFound, TooMuch, Unauthenticated, Unavailable, UserError, way_of
+from kring.errors import KringError, Unauthenticated, Unavailable, UserError, way_of
 from kring.ports.clock import Clock
-from kring.record.access import Principal
+from kring.record.answer import Answer
 from kring.serve.desk import Desk
-from kring.serve.line import Line
 
 MOST_BYTES: Final = 8 << 20
-ENDLESS: Final = 1 << 62
 SYSTEM: Final = "x-kring-system"
-SINGLE: Final = ("host", "origin", SYSTEM, "idempotency-key")
+SINGLE: Final = ("host", "origin", "authorization", "x-api-key", SYSTEM, "idempotency-key")
 """Headers that decide something, and therefore come once and can be read."""
 
 STRANGERS_BYTES: Final = 64 << 10
@@ -43,8 +54,7 @@ PASSED_BODIES: Final = 4
 """How many of the largest bodies may be on their way to the control process at a time; those of strangers together may
 be as large as one."""
 
-SLOWEST_S: Final = 10.0
-"""How long a body may take to arrive."""
+FEWER: Final = "send fewer rows at a time, or score a file with kring score"
 
 CLOSES: Final = ("connection", "close")
 NOSNIFF: Final = ("x-content-type-options", "nosniff")
@@ -81,75 +91,83 @@ class Beyond(Protocol):
         ...
 
 
-class Lines:
-    """The systems that one caller may come to, for one action; see `kring.api.exchange.Lines`."""
+class Visit:
+    """One request to a route, from when its path is known until it is answered."""
 
-    __slots__ = ("_action", "_chosen", "_door", "_entered", "_let_in", "principal")
+    __slots__ = ("_began", "_door", "_found", "_lines", "_proto", "_system")
 
-    def __init__(self, door: Door, principal: Principal | None, action: Action) -> None:
-        self.principal = principal
+    def __init__(self, door: Door, found: Found, proto: Any, began: float) -> None:
         self._door = door
-        self._action = action
-        self._entered: ExitStack | None = None
-        self._chosen = ""
-        self._let_in: tuple[str, ...] = ()
+        self._found = found
+        self._proto = proto
+        self._began = began
+        self._lines = Lines(door.desk, door.gate, door.clock.monotonic, action=found.route.action)
+        self._system = ""
 
-    def choose(self, name: str) -> None:
-        """From here on only this one; `NotFound` when it is not the caller's to see."""
-        self._seen(name, self._known())
-        self._chosen = name
+    def let_in(self, scope: Any, headers: Any) -> None:
+        """Whether the request may come in, and who asks."""
+        door, found, lines = self._door, self._found, self._lines
+        door.require_own(headers)
+        if not found.route.public:
+            lines.principal = door.gate.authenticate(
+                headers, now=door.clock.now(), tick=self._began, address=partial(door.address, scope)
+            )
+        self._system = one_system(found.system, headers.get(SYSTEM) or "")
+        if self._system and lines.principal is not None:
+            lines.choose(self._system)
 
-    def line(self, name: str) -> Line:
-        door, who = self._door, self._known()
-        name = name or self._only()
-        line = self._seen(name, who)
-        if name in self._let_in:  # one request counts once, however often its handler comes back
-            return line
-        door.gate.allow(who, action=self._action, system=name, tick=door.clock.monotonic())
-        if name in door.gate.counting:
-            self._entered = self._entered or ExitStack()
-            self._entered.enter_context(door.gate.inside(who, system=name))
-        self._let_in = (*self._let_in, name)
-        return line
+    def ask(self, scope: Any, headers: Any, body: bytes) -> Awaitable[Response | Streamed] | None:
+        """What the handler of the route gives; None when it refused, and that is answered."""
+        found = self._found
+        beyond = partial(self._door.beyond.get, scope)
+        try:
+            return found.route.handler(
+                Request(scope.query_string, headers, body, found.params, self._system, self._lines, beyond)
+            )
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            self.end(self.fault(error))
+            return None
 
-    def all(self) -> Sequence[Line]:
-        who = self._known()
-        return [self._door.desk.lines[name] for name in self._names() if may(who, self._action, system=name)]
+    async def finish(self, handled: Awaitable[Response | Streamed]) -> None:
+        """Wait for the answer, and give it."""
+        try:
+            response = await handled
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            response = self.fault(error)
+        finally:
+            self.leave()
+        if isinstance(response, Response):
+            self.end(response)
+        else:
+            await self._door.stream(self._proto, response)
+            self._count(response.status)
+
+    def decided(self, made: Callable[[list[Answer]], Response], told: asyncio.Future[list[Answer]]) -> None:
+        """The rows have their answers."""
+        try:
+            response = made(told.result())
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            response = self.fault(error)
+        self.end(response)
+
+    def fault(self, error: Exception) -> Response:
+        """What went wrong, in the form of the route's protocol."""
+        route = self._found.route
+        return told_of(error, route.fault, path=route.path)
 
     def leave(self) -> None:
-        """The request has been answered."""
-        if self._entered is not None:
-            self._entered.close()
+        """The request is under way no longer."""
+        self._lines.leave()
 
-    def _seen(self, name: str, who: Principal) -> Line:
-        line = self._door.desk.lines.get(name)
-        if line is None or not who.roles.get(name):
-            raise NotFound(
-                "there is no such system", got=repr(name)[:80], allowed=", ".join(self._names()) or "none for this key"
-            )
-        return line
+    def end(self, response: Response) -> None:
+        """Answer with this."""
+        self._lines.leave()
+        self._door.answer(self._proto, response)
+        self._count(response.status)
 
-    def _known(self) -> Principal:
-        if self.principal is None:
-            raise Unauthenticated("this route knows nobody", next="ask a route that takes a key")
-        return self.principal
-
-    def _names(self) -> list[str]:
-        names = [name for name in self._door.desk.lines if self._known().roles.get(name)]
-        return [name for name in names if self._chosen in ("", name)]
-
-    def _only(self) -> str:
-        if len(self._door.desk.lines) == 1:
-            return next(iter(self._door.desk.lines))
-        names = self._names()
-        if len(names) == 1:
-            return names[0]
-        raise UserError(
-            "which system is meant?" if names else "this key opens no system here",
-            got="none was named",
-            allowed=", ".join(names) or "none",
-            next="name one in the header X-Kring-System, or put /systems/NAME before the path",
-        )
+    def _count(self, status: int) -> None:
+        door = self._door
+        door.meter.answered(self._found.route.path, status, door.clock.monotonic() - self._began)
 
 
 class Door:
@@ -172,15 +190,14 @@ class Door:
         self.desk = desk
         self.gate = gate
         self.clock = clock
+        self.meter = meter
+        self.bodies = BodyReader(clock.monotonic)
+        self.beyond = beyond
         self.is_draining = False
         self._paths = Paths(routes)
-        self._beyond = beyond
         self._check = check
-        self._meter = meter
         self._most = most_bytes
         self._behind_proxy = behind_proxy
-        self._reading: dict[asyncio.Task[Any], float] = {}
-        self._loop = asyncio.get_running_loop()
         self._passed, self._strange = Budget(most_bytes * PASSED_BODIES), Budget(most_bytes)
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
@@ -192,97 +209,78 @@ class Door:
         if found is None:
             await self._pass_on(scope, proto)
             return
-        lines = Lines(self, None, found.route.action)
-        handled: Awaitable[Response | Streamed] | None = None
+        visit, headers, body = Visit(self, found, proto, began), plain(scope.headers), b""
         try:
-            handled = found.route.handler(await self._request(scope, proto, found, lines, began))
-            scope = None  # many wait at once: what each of them holds has to fit into the caches
-            response = await handled
-        except KringError as error:
-            response = found.route.fault(error, status_of(error))
-            if handled is None:
-                response = refused_early(response, scope.headers)
+            visit.let_in(scope, headers)
+            if found.route.method in ("POST", "PUT"):
+                body = await self.bodies.read(headers, proto, began, most=self._most, next=FEWER)
         except RSGIProtocolClosed:  # whoever asked has gone before the whole body was there
+            visit.leave()
             return
         except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
-            _log.error("a fault of Kring's own at %s\n%s", found.route.path, way_of(error))
-            response = found.route.fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
-        finally:
-            lines.leave()
-        if isinstance(response, Response):
-            self._answer(proto, response)
-        else:
-            await self._stream(proto, response)
-        self._meter.answered(found.route.path, response.status, self.clock.monotonic() - began)
+            visit.end(refused_early(visit.fault(error), headers))
+            return
+        handled = visit.ask(scope, headers, body)
+        del scope, headers, body  # many wait at once: what each of them holds has to fit into the caches
+        if handled is not None:
+            await visit.finish(handled)
+
+    def at_once(self, scope: Any, headers: Any, proto: Any, body: bytes) -> Coroutine[Any, Any, None] | None:
+        """Answer a request whose body is there; what is left to do, where the answer waits for more than its line."""
+        began = self.clock.monotonic()
+        found = self._paths.find(scope.method, scope.path)
+        if found is None:
+            return self._pass_on(scope, proto, is_read=True)
+        visit, headers = Visit(self, found, proto, began), plain(headers)
+        try:
+            visit.let_in(scope, headers)
+            require_uncompressed(headers)
+            if len(body) > self._most:
+                raise too_large(self._most, next=FEWER)
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            visit.end(visit.fault(error))
+            return None
+        handled = visit.ask(scope, headers, body)
+        if type(handled) is Deciding:
+            handled.told.add_done_callback(partial(visit.decided, handled.made))
+            return None
+        return None if handled is None else visit.finish(handled)
 
     @contextmanager
     def entered(self, headers: Headers, action: Action, address: str) -> Iterator[Lines]:
         """The systems that a caller may come to by another way than HTTP, until the call is answered."""
         now, tick = self.clock.now(), self.clock.monotonic()
         who = self.gate.authenticate(headers, now=now, tick=tick, address=lambda: address)
-        lines = Lines(self, who, action)
+        lines = Lines(self.desk, self.gate, self.clock.monotonic, action=action, principal=who)
         try:
             yield lines
         finally:
             lines.leave()
 
-    def expire(self) -> None:
-        """End the requests whose bodies take too long; called every second or so."""
-        before = self.clock.monotonic() - SLOWEST_S
-        for task, since in list(self._reading.items()):
-            if since < before:
-                task.cancel()
-
-    async def _request(self, scope: Any, proto: Any, found: Found, lines: Lines, began: float) -> Request:
-        """What is asked, with its whole body. The handler alone holds it, and can let go of it."""
-        headers = scope.headers
-        require_single(headers)
+    def require_own(self, headers: Any) -> None:
+        """Whether the request can be read in one way only, and is meant for this server: `UserError`, `Forbidden`."""
+        if type(headers) is not dict:
+            require_single(headers)
         self._check(headers)
-        route = found.route
-        if not route.public:
-            lines.principal = self.gate.authenticate(
-                headers, now=self.clock.now(), tick=began, address=partial(self._address, scope)
-            )
-        system = one_system(found.system, headers.get(SYSTEM) or "")
-        if system and lines.principal is not None:
-            lines.choose(system)
-        body = await self._body(headers, proto, began, most=self._most) if route.method in ("POST", "PUT") else b""
-        beyond = partial(self._beyond.get, scope)
-        return Request(scope.query_string, headers, body, found.params, system, lines, beyond)
 
-    def _address(self, scope: Any) -> str:
+    def address(self, scope: Any) -> str:
         """Where the request comes from, as far as it can be known."""
         return client_address(scope.client.rpartition(":")[0], scope.headers, behind_proxy=self._behind_proxy)
 
-    async def _body(self, headers: Any, proto: Any, began: float, *, most: int) -> bytes:
-        coding = headers.get("content-encoding")
-        if coding not in (None, "", "identity"):
-            raise UserError(
-                "compressed bodies are not read", got=coding[:40], next="send the body as it is", key="content-type"
-            )
-        length = headers.get("content-length")
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        self._reading[task] = began
+    async def _pass_on(self, scope: Any, proto: Any, *, is_read: bool = False) -> None:
+        """A path of the control process, or of nobody; `is_read` says that the body is there."""
+        headers = plain(scope.headers)
         try:
-            if length is not None and length.isdecimal() and int(length) <= most:
-                return bytes(await proto())
-            return await counted(length, proto, most=most)
-        except asyncio.CancelledError:
-            raise UserError("the body did not arrive in time", allowed=f"{SLOWEST_S:.0f} s") from None
-        finally:
-            del self._reading[task]
-
-    async def _pass_on(self, scope: Any, proto: Any) -> None:
-        """A path of the control process, or of nobody."""
-        try:
-            require_single(scope.headers)
-            self._check(scope.headers)
+            self.require_own(headers)
             with self._room_for(scope) as most:
-                body = await self._body(scope.headers, proto, self.clock.monotonic(), most=most)
-                await self._beyond.pass_on(scope, proto, body)
-        except KringError as error:
-            self._answer(proto, refused_early(native(error, status_of(error)), scope.headers))
+                next = "show a key" if most == STRANGERS_BYTES else FEWER
+                body = await self.bodies.read(headers, proto, self.clock.monotonic(), most=most, next=next)
+                await self.beyond.pass_on(scope, proto, body)
+        except RSGIProtocolClosed:
+            return
+        except Exception as error:  # noqa: BLE001  the edge: nobody above can tell it
+            response = told_of(error, native, path="what is passed on")
+            self.answer(proto, response if is_read else refused_early(response, headers))
 
     @contextmanager
     def _room_for(self, scope: Any) -> Iterator[int]:
@@ -297,7 +295,7 @@ class Door:
         """Whether whoever asks shows a key or a token that is known here."""
         now, tick = self.clock.now(), self.clock.monotonic()
         try:
-            self.gate.authenticate(scope.headers, now=now, tick=tick, address=partial(self._address, scope))
+            self.gate.authenticate(scope.headers, now=now, tick=tick, address=partial(self.address, scope))
         except Unauthenticated:
             return False
         return True
@@ -306,13 +304,23 @@ class Door:
         headers = [*MEDIA[response.media], *response.headers] if response.headers else MEDIA[response.media]
         return [*headers, CLOSES] if self.is_draining and CLOSES not in headers else headers
 
-    def _answer(self, proto: Any, response: Response) -> None:
+    def answer(self, proto: Any, response: Response) -> None:
+        """Give the whole answer."""
         proto.response_bytes(response.status, self._headers(response), response.body)
 
-    async def _stream(self, proto: Any, response: Streamed) -> None:
+    async def stream(self, proto: Any, response: Streamed) -> None:
+        """Give the answer in parts, as they come."""
         transport = proto.response_stream(response.status, self._headers(response))
         async for chunk in response.chunks:
             await transport.send_bytes(chunk)
+
+
+def told_of(error: Exception, fault: Fault, *, path: str) -> Response:
+    """What is told of whatever went wrong, in the form of a protocol; a fault of Kring's own is logged."""
+    if isinstance(error, KringError):
+        return fault(error, status_of(error))
+    _log.error("a fault of Kring's own at %s\n%s", path, way_of(error))
+    return fault(Unavailable("a fault of Kring's own", next="look at the server's log"), 500)
 
 
 def refused_early(response: Response, headers: Any) -> Response:
@@ -323,30 +331,16 @@ def refused_early(response: Response, headers: Any) -> Response:
     return msgspec.structs.replace(response, headers=(*response.headers, CLOSES))
 
 
-def announced(headers: Any) -> int:
-    """How many bytes a request says that its body has, or so many that it is too large where it does not say."""
-    length = headers.get("content-length")
-    if length is not None and length.isdecimal():
-        return int(length)
-    return ENDLESS if "transfer-encoding" in headers else 0
-
-
-async def counted(length: str | None, proto: Any, *, most: int) -> bytes:
-    """A body of unknown length, as far as it may go."""
-    parts, size = [], int(length) if length is not None and length.isdecimal() else 0
-    if size <= most:
-        async for part in proto:
-            size += len(part)
-            parts.append(part)
-            if size > most:
-                break
-    if size > most:
-        strange = most == STRANGERS_BYTES
-        raise TooMuch(
-            "the body is too large", got=f"more than {most:,} bytes", allowed=f"{most:,} bytes",
-            next="show a key" if strange else "send fewer rows at a time, or score a file with kring score",
-        )  # fmt: skip
-    return b"".join(parts)
+def plain(headers: Any) -> Any:
+    """The headers by their names, where each of them comes once and can be read, as nearly always; else as they are."""
+    pairs = headers.items()  # without what can't be read
+    named = dict(pairs)
+    if not len(named) == len(pairs) == len(headers):
+        return headers
+    for name in SINGLE:
+        if name in named and headers.get(name) is None:  # the first of two can't be read
+            return headers
+    return named
 
 
 def require_single(headers: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from granian import _futures
+from granian._granian import RSGIProtocolClosed
 
 SHORT_BYTES: Final = 1 << 14
 """A body that says to be longer is read when it is asked for, as one that does not say: so strangers fill no memory."""
@@ -26,6 +27,8 @@ SCHEDULER: Final = "_cbsched_aioschedule"
 """granian's own: of a loop, a context and the function that answers requests it makes the one that hands them over."""
 
 Handle = Callable[[Any], Coroutine[Any, Any, None]]
+AtOnce = Callable[[Any, Any, Any, bytes], Coroutine[Any, Any, None] | None]
+"""Answers a request, by its scope, its headers and its protocol, with its body. What is left to do, if anything."""
 
 
 class Whole(msgspec.Struct, gc=False):
@@ -54,10 +57,12 @@ class Asked(msgspec.Struct, gc=False):
 
 
 class EarlyBodies:
-    """Bodies that are read before anybody asks, in the servers of this process."""
+    """Bodies that are read before anybody asks, in the servers of this process. Requests whose bodies came go to
+    `at_once`, where there is one, and need no task for as long as it leaves nothing to do."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, at_once: AtOnce | None = None) -> None:
         self._monotonic = monotonic
+        self._at_once = at_once
         self._awaited: dict[Any, float] = {}
 
     @property
@@ -82,24 +87,31 @@ class EarlyBodies:
     def _scheduler(
         self, original: Callable[..., Any], loop: asyncio.AbstractEventLoop, context: Context, handle: Handle
     ) -> Callable[[Any], None]:
-        at_once = original(loop, context, handle)
+        as_it_is, at_once = original(loop, context, handle), self._at_once
 
-        def begin(watcher: Any, body: Any) -> None:
+        def begin(watcher: Any, scope: Any, headers: Any, proto: Any, body: Any) -> None:
             """On the loop's thread, once or twice."""
             if self._awaited.pop(body, None) is None:
                 return
-            proto = watcher.proto
-            asked = Asked(watcher.scope, Whole(proto, body, proto.response_bytes), watcher.done, watcher.err)
-            watcher.taskref(loop.create_task(handle(asked)))
+            whole, came = Whole(proto, body, proto.response_bytes), None if at_once is None else came_of(body)
+            if at_once is None or came is None:
+                rest: Coroutine[Any, Any, None] | None = handle(Asked(scope, whole, watcher.done, watcher.err))
+            else:
+                rest = at_once(scope, headers, whole, came)
+            if rest is not None:
+                watcher.taskref(loop.create_task(rest))
 
         def schedule(watcher: Any) -> None:
             """On granian's thread."""
-            if not is_short(watcher.scope):
-                at_once(watcher)
+            scope = watcher.scope
+            headers = short_of(scope)
+            if headers is None:
+                as_it_is(watcher)
                 return
-            body = watcher.proto()
+            proto = watcher.proto
+            body = proto()
             self._awaited[body] = self._monotonic()
-            told = partial(begin, watcher)
+            told = partial(begin, watcher, scope, headers, proto)
             body.add_done_callback(told, context=context)
             if body.done():  # perhaps before anybody was to be told, or without waking the loop
                 loop.call_soon_threadsafe(told, body, context=context)
@@ -107,9 +119,19 @@ class EarlyBodies:
         return schedule
 
 
-def is_short(scope: Any) -> bool:
-    """Whether a request says that it has a body, and a short one, and is of the kind of which it is read."""
+def short_of(scope: Any) -> Any:
+    """The headers of a request that says that it has a body, and a short one, and is of the kind of which it is read.
+    None for others."""
     if scope.method not in METHODS:
-        return False
-    length = scope.headers.get("content-length")
-    return length is not None and length.isdecimal() and 0 < int(length) <= SHORT_BYTES
+        return None
+    headers = scope.headers
+    length = headers.get("content-length")
+    return headers if length is not None and length.isdecimal() and 0 < int(length) <= SHORT_BYTES else None
+
+
+def came_of(body: Any) -> bytes | None:
+    """A body that came; None for one that took too long, or whose sender has gone."""
+    try:
+        return bytes(body.result())
+    except (RSGIProtocolClosed, asyncio.CancelledError):
+        return None

@@ -6,7 +6,8 @@ the caller may do against what the route does: a route can't be written that for
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from kring.errors import KringError, UserError
 from kring.metrics.claims import body_digest, claim_name
 from kring.record.access import Principal
+from kring.record.answer import Answer
 from kring.serve.claiming import Key
 from kring.serve.line import Line
 
@@ -44,6 +46,17 @@ class Streamed(msgspec.Struct, frozen=True):
     chunks: AsyncIterator[bytes]
     media: str
     headers: tuple[Header, ...] = ()
+
+
+class Deciding(msgspec.Struct, frozen=True):
+    """An answer that waits for nothing but the line: made, by `made`, of what the rows are told. Whoever tells it needs
+    no task to wait in."""
+
+    told: asyncio.Future[list[Answer]]
+    made: Callable[[list[Answer]], Response]
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        return self.made((yield from self.told.__await__()))
 
 
 class Lines(Protocol):

@@ -10,21 +10,25 @@ from typing import Final
 
 from kring.api import mlflow, sagemaker
 from kring.api.bodies import require_media
-from kring.api.exchange import JSON, Request, Response, Route
+from kring.api.exchange import JSON, Deciding, Request, Response, Route
 from kring.api.tables import Raws, from_csv, predictions, read
+from kring.record.answer import Answer
 from kring.serve.line import Line
 
 
-async def invoke(request: Request) -> Response:
+def invoke(request: Request) -> Deciding:
     """One prediction per row, durable before it is told."""
     media = require_media(request.headers, JSON, sagemaker.CSV, sagemaker.LINES)
     answered_in = sagemaker.media_of_answer(request.headers, asked=media)
     attributes = request.headers.get(sagemaker.ATTRIBUTES) is not None
     line = request.line(sagemaker.system_of(request.headers))
-    answers = await line.ask(read(line, raws_of(line, media, request.body)), key=request.key(line))
-    shown = f"system={line.name};version={answers[0].version}"
-    headers = ((sagemaker.ATTRIBUTES, shown),) if attributes else ()
-    return Response(200, sagemaker.told(predictions(line, answers), answered_in), answered_in, headers)
+
+    def made(answers: list[Answer]) -> Response:
+        shown = f"system={line.name};version={answers[0].version}"
+        headers = ((sagemaker.ATTRIBUTES, shown),) if attributes else ()
+        return Response(200, sagemaker.told(predictions(line, answers), answered_in), answered_in, headers)
+
+    return Deciding(line.ask(read(line, raws_of(line, media, request.body)), key=request.key(line)), made)
 
 
 def raws_of(line: Line, media: str, body: bytes) -> Raws:

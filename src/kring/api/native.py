@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, quote
 
 import msgspec
 
 from kring.api.bodies import json_of, require_media
-from kring.api.exchange import Request, Response, Route
+from kring.api.exchange import Deciding, Request, Response, Route
 from kring.api.faults import native
 from kring.errors import KringError, UserError
 from kring.record.answer import Answer
@@ -49,22 +50,38 @@ class Decisions(msgspec.Struct):
     decisions: list[Answer]
 
 
-async def decide(request: Request) -> Response:
+def decide(request: Request) -> Awaitable[Response]:
     """One answer for one row, a list of them for a list; with reasons, when they are asked for."""
     line = request.line()
     rows = line.reader.quick(request.body)
     if rows is not None and not request.query:
-        told = line.ask(rows, key=request.key(line))
-        del request, rows  # nobody needs them while the answer is waited for
-        return Response(200, _encode((await told)[0]))
+        return Deciding(line.ask(rows, key=request.key(line)), one)
     method = explained_by(request.query)
     rows, several = (rows, False) if rows is not None else read(line, request)
     if method and len(rows.values) > 1:
         raise UserError("one decision is explained at a time", got=f"{len(rows.values)} rows", key="explain")
-    answers = await line.ask(rows, key=request.key(line))
+    told = line.ask(rows, key=request.key(line))
     if method:
-        answers = [await explained(request, answers[0], method)]
-    return Response(200, _encode(Decisions(answers) if several else answers[0]))
+        return reasoned(request, told, method, made=many if several else one)
+    return Deciding(told, many if several else one)
+
+
+def one(answers: list[Answer]) -> Response:
+    """The answer to a row."""
+    return Response(200, _encode(answers[0]))
+
+
+def many(answers: list[Answer]) -> Response:
+    """The answers to a list of rows."""
+    return Response(200, _encode(Decisions(answers)))
+
+
+async def reasoned(
+    request: Request, told: Awaitable[list[Answer]], method: str, *, made: Callable[[list[Answer]], Response]
+) -> Response:
+    """The answer to one row, with its reasons."""
+    (answer,) = await told
+    return made([await explained(request, answer, method)])
 
 
 def explained_by(query: str) -> str:

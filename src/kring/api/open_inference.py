@@ -12,7 +12,7 @@ import msgspec
 
 import kring
 from kring.api.bodies import require_media
-from kring.api.exchange import JSON, Handler, Request, Response, Route
+from kring.api.exchange import JSON, Deciding, Handler, Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.health import Readiness
 from kring.api.tables import Column, decoded, inputs_of, outputs_of, read, require_version
@@ -29,6 +29,7 @@ from kring.api.tensors import (
     unpacked,
 )
 from kring.errors import KringError, UserError
+from kring.record.answer import Answer
 from kring.serve.line import Line
 
 EXTENSIONS: Final = ("binary_tensor_data",)
@@ -194,7 +195,7 @@ async def model_ready(request: Request) -> Response:
     return Response(503 if line.stopped else 200, _encode(Ready(line.name, not line.stopped)))
 
 
-async def infer(request: Request) -> Response:
+def infer(request: Request) -> Deciding:
     """One answer per row, durable before it is told."""
     line = line_of(request)
     require_media(request.headers, JSON, OCTETS)
@@ -203,9 +204,13 @@ async def infer(request: Request) -> Response:
     tensors = tensors_of(asked, raw)
     names = [one.name for one in asked.outputs]
     outputs(line, (), asked=names)
-    answers = await line.ask(read(line, rows_of(line, tensors)), key=request.key(line))
-    told = Inferred(line.name, line.served.pointer.live, [], id=asked.id, parameters=parameters(answers))
-    return response(told, outputs(line, answers, asked=names), binary=binary_outputs(asked, line))
+    told = line.ask(read(line, rows_of(line, tensors)), key=request.key(line))
+
+    def made(answers: list[Answer]) -> Response:
+        inferred = Inferred(line.name, line.served.pointer.live, [], id=asked.id, parameters=parameters(answers))
+        return response(inferred, outputs(line, answers, asked=names), binary=binary_outputs(asked, line))
+
+    return Deciding(told, made)
 
 
 def line_of(request: Request) -> Line:

@@ -20,7 +20,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from kring.access.hosts import hosts_allowed, require_host, require_origin
-from kring.api.app import SLOWEST_S, Door
+from kring.api.app import Door
+from kring.api.body_reader import SLOWEST_S
 from kring.api.early_bodies import EarlyBodies
 from kring.api.forward import ControlSide
 from kring.api.paths import Paths
@@ -111,7 +112,7 @@ async def serve(plan: Plan, *, seat: int, lifeline: Lifeline) -> None:
     worker = Worker(plan, seat=seat, say=say)
     worker.open()
     door = door_of(worker)
-    bodies = EarlyBodies(worker.clock.monotonic)
+    bodies = EarlyBodies(worker.clock.monotonic, at_once=None if worker.spans is not None else door.at_once)
     bodies.install()
     server = Server(
         listener_of(worker, door),
@@ -178,7 +179,7 @@ async def watch(worker: Worker, door: Door, bodies: EarlyBodies) -> None:
         now = worker.clock.monotonic()
         if now - swept > SWEEP_S:
             swept = now
-            door.expire()
+            door.bodies.expire()
             bodies.expire(now - SLOWEST_S)
             worker.teller.tell()
         await asyncio.sleep(POLL_S)

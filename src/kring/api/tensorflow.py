@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from kring.api.bodies import require_media
-from kring.api.exchange import Handler, Request, Response, Route
+from kring.api.exchange import Deciding, Handler, Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.mlflow import from_inputs, from_instances, single
 from kring.api.tables import (
@@ -100,7 +101,7 @@ async def metadata(request: Request) -> Response:
     return Response(200, _encode(told))
 
 
-async def predict(request: Request) -> Response:
+def predict(request: Request) -> Deciding:
     """Rows are answered by rows, columns by columns."""
     line = line_of(request)
     require_media(request.headers)
@@ -112,31 +113,41 @@ async def predict(request: Request) -> Response:
             got="both instances and inputs" if asked.inputs is not msgspec.UNSET else "neither instances nor inputs",
             allowed="instances (rows) or inputs (columns)",
         )
-    answers = await line.ask(read(line, raws_of(line, asked)), key=request.key(line))
-    rows = predictions(line, answers)
-    if asked.inputs is msgspec.UNSET:
-        return Response(200, _encode({"predictions": rows}))
-    return Response(200, _encode({"outputs": {name: [row[name] for row in rows] for name in rows[0]}}))
+
+    def made(answers: list[Answer]) -> Response:
+        rows = predictions(line, answers)
+        if asked.inputs is msgspec.UNSET:
+            return Response(200, _encode({"predictions": rows}))
+        return Response(200, _encode({"outputs": {name: [row[name] for row in rows] for name in rows[0]}}))
+
+    return Deciding(line.ask(read(line, raws_of(line, asked)), key=request.key(line)), made)
 
 
-async def classify(request: Request) -> Response:
+def classify(request: Request) -> Deciding:
     """For each example its labels, each with its probability."""
     line = line_of(request)
     if policy_of(line).output not in ("probability", "probabilities"):
         raise Unsupported(f"{line.name} has no labels", got=policy_of(line).output, next="ask :predict or :regress")
-    answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
-    return Response(200, _encode({"results": [scores(line, one) for one in answers]}))
+    return each(line, request, lambda answer: scores(line, answer))
 
 
-async def regress(request: Request) -> Response:
+def regress(request: Request) -> Deciding:
     """For each example one number."""
     line = line_of(request)
     if policy_of(line).output != "value":
         raise Unsupported(
             f"{line.name} answers no plain number", got=policy_of(line).output, next="ask :predict or :classify"
         )
-    answers = await line.ask(read(line, examples_of(request)), key=request.key(line))
-    return Response(200, _encode({"results": [number(one) for one in answers]}))
+    return each(line, request, number)
+
+
+def each(line: Line, request: Request, made: Callable[[Answer], object]) -> Deciding:
+    """What is made of the answer to each example."""
+
+    def response(answers: list[Answer]) -> Response:
+        return Response(200, _encode({"results": [made(one) for one in answers]}))
+
+    return Deciding(line.ask(read(line, examples_of(request)), key=request.key(line)), response)
 
 
 def line_of(request: Request) -> Line:

@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from kring.api.bodies import require_media
-from kring.api.exchange import Request, Response, Route
+from kring.api.exchange import Deciding, Request, Response, Route
 from kring.api.faults import headers_of, sentence
 from kring.api.health import Readiness
 from kring.api.mlflow import Predictions, from_instances
 from kring.api.tables import decoded, predictions, read
 from kring.errors import ConfigError, KringError, UserError
+from kring.record.answer import Answer
 
 HEALTH: Final = "AIP_HEALTH_ROUTE"
 PREDICT: Final = "AIP_PREDICT_ROUTE"
@@ -88,7 +89,7 @@ def path_of(environ: Mapping[str, str], name: str) -> str:
     return path
 
 
-async def predict(request: Request) -> Response:
+def predict(request: Request) -> Deciding:
     """One prediction per instance, durable before it is told."""
     require_media(request.headers)
     asked = decoded(request.body, _prediction)
@@ -96,5 +97,8 @@ async def predict(request: Request) -> Response:
     if not isinstance(named, str):
         raise UserError("parameters.system is no name", got=type(named).__name__, allowed="a text")
     line = request.line(named)
-    answers = await line.ask(read(line, from_instances(line, asked.instances)), key=request.key(line))
-    return Response(200, msgspec.json.encode(Predictions(predictions(line, answers))))
+
+    def made(answers: list[Answer]) -> Response:
+        return Response(200, msgspec.json.encode(Predictions(predictions(line, answers))))
+
+    return Deciding(line.ask(read(line, from_instances(line, asked.instances)), key=request.key(line)), made)
