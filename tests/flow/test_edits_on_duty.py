@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from test_duty import begun, edited
 from kring.flow.duty.process import operate
 from kring.flow.duty.turns import Duty
 from kring.flow.project import open_project
+from kring.host import settled
 from systems import write_loans
 from worlds import World, world_in
 
@@ -50,6 +52,38 @@ def test_an_edit_of_the_contract_alone_is_noticed(world: World) -> None:
     duty.turn()
     assert said[3:] == ["loans goes by another contract from now on"]
     assert duty.project.contract == world.project.contract
+    duty.close()
+
+
+def test_a_file_that_is_written_in_place_is_gone_by_when_it_is_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first half holds, too, and lacks what stands at the end."""
+    monkeypatch.setattr(settled, "QUIET_S", 0.5)
+    begun(world)
+    said: list[str] = []
+    duty = Duty(world.project, holder="a", environ={}, say=said.append)
+    duty.turn()
+    file = world.project.folder / "kring.toml"
+    text = file.read_text().replace('owner = "', 'owner = "the new ')
+    half = text.rindex("\n[") + 1
+    is_begun = threading.Event()
+
+    def write() -> None:
+        with file.open("w") as stream:
+            for part in (text[:half], text[half:]):
+                stream.write(part)
+                stream.flush()
+                is_begun.set()
+                time.sleep(0.02)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    is_begun.wait(10)
+    duty.turn()
+    writer.join()
+    assert said == ["loans goes by another kring.toml from now on"]
+    assert duty.project.system == open_project(world.project.folder, say=said.append).system
     duty.close()
 
 

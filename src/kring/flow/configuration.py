@@ -12,6 +12,7 @@ import msgspec
 
 from kring.errors import KringError, UserError
 from kring.flow.project import Project, open_project
+from kring.host.settled import settle
 from kring.record.system import System
 
 UNHEARD: Final = (
@@ -43,10 +44,12 @@ class Configuration:
 
 
 def by_file(project: Project, *, say: Callable[[str], None]) -> Project | None:
-    """None where both files are those that the project was read from. Raises as `open_project`, and `UserError` for
-    what would be another system, with other versions."""
+    """None where both files are those that the project was read from; else the project by them, once nobody writes to
+    them. Raises as `open_project`, and `UserError` for what would be another system, with other versions."""
     known = {"kring.toml": project.system.digest, project.system.data.contract: project.contract.digest}
     if all(is_still(project, name, digest) for name, digest in known.items()):
+        return None
+    if not settle([project.folder / name for name in known]):
         return None
     changed = open_project(project.folder, say=say)
     if changed.system.name != project.system.name:
