@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kring.access.guard import Gatekeeper
-from kring.api.app import Door, plain, require_single
+from kring.api.app import Door
 from kring.api.early_bodies import EarlyBodies
 from kring.api.exchange import Deciding, Request, Response, Route
 from kring.api.faults import native
+from kring.api.headers import plain, require_single
 from kring.errors import NotFound, Unavailable, UserError
 from kring.host.clock import SystemClock
 from kring.record.answer import Answer
@@ -141,7 +142,6 @@ async def test_every_answer_is_what_a_task_would_have_told() -> None:
     """But for who was refused at once: where the body has been read the connection goes on."""
     quick, slow = House(), House()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kring.api.app.CLOSES", ("x-not", "said"))
         patch.setattr("kring.api.app.refused_early", lambda response, headers: response)
         at_once = await asked(quick, at_once=True, sent=EACH, answers=3)
         by_tasks = await asked(slow, at_once=False, sent=EACH, answers=3)

@@ -35,18 +35,15 @@ from kring.api.exchange import (
     one_system,
 )
 from kring.api.faults import native, status_of
+from kring.api.headers import SYSTEM, plain, require_single
 from kring.api.lines import Lines
 from kring.api.paths import Found, Paths
-from kring.errors import KringError, Unauthenticated, Unavailable, UserError, way_of
+from kring.errors import KringError, Unauthenticated, Unavailable, way_of
 from kring.ports.clock import Clock
 from kring.record.answer import Answer
 from kring.serve.desk import Desk
 
 MOST_BYTES: Final = 8 << 20
-SYSTEM: Final = "x-kring-system"
-SINGLE: Final = ("host", "origin", "authorization", "x-api-key", SYSTEM, "idempotency-key")
-"""Headers that decide something, and therefore come once and can be read."""
-
 STRANGERS_BYTES: Final = 64 << 10
 """How large a body may be that goes to the control process for somebody who shows no key that is known here."""
 
@@ -329,28 +326,3 @@ def refused_early(response: Response, headers: Any) -> Response:
     if not announced(headers):
         return response
     return msgspec.structs.replace(response, headers=(*response.headers, CLOSES))
-
-
-def plain(headers: Any) -> Any:
-    """The headers by their names, where each of them comes once and can be read, as nearly always; else as they are."""
-    pairs = headers.items()  # without what can't be read
-    named = dict(pairs)
-    if not len(named) == len(pairs) == len(headers):
-        return headers
-    for name in SINGLE:
-        if name in named and headers.get(name) is None:  # the first of two can't be read
-            return headers
-    return named
-
-
-def require_single(headers: Any) -> None:
-    """`UserError` for a header that decides something and comes twice, or in signs that can't be read: to pass it over
-    would be to answer another question."""
-    for name in SINGLE:
-        if name in headers and (headers.get(name) is None or len(headers.get_all(name)) > 1):
-            raise UserError(
-                f"the header {name} can't be read",
-                got="it comes more than once" if headers.get(name) is not None else "signs beyond ASCII",
-                allowed="once, in ASCII",
-                key=name,
-            )

@@ -17,6 +17,8 @@ import msgspec
 from granian import _futures
 from granian._granian import RSGIProtocolClosed
 
+from kring.api.body_reader import SLOWEST_S
+
 SHORT_BYTES: Final = 1 << 14
 """A body that says to be longer is read when it is asked for, as one that does not say: so strangers fill no memory."""
 
@@ -77,9 +79,10 @@ class EarlyBodies:
         if original is not None:
             setattr(_futures, SCHEDULER, partial(self._scheduler, original))
 
-    def expire(self, before: float) -> None:
-        """Hand over the requests that came before the moment as they are: their bodies take too long. For the loop's
-        thread."""
+    def expire(self) -> None:
+        """Hand over the requests whose bodies take too long as they are; called on the loop's thread every second or
+        so."""
+        before = self._monotonic() - SLOWEST_S
         for body in list(self._awaited):  # granian's thread adds to it meanwhile
             if self._awaited[body] < before:
                 body.cancel()
@@ -93,11 +96,11 @@ class EarlyBodies:
             """On the loop's thread, once or twice."""
             if self._awaited.pop(body, None) is None:
                 return
-            whole, came = Whole(proto, body, proto.response_bytes), None if at_once is None else came_of(body)
-            if at_once is None or came is None:
-                rest: Coroutine[Any, Any, None] | None = handle(Asked(scope, whole, watcher.done, watcher.err))
-            else:
+            whole, came = Whole(proto, body, proto.response_bytes), came_of(body)
+            if at_once is not None and came is not None:
                 rest = at_once(scope, headers, whole, came)
+            else:
+                rest = handle(Asked(scope, whole, watcher.done, watcher.err))
             if rest is not None:
                 watcher.taskref(loop.create_task(rest))
 

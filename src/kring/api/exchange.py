@@ -18,6 +18,7 @@ from kring.record.access import Principal
 from kring.record.answer import Answer
 from kring.serve.claiming import Key
 from kring.serve.line import Line
+from kring.serve.reading import Rows
 
 JSON: Final = "application/json"
 Header = tuple[str, str]
@@ -100,6 +101,10 @@ class Request(msgspec.Struct, frozen=True):
         """The idempotency key, if there is one: the same from another caller, or for another system, is another."""
         text = self.headers.get("idempotency-key")
         return key_of(line, text, by=self.lines.principal, body=self.body) if text else None
+
+    def decide(self, line: Line, rows: Rows, made: Callable[[list[Answer]], Response]) -> Deciding:
+        """What is `made` of the answers to the rows, under the request's idempotency key. Raises as `Line.ask`."""
+        return Deciding(line.ask(rows, key=self.key(line)), made)
 
 
 def key_of(line: Line, text: str, *, by: Principal | None, body: bytes) -> Key:

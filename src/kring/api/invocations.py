@@ -28,7 +28,7 @@ def invoke(request: Request) -> Deciding:
         headers = ((sagemaker.ATTRIBUTES, shown),) if attributes else ()
         return Response(200, sagemaker.told(predictions(line, answers), answered_in), answered_in, headers)
 
-    return Deciding(line.ask(read(line, raws_of(line, media, request.body)), key=request.key(line)), made)
+    return request.decide(line, read(line, raws_of(line, media, request.body)), made)
 
 
 def raws_of(line: Line, media: str, body: bytes) -> Raws:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote
 import msgspec
 
 from kring.api.bodies import json_of, require_media
-from kring.api.exchange import Deciding, Request, Response, Route
+from kring.api.exchange import Request, Response, Route
 from kring.api.faults import native
 from kring.errors import KringError, UserError
 from kring.record.answer import Answer
@@ -55,15 +55,15 @@ def decide(request: Request) -> Awaitable[Response]:
     line = request.line()
     rows = line.reader.quick(request.body)
     if rows is not None and not request.query:
-        return Deciding(line.ask(rows, key=request.key(line)), one)
+        return request.decide(line, rows, one)
     method = explained_by(request.query)
     rows, several = (rows, False) if rows is not None else read(line, request)
     if method and len(rows.values) > 1:
         raise UserError("one decision is explained at a time", got=f"{len(rows.values)} rows", key="explain")
-    told = line.ask(rows, key=request.key(line))
+    made = many if several else one
     if method:
-        return reasoned(request, told, method, made=many if several else one)
-    return Deciding(told, many if several else one)
+        return reasoned(request, line.ask(rows, key=request.key(line)), method, made=made)
+    return request.decide(line, rows, made)
 
 
 def one(answers: list[Answer]) -> Response:

@@ -204,13 +204,12 @@ def infer(request: Request) -> Deciding:
     tensors = tensors_of(asked, raw)
     names = [one.name for one in asked.outputs]
     outputs(line, (), asked=names)
-    told = line.ask(read(line, rows_of(line, tensors)), key=request.key(line))
 
     def made(answers: list[Answer]) -> Response:
-        inferred = Inferred(line.name, line.served.pointer.live, [], id=asked.id, parameters=parameters(answers))
-        return response(inferred, outputs(line, answers, asked=names), binary=binary_outputs(asked, line))
+        told = Inferred(line.name, line.served.pointer.live, [], id=asked.id, parameters=parameters(answers))
+        return response(told, outputs(line, answers, asked=names), binary=binary_outputs(asked, line))
 
-    return Deciding(told, made)
+    return request.decide(line, read(line, rows_of(line, tensors)), made)
 
 
 def line_of(request: Request) -> Line:

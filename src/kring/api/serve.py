@@ -21,7 +21,6 @@ from granian.server.embed import Server
 
 from kring.access.hosts import hosts_allowed, require_host, require_origin
 from kring.api.app import Door
-from kring.api.body_reader import SLOWEST_S
 from kring.api.early_bodies import EarlyBodies
 from kring.api.forward import ControlSide
 from kring.api.paths import Paths
@@ -180,7 +179,7 @@ async def watch(worker: Worker, door: Door, bodies: EarlyBodies) -> None:
         if now - swept > SWEEP_S:
             swept = now
             door.bodies.expire()
-            bodies.expire(now - SLOWEST_S)
+            bodies.expire()
             worker.teller.tell()
         await asyncio.sleep(POLL_S)
 

@@ -120,7 +120,7 @@ def predict(request: Request) -> Deciding:
             return Response(200, _encode({"predictions": rows}))
         return Response(200, _encode({"outputs": {name: [row[name] for row in rows] for name in rows[0]}}))
 
-    return Deciding(line.ask(read(line, raws_of(line, asked)), key=request.key(line)), made)
+    return request.decide(line, read(line, raws_of(line, asked)), made)
 
 
 def classify(request: Request) -> Deciding:
@@ -144,10 +144,10 @@ def regress(request: Request) -> Deciding:
 def each(line: Line, request: Request, made: Callable[[Answer], object]) -> Deciding:
     """What is made of the answer to each example."""
 
-    def response(answers: list[Answer]) -> Response:
+    def told(answers: list[Answer]) -> Response:
         return Response(200, _encode({"results": [made(one) for one in answers]}))
 
-    return Deciding(line.ask(read(line, examples_of(request)), key=request.key(line)), response)
+    return request.decide(line, read(line, examples_of(request)), told)
 
 
 def line_of(request: Request) -> Line:

@@ -101,4 +101,4 @@ def predict(request: Request) -> Deciding:
     def made(answers: list[Answer]) -> Response:
         return Response(200, msgspec.json.encode(Predictions(predictions(line, answers))))
 
-    return Deciding(line.ask(read(line, from_instances(line, asked.instances)), key=request.key(line)), made)
+    return request.decide(line, read(line, from_instances(line, asked.instances)), made)
